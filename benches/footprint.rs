@@ -1,0 +1,2 @@
+//! Memory and speed of the release binary.
+fn main() {}

@@ -1,0 +1,200 @@
+//! Flags and environment, checked once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lexopt::{Arg, Parser, ValueExt};
+use log::LevelFilter;
+
+use crate::limits::{SESSION_TTL_DEFAULT_SECONDS, SESSION_TTL_MAX_SECONDS, SESSIONS_DEFAULT, SESSIONS_MAX};
+use crate::mqtt::url::{self, Target};
+
+/// What `--help` shows.
+pub const HELP: &str = "\
+mqtt-mcp lets AI assistants work with MQTT brokers. It speaks the Model Context Protocol (JSON-RPC 2.0, one message a
+line) on stdin and stdout; an MCP client starts it. Logs go to stderr.
+
+Usage: mqtt-mcp [OPTIONS]
+
+  --broker NAME=URL      a configured broker that tools reach by name, so that its credentials stay out of the
+                         conversation; repeatable. Better in the environment, where `ps` does not show it:
+                         MQTT_MCP_BROKER_<NAME>=URL (the name is used in lower case)
+  --max-sessions N       open sessions, 1 to 64 (default 5)
+  --session-ttl SECONDS  life of a session without use, 1 to 86400 (default 3600)
+  --log LEVEL            error, warn (default), info, debug or trace; also MQTT_MCP_LOG
+  --version              show the version
+  --help                 show this
+
+URL is mqtt://[user[:password]@]host[:port][/client_id]; special characters are percent-encoded.
+
+Try it:  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"list_active_connections\"}' | mqtt-mcp
+";
+
+/// What the command line asks for.
+pub enum Command {
+    /// Serve on stdin and stdout.
+    Serve(Box<Config>),
+    /// Print this and end.
+    Print(String),
+}
+
+/// How to serve.
+#[derive(Debug)]
+pub struct Config {
+    /// The most open sessions.
+    pub max_sessions: usize,
+    /// Life of a session without use.
+    pub session_ttl: Duration,
+    /// Configured brokers.
+    pub brokers: BTreeMap<String, Target>,
+    /// What is logged.
+    pub log: LevelFilter,
+}
+
+/// Reads flags and environment. The error is one line that names what is wrong, and never a value that may hold a
+/// password.
+pub fn read(
+    flags: impl IntoIterator<Item = std::ffi::OsString>,
+    environment: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+) -> Result<Command, String> {
+    let mut config = Config {
+        max_sessions: SESSIONS_DEFAULT,
+        session_ttl: Duration::from_secs(SESSION_TTL_DEFAULT_SECONDS),
+        brokers: BTreeMap::new(),
+        log: LevelFilter::Warn,
+    };
+    for (name, value) in environment {
+        read_variable(&mut config, &name.to_string_lossy(), &value.to_string_lossy())?;
+    }
+    let mut parser = Parser::from_iter(flags);
+    while let Some(flag) = parser.next().map_err(|error| error.to_string())? {
+        match flag {
+            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Print(HELP.into())),
+            Arg::Long("version") | Arg::Short('V') => {
+                return Ok(Command::Print(format!("mqtt-mcp {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            Arg::Long("broker") => add_broker(&mut config, &value(&mut parser, "--broker")?)?,
+            Arg::Long("max-sessions") => {
+                config.max_sessions = number(&value(&mut parser, "--max-sessions")?, "--max-sessions", SESSIONS_MAX)?;
+            }
+            Arg::Long("session-ttl") => {
+                let max = SESSION_TTL_MAX_SECONDS as usize;
+                let seconds = number(&value(&mut parser, "--session-ttl")?, "--session-ttl", max)?;
+                config.session_ttl = Duration::from_secs(seconds as u64);
+            }
+            Arg::Long("log") => config.log = level(&value(&mut parser, "--log")?, "--log")?,
+            Arg::Long(name) => return Err(format!("unknown option --{name}; mqtt-mcp --help shows the options")),
+            Arg::Short(name) => return Err(format!("unknown option -{name}; mqtt-mcp --help shows the options")),
+            Arg::Value(_) => return Err("unexpected argument; mqtt-mcp --help shows the options".into()),
+        }
+    }
+    Ok(Command::Serve(Box::new(config)))
+}
+
+fn value(parser: &mut Parser, flag: &str) -> Result<String, String> {
+    let value = parser.value().map_err(|_| format!("{flag} needs a value"))?;
+    value.string().map_err(|_| format!("{flag} must be UTF-8"))
+}
+
+fn number(text: &str, flag: &str, max: usize) -> Result<usize, String> {
+    let value = text.parse().ok().filter(|value| (1..=max).contains(value));
+    value.ok_or_else(|| format!("{flag} must be a whole number from 1 to {max}"))
+}
+
+fn level(text: &str, source: &str) -> Result<LevelFilter, String> {
+    match text {
+        "error" => Ok(LevelFilter::Error),
+        "warn" => Ok(LevelFilter::Warn),
+        "info" => Ok(LevelFilter::Info),
+        "debug" => Ok(LevelFilter::Debug),
+        "trace" => Ok(LevelFilter::Trace),
+        _ => Err(format!("{source} must be error, warn, info, debug or trace")),
+    }
+}
+
+fn read_variable(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
+    if name == "MQTT_MCP_LOG" {
+        config.log = level(value, name)?;
+    } else if let Some(broker) = name.strip_prefix("MQTT_MCP_BROKER_") {
+        let broker = broker.to_ascii_lowercase();
+        check_name(&broker).map_err(|what| format!("{name}: {what}"))?;
+        let target = url::parse(value).map_err(|what| format!("{name} {what}"))?;
+        config.brokers.insert(broker, target);
+    }
+    Ok(())
+}
+
+fn add_broker(config: &mut Config, text: &str) -> Result<(), String> {
+    let form = "--broker must be NAME=URL, as in plant=mqtt://localhost:1883";
+    let (name, text) = text.split_once('=').ok_or(form)?;
+    // An URL without a name may have a = in its password: do not repeat what may be one.
+    check_name(name).map_err(|_| form)?;
+    let target = url::parse(text).map_err(|what| format!("--broker {name}: the URL {what}"))?;
+    config.brokers.insert(name.to_owned(), target);
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), &'static str> {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(valid) {
+        return Err("a broker's name has 1 to 64 letters, digits, - _ or .");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(flags: &[&str], environment: &[(&str, &str)]) -> Result<Config, String> {
+        let flags = ["mqtt-mcp"].iter().chain(flags).map(Into::into);
+        match read(flags, environment.iter().map(|(name, value)| (name.into(), value.into())))? {
+            Command::Serve(config) => Ok(*config),
+            Command::Print(text) => Err(text),
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_both_over_defaults() {
+        let defaults = config(&[], &[("PATH", "/bin")]).expect("config");
+        assert_eq!((defaults.max_sessions, defaults.session_ttl.as_secs(), defaults.log), (5, 3600, LevelFilter::Warn));
+        let environment = [
+            ("MQTT_MCP_LOG", "info"),
+            ("MQTT_MCP_BROKER_PLANT_1", "mqtt://env"),
+            ("MQTT_MCP_BROKER_LAB", "mqtt://lab"),
+        ];
+        let flags = ["--log=debug", "--broker", "lab=mqtt://u:p=@flag", "--max-sessions", "64", "--session-ttl", "1"];
+        let set = config(&flags, &environment).expect("config");
+        assert_eq!((set.max_sessions, set.session_ttl.as_secs(), set.log), (64, 1, LevelFilter::Debug));
+        let hosts: Vec<_> = set.brokers.iter().map(|(name, target)| (name.as_str(), target.host.as_str())).collect();
+        assert_eq!(hosts, [("lab", "flag"), ("plant_1", "env")]);
+    }
+
+    #[test]
+    fn each_wrong_flag_is_named_and_no_value_is_repeated() {
+        for (flags, named) in [
+            (&["--max-sessions", "0"][..], "--max-sessions"),
+            (&["--max-sessions", "65"], "--max-sessions"),
+            (&["--session-ttl", "s3cret"], "--session-ttl"),
+            (&["--session-ttl"], "--session-ttl"),
+            (&["--log", "loud"], "--log"),
+            (&["--nonsense"], "--nonsense"),
+            (&["-x"], "-x"),
+            (&["s3cret"], "argument"),
+            (&["--broker", "mqtt://u:s3cret@h"], "NAME=URL"),
+            (&["--broker", "mqtt://u:s3cret=@h"], "NAME=URL"),
+            (&["--broker", "lab=http://s3cret"], "lab"),
+        ] {
+            let why = config(flags, &[]).expect_err("refused");
+            assert!(why.contains(named) && !why.contains("s3cret") && !why.contains('\n'), "{flags:?}: {why}");
+        }
+        let why = config(&[], &[("MQTT_MCP_BROKER_X", "s3cret")]).expect_err("refused");
+        assert!(why.contains("MQTT_MCP_BROKER_X") && !why.contains("s3cret"));
+    }
+
+    #[test]
+    fn help_fits_a_screen() {
+        assert!(HELP.lines().count() <= 24);
+        assert!(HELP.lines().all(|line| line.len() <= 120));
+    }
+}

@@ -1,0 +1,129 @@
+//! Every number that bounds or waits, with its reason. Units are the last word of a name.
+//!
+//! Memory sketch, worst case at the defaults: 5 sessions × (2 kB state + 64 kB waiting to be written) + 32 calls ×
+//! (1 MiB capture) + one 8 MiB input line. What a normal hour costs is far below: see the README's figures.
+
+use std::time::Duration;
+
+/// Longest input line. A 1 MiB payload of control characters is 6 MiB of JSON escapes; clients stop at 10 MiB.
+pub const LINE_MAX_BYTES: usize = 8 << 20;
+/// First size of the line buffer, and what it shrinks to when a long line is done.
+pub const LINE_IDLE_BYTES: usize = 4096;
+/// Members of one JSON-RPC batch (revision 2025-03-26): more than any client sends, few enough to answer at once.
+pub const BATCH_MAX: usize = 100;
+/// Requests that may be in flight; beyond it a tool call is told `too_many_calls`.
+pub const CALLS_MAX: usize = 32;
+/// Reading stops while this much output waits: a client that does not read cannot make the server grow.
+pub const OUTBOX_MAX_LINES: usize = 256;
+/// The same bound for lines that are held as bytes.
+pub const OUTBOX_MAX_BYTES: usize = 4 << 20;
+/// One write to stdout gathers at most this much: what a pipe takes in one piece without blocking.
+pub const WRITE_CHUNK_BYTES: usize = 4096;
+/// Longest method, tool or argument name echoed back in an error.
+pub const ECHO_MAX_BYTES: usize = 100;
+
+/// After end of input, calls that were already read may finish for this long.
+pub const EOF_GRACE: Duration = Duration::from_millis(400);
+/// How long shutdown waits for DISCONNECTs and the last lines to leave; clients kill after one to two seconds.
+pub const SHUTDOWN_WAIT: Duration = Duration::from_millis(300);
+
+/// Progress notifications: the first within this time (clients' patience is one second) …
+pub const PROGRESS_FIRST: Duration = Duration::from_millis(500);
+/// … and then one per this time.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// No progress this close to a call's end: some clients take the response before the notification.
+pub const PROGRESS_QUIET: Duration = Duration::from_millis(100);
+
+/// Open sessions unless `--max-sessions` says otherwise, and the most it may say.
+pub const SESSIONS_DEFAULT: usize = 5;
+/// Upper end of `--max-sessions`.
+pub const SESSIONS_MAX: usize = 64;
+/// A session's life without use unless `--session-ttl` says otherwise.
+pub const SESSION_TTL_DEFAULT_SECONDS: u64 = 3600;
+/// Upper end of `--session-ttl`.
+pub const SESSION_TTL_MAX_SECONDS: u64 = 86_400;
+
+/// Connecting, from name look-up to CONNACK, unless a call says otherwise.
+pub const CONNECT_TIMEOUT_DEFAULT_SECONDS: i64 = 30;
+/// Upper end of every `timeout_seconds`.
+pub const TIMEOUT_MAX_SECONDS: i64 = 120;
+/// Least time one resolved address gets before the next is tried.
+pub const ADDRESS_TRY_MIN: Duration = Duration::from_millis(250);
+/// A reconnect attempt's own deadline.
+pub const RECONNECT_ATTEMPT: Duration = Duration::from_secs(30);
+/// First wait before a reconnect; doubles with each failure.
+pub const BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// Longest wait before a reconnect.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// A connection that lived this long starts again with the shortest back-off.
+pub const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(30);
+/// PINGRESP must come within this time of a PINGREQ (3.1.2.10).
+pub const PINGRESP_WAIT: Duration = Duration::from_secs(10);
+/// With a short keep-alive PINGRESP must come within the keep-alive, but is never given less than this.
+pub const PINGRESP_WAIT_MIN: Duration = Duration::from_secs(2);
+/// While data arrives, PINGRESP may queue behind it for this long.
+pub const PINGRESP_WAIT_WITH_DATA: Duration = Duration::from_secs(60);
+/// SUBACK must come within this time; brokers answer in milliseconds.
+pub const SUBACK_WAIT: Duration = Duration::from_secs(10);
+/// A socket that takes no byte for this long while bytes wait is dead.
+pub const WRITE_STALL: Duration = Duration::from_secs(20);
+/// Keep-alive unless a call says otherwise.
+pub const KEEP_ALIVE_DEFAULT_SECONDS: i64 = 60;
+/// Closing waits this long for DISCONNECT to leave.
+pub const DISCONNECT_WAIT: Duration = Duration::from_millis(200);
+
+/// One read from a socket; the buffer is shared by all sessions.
+pub const READ_CHUNK_BYTES: usize = 16 << 10;
+/// Reads of one session before the others get their turn.
+pub const READS_PER_TURN: usize = 4;
+/// Longest packet other than PUBLISH that a broker may send us: SUBACK of one filter is 3 bytes, with room to spare.
+pub const CONTROL_PACKET_MAX_BYTES: usize = 16;
+/// Acknowledgements and requests that may wait to be written before reading pauses.
+pub const UNSENT_MAX_BYTES: usize = 64 << 10;
+/// QoS 1 and 2 publishes in flight per session; more wait their turn. Mosquitto's own default is 20.
+pub const INFLIGHT_MAX: usize = 16;
+/// Publishes that may wait for a turn or a connection per session.
+pub const PUBLISH_QUEUE_MAX: usize = 64;
+/// Inbound QoS 2 ids waiting for PUBREL; a broker that leaves more open is cut off.
+pub const INBOUND_QOS2_MAX: usize = 1024;
+/// Largest payload that publish_message sends.
+pub const PUBLISH_PAYLOAD_MAX_BYTES: usize = 1 << 20;
+/// MQTT strings (3.1.1 section 1.5.3).
+pub const STRING_MAX_BYTES: usize = 65_535;
+/// Levels in a topic filter; brokers stop at 200 (Mosquitto) or far less.
+pub const TOPIC_LEVELS_MAX: usize = 200;
+/// Retained messages are done when a PINGRESP came back and none arrived for this long.
+pub const RETAINED_QUIET: Duration = Duration::from_millis(250);
+/// Retained messages remembered per capture to show each once.
+pub const RETAINED_SEEN_MAX: usize = 16_384;
+/// Gaps remembered per capture; later ones are merged into the last.
+pub const INTERRUPTIONS_MAX: usize = 50;
+
+/// Distinct topics a call tracks by name; beyond it they are counted, not named.
+pub const TOPICS_TRACKED_MAX: usize = 10_000;
+/// Bytes of topic names a call tracks.
+pub const TOPIC_NAMES_MAX_BYTES: usize = 1 << 20;
+/// Preview of a topic's last payload in list_topics.
+pub const PREVIEW_BYTES: usize = 80;
+/// Rows of the topic tree.
+pub const TREE_ROWS_MAX: usize = 40;
+/// Per-topic rows in the pruning report.
+pub const OMITTED_TOPICS_MAX: usize = 10;
+/// Captured topics and payloads one call holds.
+pub const CAPTURE_MAX_BYTES: usize = 3 << 20;
+/// Distinct payload shapes a call remembers.
+pub const SHAPES_MAX: usize = 512;
+
+/// `duration_seconds` of collecting calls; longer waits are made of several calls.
+pub const DURATION_MAX_SECONDS: i64 = 300;
+/// Result size unless a call says otherwise, about 10,000 tokens; clients cut at 25,000.
+pub const RESPONSE_DEFAULT_BYTES: i64 = 32_768;
+/// Least `max_response_bytes`.
+pub const RESPONSE_MIN_BYTES: i64 = 1024;
+/// Most `max_response_bytes`; with its text copy a line stays far below the 10 MiB at which clients hang up.
+pub const RESPONSE_MAX_BYTES: i64 = 1 << 20;
+
+const _: () = assert!(LINE_MAX_BYTES > 6 * PUBLISH_PAYLOAD_MAX_BYTES + 64 * 1024);
+const _: () = assert!(CAPTURE_MAX_BYTES > 2 * RESPONSE_MAX_BYTES as usize);
+const _: () = assert!(INBOUND_QOS2_MAX < 65_535 && INFLIGHT_MAX < 65_535);
+const _: () = assert!(EOF_GRACE.as_millis() + SHUTDOWN_WAIT.as_millis() < 1000);

@@ -1,0 +1,35 @@
+//! Arguments to configuration to service; the only exit.
+
+use std::process::ExitCode;
+
+use mqtt_mcp::config::{self, Command};
+use mqtt_mcp::stdio::{Input, print, tell};
+use mqtt_mcp::{log as logging, runtime};
+
+fn main() -> ExitCode {
+    let config = match config::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(Command::Serve(config)) => *config,
+        Ok(Command::Print(text)) => {
+            print(&text);
+            return ExitCode::SUCCESS;
+        }
+        Err(why) => {
+            tell(&format!("mqtt-mcp: {why}"));
+            return ExitCode::from(2);
+        }
+    };
+    logging::start(config.log);
+    logging::panics_to_log();
+    if Input::is_terminal() {
+        tell(
+            "mqtt-mcp: an MCP server for MQTT; it waits for JSON-RPC, one message a line (mqtt-mcp --help tells more)",
+        );
+    }
+    match runtime::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The Model Context Protocol over JSON-RPC, as values: lines go in, effects come out. It knows no MQTT and does no I/O.
+
+pub mod server;
+pub mod types;
+pub mod version;

@@ -1,0 +1,462 @@
+//! The protocol as a value: each line changes state and queues effects; answers come back through [`Server::finish`].
+//!
+//! The era is a property of each request: one that names a revision in its `_meta` is served by 2026-07-28, others by
+//! what the last `initialize` agreed on. Neither locks out the other.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::types::*;
+use super::version::Revision;
+use crate::limits::{ECHO_MAX_BYTES, LINE_MAX_BYTES};
+use crate::rpc::error::{METHOD_NOT_FOUND, RpcError, UNSUPPORTED_VERSION};
+use crate::rpc::message::{Bad, Fields, Id, Incoming, Message, fields, parse, text};
+use crate::rpc::outgoing::{Body, OutLine, Part, Whole, to_json};
+
+/// What the server offers; the protocol does not know what it is about.
+pub trait Catalog {
+    /// The tool that `name` means, under its own name.
+    fn find(&self, name: &str) -> Option<&'static str>;
+    /// The result of `tools/list` as `revision` has it.
+    fn list(&self, revision: Revision) -> Rc<dyn Body>;
+    /// How to work with the tools, for a model.
+    fn instructions(&self) -> &'static str;
+}
+
+/// Names a call from its start to [`Server::finish`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallKey(u64);
+
+/// What is to be done.
+pub enum Effect {
+    /// Write this line.
+    Send(OutLine),
+    /// Run this tool and finish it.
+    Start(Call),
+    /// Stop this call; nothing will be answered to it.
+    Cancel(CallKey),
+}
+
+/// A tool call to run.
+pub struct Call {
+    /// Its name until it is finished.
+    pub key: CallKey,
+    /// The tool.
+    pub tool: &'static str,
+    /// The arguments, a JSON object. They may hold a password.
+    pub arguments: Zeroizing<String>,
+    /// Whether the client wants progress.
+    pub wants_progress: bool,
+}
+
+/// How a call ended.
+pub enum Outcome {
+    /// The tool's result.
+    Done(Rc<dyn Body>),
+    /// An error the model can act on: a result for `tools/call`, `error` for a bare method.
+    Failed(Rc<dyn Body>, RpcError),
+}
+
+/// State of the protocol over one pair of pipes.
+pub struct Server {
+    catalog: Box<dyn Catalog>,
+    /// Set by each `initialize`; the only thing a request leaves behind.
+    legacy: Option<Revision>,
+    pending: BTreeMap<CallKey, Pending>,
+    batches: BTreeMap<u64, Batch>,
+    effects: VecDeque<Effect>,
+    next_key: u64,
+}
+
+struct Pending {
+    id: Id,
+    revision: Revision,
+    bare: bool,
+    batch: Option<u64>,
+    token: Option<Id>,
+    progress: f64,
+}
+
+#[derive(Default)]
+struct Batch {
+    answers: Vec<OutLine>,
+    open: usize,
+}
+
+/// What a method gives at once, or a call that was started.
+enum Served {
+    Answer { body: Rc<dyn Body>, cached: bool },
+    Started,
+}
+
+struct Request<'a> {
+    id: &'a Id,
+    method: &'a str,
+    params: Option<&'a RawValue>,
+    fields: Fields<'a>,
+    meta: Option<Fields<'a>>,
+    batch: Option<u64>,
+}
+
+impl Server {
+    /// A server at the start of its input.
+    pub fn new(catalog: Box<dyn Catalog>) -> Self {
+        let (pending, batches) = (BTreeMap::new(), BTreeMap::new());
+        Self { catalog, legacy: None, pending, batches, effects: VecDeque::new(), next_key: 0 }
+    }
+
+    /// Takes one line of input.
+    pub fn handle_line(&mut self, line: &[u8]) {
+        match parse(line) {
+            Incoming::Blank => {}
+            Incoming::One(message) => self.handle_message(message, None),
+            Incoming::Batch(members) => self.handle_batch(members),
+        }
+    }
+
+    /// A line beyond the limit was skipped; its id is unknown.
+    pub fn handle_too_long(&mut self) {
+        let error = RpcError::invalid_request(format!("the line is longer than {LINE_MAX_BYTES} bytes"));
+        self.effects.push_back(Effect::Send(OutLine::error(None, &error)));
+    }
+
+    /// What is to be done next.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Calls that were started and not finished.
+    pub fn calls_in_flight(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Answers a call. One that was cancelled has nothing to answer.
+    pub fn finish(&mut self, key: CallKey, outcome: Outcome) {
+        let Some(call) = self.pending.remove(&key) else { return };
+        let line = match outcome {
+            Outcome::Failed(_, error) if call.bare => OutLine::error(Some(&call.id), &error),
+            Outcome::Done(body) if call.bare => result_line(&call.id, call.revision, body, false),
+            Outcome::Done(body) => tool_line(&call.id, call.revision, body, false),
+            Outcome::Failed(body, _) => tool_line(&call.id, call.revision, body, true),
+        };
+        self.answer(call.batch, line);
+    }
+
+    /// Tells the client how far a call is, if it asked and `progress` grew.
+    pub fn progress(&mut self, key: CallKey, progress: f64, total: f64, message: &str) {
+        let Some(call) = self.pending.get_mut(&key).filter(|call| call.progress < progress) else { return };
+        let Some(token) = &call.token else { return };
+        call.progress = progress;
+        let message = call.revision.has_annotations().then_some(message);
+        let params = Progress { progress_token: token, progress, total: Some(total), message };
+        let note = Notification { jsonrpc: "2.0", method: "notifications/progress", params };
+        self.effects.push_back(Effect::Send(OutLine::json(&note)));
+    }
+
+    fn handle_batch(&mut self, members: Vec<Result<Message<'_>, Bad>>) {
+        if self.legacy.is_some_and(|revision| !revision.has_batches()) {
+            let error = RpcError::invalid_request("batches are not part of the protocol revision in use");
+            return self.effects.push_back(Effect::Send(OutLine::error(None, &error)));
+        }
+        self.next_key += 1;
+        let batch = self.next_key;
+        self.batches.insert(batch, Batch { answers: Vec::new(), open: 1 });
+        for member in members {
+            self.handle_message(member, Some(batch));
+        }
+        self.close_batch_member(batch);
+    }
+
+    fn handle_message(&mut self, message: Result<Message<'_>, Bad>, batch: Option<u64>) {
+        match message {
+            Err(Bad { id, error }) => self.reply(batch, OutLine::error(id.as_ref(), &error)),
+            Ok(Message::Response) => {}
+            Ok(Message::Notification { method, params }) => self.handle_notification(&method, params),
+            Ok(Message::Request { id, method, params }) => match self.serve(&id, &method, params, batch) {
+                Err(error) => self.reply(batch, OutLine::error(Some(&id), &error)),
+                Ok((_, Served::Started)) => {}
+                Ok((revision, Served::Answer { body, cached })) => {
+                    self.reply(batch, result_line(&id, revision, body, cached));
+                }
+            },
+        }
+    }
+
+    fn handle_notification(&mut self, method: &str, params: Option<&RawValue>) {
+        if method != "notifications/cancelled" {
+            return;
+        }
+        let Some(id) = params.and_then(fields).and_then(|fields| fields.get("requestId").and_then(|raw| Id::read(raw)))
+        else {
+            return;
+        };
+        let Some(key) = self.pending.iter().find(|(_, call)| call.id == id).map(|(key, _)| *key) else { return };
+        if let Some(Pending { batch: Some(batch), .. }) = self.pending.remove(&key) {
+            self.close_batch_member(batch);
+        }
+        self.effects.push_back(Effect::Cancel(key));
+    }
+
+    fn serve(
+        &mut self,
+        id: &Id,
+        method: &str,
+        params: Option<&RawValue>,
+        batch: Option<u64>,
+    ) -> Result<(Revision, Served), RpcError> {
+        if self.pending.values().any(|call| call.id == *id) {
+            return Err(RpcError::invalid_request("a request with this id is still in flight"));
+        }
+        let fields = params.and_then(fields).unwrap_or_default();
+        let meta = match fields.get("_meta").map(|raw| crate::rpc::message::fields(raw)) {
+            Some(None) => return Err(RpcError::invalid_params("_meta must be an object")),
+            meta => meta.flatten(),
+        };
+        let request = Request { id, method, params, fields, meta, batch };
+        if method == "initialize" {
+            return self.initialize(&request);
+        }
+        if let Some(tool) = self.catalog.find(method).filter(|_| !method.contains('/')) {
+            return self.bare_call(tool, &request);
+        }
+        let revision = self.revision_of(&request)?;
+        let served = match (method, revision.is_modern()) {
+            ("ping", false) => Served::Answer { body: Rc::new(Whole::new(&Empty {})), cached: false },
+            ("server/discover", true) => self.discover(),
+            ("tools/list", _) => self.list_tools(&request, revision)?,
+            ("tools/call", _) => self.call_tool(&request, revision)?,
+            _ => {
+                let message = format!("unknown method: {}", echo(method));
+                return Err(RpcError::new(METHOD_NOT_FOUND, message));
+            }
+        };
+        Ok((revision, served))
+    }
+
+    /// The revision that serves this request (2026-07-28 "Versioning": the envelope first, then the handshake).
+    fn revision_of(&self, request: &Request<'_>) -> Result<Revision, RpcError> {
+        if let Some(revision) = self.envelope_of(request)? {
+            return Ok(revision);
+        }
+        match self.legacy {
+            _ if request.method == "server/discover" => {}
+            Some(revision) => return Ok(revision),
+            None if request.method == "ping" => return Ok(Revision::NEWEST_LEGACY),
+            None => {}
+        }
+        Err(RpcError::invalid_params(format!(
+            "open with initialize, or let params._meta carry {} and {}",
+            meta_key::PROTOCOL_VERSION,
+            meta_key::CLIENT_CAPABILITIES
+        )))
+    }
+
+    fn envelope_of(&self, request: &Request<'_>) -> Result<Option<Revision>, RpcError> {
+        let Some(meta) = &request.meta else { return Ok(None) };
+        if !meta.contains_key(meta_key::PROTOCOL_VERSION) {
+            return Ok(None);
+        }
+        let Some(asked) = text(meta, meta_key::PROTOCOL_VERSION) else {
+            return Err(RpcError::invalid_params(format!("{} must be a string", meta_key::PROTOCOL_VERSION)));
+        };
+        match Revision::find(&asked) {
+            Some(revision) if revision.is_modern() => {
+                let capabilities = meta.get(meta_key::CLIENT_CAPABILITIES);
+                if capabilities.is_none_or(|raw| !raw.get().starts_with('{')) {
+                    let message = format!("{} must be an object", meta_key::CLIENT_CAPABILITIES);
+                    return Err(RpcError::invalid_params(message));
+                }
+                Ok(Some(revision))
+            }
+            known => {
+                // Naming a handshake revision in an envelope: only the modern ones can help.
+                let supported = if known.is_some() { &Revision::MODERN[..] } else { &Revision::ALL[..] };
+                let data = UnsupportedVersion { supported, requested: &asked };
+                Err(RpcError::new(UNSUPPORTED_VERSION, "unsupported protocol version").with_data(&data))
+            }
+        }
+    }
+
+    fn initialize(&mut self, request: &Request<'_>) -> Result<(Revision, Served), RpcError> {
+        if request.batch.is_some() {
+            return Err(RpcError::invalid_request("initialize must not be part of a batch"));
+        }
+        let Some(wish) = text(&request.fields, "protocolVersion") else {
+            if self.envelope_of(request)?.is_some() {
+                return Err(RpcError::new(METHOD_NOT_FOUND, "initialize is not part of this protocol revision"));
+            }
+            return Err(RpcError::invalid_params("protocolVersion must be a string"));
+        };
+        let revision = Revision::negotiate(&wish);
+        self.legacy = Some(revision);
+        let result = InitializeResult {
+            protocol_version: revision,
+            capabilities: Capabilities { tools: Empty {} },
+            server_info: ServerInfo::of(revision),
+            instructions: self.catalog.instructions(),
+        };
+        Ok((revision, Served::Answer { body: Rc::new(Whole::new(&result)), cached: false }))
+    }
+
+    fn discover(&self) -> Served {
+        let result = DiscoverResult {
+            supported_versions: Revision::ALL,
+            capabilities: Capabilities { tools: Empty {} },
+            instructions: self.catalog.instructions(),
+        };
+        Served::Answer { body: Rc::new(Whole::new(&result)), cached: true }
+    }
+
+    fn list_tools(&self, request: &Request<'_>, revision: Revision) -> Result<Served, RpcError> {
+        if request.fields.contains_key("cursor") {
+            return Err(RpcError::invalid_params("unknown cursor: the list has one page"));
+        }
+        Ok(Served::Answer { body: self.catalog.list(revision), cached: true })
+    }
+
+    fn call_tool(&mut self, request: &Request<'_>, revision: Revision) -> Result<Served, RpcError> {
+        let Some(name) = text(&request.fields, "name") else {
+            return Err(RpcError::invalid_params("name must be a string"));
+        };
+        let Some(tool) = self.catalog.find(&name) else {
+            return Err(RpcError::invalid_params(format!("unknown tool: {}", echo(&name))));
+        };
+        let arguments = match request.fields.get("arguments") {
+            None => "{}",
+            Some(raw) if raw.get().starts_with('{') => raw.get(),
+            Some(_) => return Err(RpcError::invalid_params("arguments must be an object")),
+        };
+        self.start(request, revision, tool, arguments, false)
+    }
+
+    /// A tool as a method of its own: an extension of this server's, in both eras and before any handshake.
+    fn bare_call(&mut self, tool: &'static str, request: &Request<'_>) -> Result<(Revision, Served), RpcError> {
+        let revision = self.envelope_of(request)?.or(self.legacy).unwrap_or(Revision::NEWEST_LEGACY);
+        let arguments = request.params.map_or("{}", RawValue::get);
+        Ok((revision, self.start(request, revision, tool, arguments, true)?))
+    }
+
+    fn start(
+        &mut self,
+        request: &Request<'_>,
+        revision: Revision,
+        tool: &'static str,
+        arguments: &str,
+        bare: bool,
+    ) -> Result<Served, RpcError> {
+        let token = match request.meta.as_ref().and_then(|meta| meta.get(meta_key::PROGRESS_TOKEN)) {
+            None => None,
+            Some(raw) => Some(
+                Id::read(raw)
+                    .ok_or_else(|| RpcError::invalid_params("progressToken must be a string or an integer"))?,
+            ),
+        };
+        self.next_key += 1;
+        let key = CallKey(self.next_key);
+        let wants_progress = token.is_some();
+        let (id, batch) = (request.id.clone(), request.batch);
+        if let Some(batch) = batch.and_then(|batch| self.batches.get_mut(&batch)) {
+            batch.open += 1;
+        }
+        self.pending.insert(key, Pending { id, revision, bare, batch, token, progress: 0.0 });
+        let arguments = Zeroizing::new(arguments.to_owned());
+        self.effects.push_back(Effect::Start(Call { key, tool, arguments, wants_progress }));
+        Ok(Served::Started)
+    }
+
+    /// An answer that was there at once.
+    fn reply(&mut self, batch: Option<u64>, line: OutLine) {
+        match batch.and_then(|batch| self.batches.get_mut(&batch)) {
+            Some(batch) => batch.answers.push(line),
+            None => self.effects.push_back(Effect::Send(line)),
+        }
+    }
+
+    /// The answer of a call that was started.
+    fn answer(&mut self, batch: Option<u64>, line: OutLine) {
+        self.reply(batch, line);
+        if let Some(batch) = batch {
+            self.close_batch_member(batch);
+        }
+    }
+
+    fn close_batch_member(&mut self, key: u64) {
+        let Some(batch) = self.batches.get_mut(&key) else { return };
+        batch.open -= 1;
+        if batch.open == 0 {
+            let answers = self.batches.remove(&key).unwrap_or_default().answers;
+            if !answers.is_empty() {
+                self.effects.push_back(Effect::Send(OutLine::array(answers)));
+            }
+        }
+    }
+}
+
+/// A name from the client, short enough to repeat.
+fn echo(name: &str) -> &str {
+    &name[..name.floor_char_boundary(ECHO_MAX_BYTES)]
+}
+
+fn open_line(id: &Id) -> Vec<u8> {
+    let mut head = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
+    head.extend(to_json(id));
+    head.extend_from_slice(b",\"result\":");
+    head
+}
+
+fn result_line(id: &Id, revision: Revision, body: Rc<dyn Body>, cached: bool) -> OutLine {
+    let mut head = open_line(id);
+    if !revision.is_modern() {
+        return OutLine::new([Part::Bytes(head), Part::Object(body), Part::Bytes(b"}".to_vec())]);
+    }
+    push_modern_members(&mut head, revision, cached);
+    OutLine::new([Part::Bytes(head), Part::Members(body), Part::Bytes(b"}".to_vec())])
+}
+
+fn tool_line(id: &Id, revision: Revision, body: Rc<dyn Body>, is_error: bool) -> OutLine {
+    let mut head = open_line(id);
+    if revision.is_modern() {
+        push_modern_members(&mut head, revision, false);
+    } else {
+        head.push(b'{');
+    }
+    if is_error {
+        head.extend_from_slice(b"\"isError\":true,");
+    }
+    head.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":\"");
+    let mut parts = vec![Part::Bytes(head), Part::Escaped(body.clone()), Part::Bytes(b"\"}]".to_vec())];
+    if revision.has_structured_results() {
+        parts.push(Part::Bytes(b",\"structuredContent\":".to_vec()));
+        parts.push(Part::Object(body));
+    }
+    parts.push(Part::Bytes(b"}}".to_vec()));
+    OutLine::new(parts)
+}
+
+/// Opens a modern result: its brace and the protocol's own members, with a comma behind them.
+fn push_modern_members(head: &mut Vec<u8>, revision: Revision, cached: bool) {
+    /// The lists are fixed for the life of a process.
+    const TTL_MS: u64 = 3_600_000;
+    let members = ModernMembers {
+        result_type: "complete",
+        ttl_ms: cached.then_some(TTL_MS),
+        cache_scope: cached.then_some("private"),
+        meta: ResultMeta { server_info: ServerInfo::of(revision) },
+    };
+    head.extend(to_json(&members));
+    head.pop();
+    head.push(b',');
+}
+
+/// For tests and tools that need a body from a value.
+pub fn body(value: &impl Serialize) -> Rc<dyn Body> {
+    Rc::new(Whole::new(value))
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,0 +1,277 @@
+//! What running calls see of a session's stream. Calls share one connection, so each capture decides by itself what is
+//! its own: live messages that match its filter, and each retained message once, whoever's SUBSCRIBE made the broker
+//! send it.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::topic;
+use super::wire::Publish;
+use crate::clock::{Now, Timestamp};
+use crate::limits::{INTERRUPTIONS_MAX, RETAINED_QUIET, RETAINED_SEEN_MAX};
+
+/// Keeps what a call needs of the messages, bounded, and counts the rest.
+pub trait Recorder {
+    /// Takes a message; [`Flow::Enough`] ends the capture.
+    fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow;
+    /// How much of a payload is worth keeping.
+    fn wanted_payload_bytes(&self) -> usize;
+}
+
+/// Whether a recorder wants more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    More,
+    /// This message was the last one.
+    Enough,
+}
+
+/// Which messages a capture takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retained {
+    /// Retained and live ones.
+    Include,
+    /// Live ones.
+    Exclude,
+    /// Retained ones, and it is done when the broker has sent them.
+    Only,
+}
+
+/// What the broker said to the subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// No SUBACK yet on this connection.
+    Waiting,
+    /// Granted with this QoS.
+    Granted(u8),
+    /// SUBACK 0x80.
+    Rejected,
+}
+
+/// A time without connection while a capture ran. `to` is missing while it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Interruption {
+    /// When the connection was lost.
+    pub from: Timestamp,
+    /// When the subscription was in force again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+}
+
+/// Names a capture until it is released.
+pub type CaptureId = u64;
+
+/// A filter with the recorder of the call that wants it.
+pub struct Capture {
+    /// Its name.
+    pub id: CaptureId,
+    /// What it subscribes to.
+    pub filter: Rc<str>,
+    /// The QoS it asks for.
+    pub qos: u8,
+    /// Which messages it takes.
+    pub retained: Retained,
+    /// What the broker said, ever: a lost connection does not take it back.
+    pub grant: Grant,
+    /// Its recorder has enough, or its retained messages are complete.
+    pub done: bool,
+    /// Its recorder panicked.
+    pub broken: bool,
+    /// Gaps in the connection.
+    pub interruptions: Vec<Interruption>,
+    /// The SUBSCRIBE whose SUBACK it waits for.
+    pub(super) waits_for: Option<u16>,
+    pub(super) burst: Burst,
+    recorder: Rc<RefCell<dyn Recorder>>,
+    seen: HashSet<u64>,
+    /// Another capture made the broker send retained messages again that match this filter.
+    foreign: bool,
+}
+
+/// Whether the broker may still be sending retained messages for this capture's own SUBSCRIBE.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Burst {
+    /// Until this PINGRESP has come back and nothing retained has arrived for a while.
+    Open {
+        fence: Option<u64>,
+        last: Instant,
+    },
+    Closed,
+}
+
+/// The captures of a session.
+#[derive(Default)]
+pub struct Captures {
+    list: Vec<Capture>,
+    next_id: CaptureId,
+    hasher: RandomState,
+}
+
+impl Captures {
+    /// Adds a capture that waits for SUBACK.
+    pub fn add(
+        &mut self,
+        now: Now,
+        filter: &str,
+        qos: u8,
+        retained: Retained,
+        recorder: Rc<RefCell<dyn Recorder>>,
+    ) -> CaptureId {
+        self.next_id += 1;
+        self.list.push(Capture {
+            id: self.next_id,
+            filter: filter.into(),
+            qos,
+            retained,
+            grant: Grant::Waiting,
+            done: false,
+            broken: false,
+            interruptions: Vec::new(),
+            waits_for: None,
+            burst: Burst::Open { fence: None, last: now.at },
+            recorder,
+            seen: HashSet::new(),
+            foreign: false,
+        });
+        self.next_id
+    }
+
+    /// The capture of that name.
+    pub fn get(&self, id: CaptureId) -> Option<&Capture> {
+        self.list.iter().find(|capture| capture.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: CaptureId) -> Option<&mut Capture> {
+        self.list.iter_mut().find(|capture| capture.id == id)
+    }
+
+    /// Takes a capture out.
+    pub fn remove(&mut self, id: CaptureId) -> Option<Capture> {
+        let index = self.list.iter().position(|capture| capture.id == id)?;
+        Some(self.list.remove(index))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Capture> {
+        self.list.iter_mut()
+    }
+
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Capture> {
+        self.list.iter()
+    }
+
+    /// How much payload of a message on `topic` is worth keeping.
+    pub fn wanted_payload_bytes(&self, topic: &str) -> usize {
+        let matching = self.list.iter().filter(|capture| capture.takes(topic));
+        matching.map(|capture| capture.recorder.borrow().wanted_payload_bytes()).max().unwrap_or(0)
+    }
+
+    /// Gives a message to those it is for. True when a capture is done by it.
+    pub fn dispatch(&mut self, message: &Publish<'_>, now: Now) -> bool {
+        let mut any_done = false;
+        let mut fingerprint = None;
+        for capture in self.list.iter_mut().filter(|capture| capture.takes(message.topic)) {
+            let hasher = &self.hasher;
+            let taken = if message.retain {
+                let mark = *fingerprint.get_or_insert_with(|| hasher.hash_one((message.topic, message.payload)));
+                capture.takes_retained(mark, now.at)
+            } else {
+                capture.retained != Retained::Only
+            };
+            if taken {
+                capture.record(message, now);
+                any_done |= capture.done;
+            }
+        }
+        any_done
+    }
+
+    /// A SUBSCRIBE for `filter` goes out: retained messages come again to all whose filters overlap.
+    pub(super) fn note_subscribe(&mut self, filter: &str) {
+        for capture in self.list.iter_mut().filter(|capture| topic::overlap(&capture.filter, filter)) {
+            capture.foreign = true;
+        }
+    }
+}
+
+impl Capture {
+    fn takes(&self, topic: &str) -> bool {
+        !self.done && self.grant != Grant::Rejected && topic::matches(&self.filter, topic)
+    }
+
+    fn takes_retained(&mut self, mark: u64, now: Instant) -> bool {
+        if self.retained == Retained::Exclude {
+            return false;
+        }
+        match &mut self.burst {
+            Burst::Open { last, .. } => *last = now,
+            Burst::Closed if self.foreign => return false,
+            Burst::Closed => {}
+        }
+        self.seen.len() >= RETAINED_SEEN_MAX || self.seen.insert(mark)
+    }
+
+    fn record(&mut self, message: &Publish<'_>, now: Now) {
+        // A panic in a recorder is a bug of one call; the session and its other calls go on.
+        let recorded = catch_unwind(AssertUnwindSafe(|| self.recorder.borrow_mut().record(message, now)));
+        self.broken |= recorded.is_err();
+        self.done |= !matches!(recorded, Ok(Flow::More));
+    }
+
+    /// A SUBSCRIBE for this capture goes out: retained messages are expected.
+    pub(super) fn subscribed(&mut self, now: Now, pid: u16) {
+        self.waits_for = Some(pid);
+        self.burst = Burst::Open { fence: None, last: now.at };
+        self.foreign = false;
+    }
+
+    /// The subscription is in force.
+    pub(super) fn granted(&mut self, now: Now, qos: u8, fence: Option<u64>) {
+        self.waits_for = None;
+        self.grant = Grant::Granted(qos);
+        self.burst = match fence {
+            Some(_) => Burst::Open { fence, last: now.at },
+            None => Burst::Closed,
+        };
+        if let Some(last) = self.interruptions.last_mut() {
+            last.to.get_or_insert(now.timestamp());
+        }
+    }
+
+    /// The connection was lost.
+    pub(super) fn interrupted(&mut self, now: Now) {
+        self.waits_for = None;
+        if self.interruptions.last().is_some_and(|last| last.to.is_none()) {
+            return;
+        }
+        if self.interruptions.len() < INTERRUPTIONS_MAX {
+            self.interruptions.push(Interruption { from: now.timestamp(), to: None });
+        } else if let Some(last) = self.interruptions.last_mut() {
+            last.to = None;
+        }
+    }
+
+    /// When the retained messages may be complete; `None` while that cannot be said.
+    pub(super) fn quiet_at(&self, pongs: u64) -> Option<Instant> {
+        match self.burst {
+            Burst::Open { fence: Some(fence), last } if fence <= pongs => Some(last + RETAINED_QUIET),
+            _ => None,
+        }
+    }
+
+    /// The retained messages are complete.
+    pub(super) fn close_burst(&mut self) {
+        self.burst = Burst::Closed;
+        self.done |= self.retained == Retained::Only;
+    }
+
+    /// Whether the retained messages of its own SUBSCRIBE are complete.
+    pub fn retained_complete(&self) -> bool {
+        self.burst == Burst::Closed
+    }
+}

@@ -1,0 +1,270 @@
+//! Moves bytes between a session and its socket: connect, pump, wait, connect again. All decisions are the session's.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use async_io::Timer;
+use smol::future::{or, yield_now};
+
+use super::error::Trouble;
+use super::link::{self, Endpoint, Link, plain};
+use super::session::{Session, State};
+use super::wire::{self, ConnectInfo};
+use crate::clock::Now;
+use crate::limits::{DISCONNECT_WAIT, READ_CHUNK_BYTES, READS_PER_TURN, RECONNECT_ATTEMPT};
+use crate::notify::Notify;
+use crate::vault::{Sealed, Vault};
+
+/// What a connection is made with. Credentials stay sealed between connects.
+pub struct Identity {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// As which client.
+    pub client_id: String,
+    /// Whether the broker forgets the session with the connection.
+    pub clean_session: bool,
+    /// 0 turns keep-alive off.
+    pub keep_alive_seconds: u16,
+    /// User name and password.
+    pub credentials: Rc<Sealed>,
+}
+
+/// A session with its driver's signals. Calls change the session through [`Connection::with`] and wait through
+/// [`Connection::until`].
+pub struct Connection {
+    /// What it is connected with.
+    pub identity: Identity,
+    session: RefCell<Session>,
+    changed: Notify,
+    wake: Notify,
+    ended: Cell<bool>,
+}
+
+/// The read buffer that all drivers share: one read is handled before the next one begins.
+pub type ReadBuffer = Rc<RefCell<Vec<u8>>>;
+
+impl Connection {
+    /// A connection that is not made yet.
+    pub fn new(identity: Identity) -> Self {
+        let session = RefCell::new(Session::new(identity.keep_alive_seconds));
+        Self { identity, session, changed: Notify::default(), wake: Notify::default(), ended: Cell::new(false) }
+    }
+
+    /// Changes or reads the session, and lets the driver look at what became of it.
+    pub fn with<T>(&self, change: impl FnOnce(&mut Session) -> T) -> T {
+        let value = change(&mut self.session.borrow_mut());
+        self.wake.notify();
+        self.tell_changes();
+        value
+    }
+
+    /// Reads the session.
+    pub fn look<T>(&self, read: impl FnOnce(&Session) -> T) -> T {
+        read(&self.session.borrow())
+    }
+
+    /// Waits until `condition` gives a value or the deadline has come.
+    pub async fn until<T>(&self, deadline: Instant, mut condition: impl FnMut(&Session) -> Option<T>) -> Option<T> {
+        link::until(deadline, self.changed.until(|| condition(&self.session.borrow()))).await
+    }
+
+    /// Closes the session with DISCONNECT and waits, shortly, until it has left.
+    pub async fn close(&self) {
+        self.with(Session::close);
+        let ended = self.changed.until(|| self.ended.get().then_some(()));
+        link::until(Instant::now() + DISCONNECT_WAIT * 2, ended).await;
+    }
+
+    fn tell_changes(&self) {
+        if self.session.borrow_mut().take_changed() {
+            self.changed.notify();
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        *self.session.borrow().state() == State::Closed
+    }
+}
+
+/// Runs a connection until it is closed or cannot be made. The first attempt ends at `first_deadline`; if it fails
+/// there is no second one.
+pub async fn run(connection: Rc<Connection>, vault: Rc<Vault>, buffer: ReadBuffer, first_deadline: Instant) {
+    let mut deadline = first_deadline;
+    loop {
+        let trouble = or(serve(&connection, &vault, &buffer, deadline), closed(&connection)).await;
+        log::info!("session to {}: {trouble}", connection.identity.endpoint.host);
+        connection.session.borrow_mut().connection_lost(Now::read(), trouble);
+        connection.tell_changes();
+        if !matches!(connection.session.borrow().state(), State::Reconnecting) {
+            break;
+        }
+        let wait = connection.session.borrow().retry_after(random());
+        link::until(Instant::now() + wait, closed(&connection)).await;
+        deadline = Instant::now() + RECONNECT_ATTEMPT;
+    }
+    connection.ended.set(true);
+    connection.changed.notify();
+}
+
+/// Ready when the session was closed before its connection stood; a standing connection says DISCONNECT first.
+async fn closed(connection: &Connection) -> Trouble {
+    let standing = || connection.session.borrow().is_on_line();
+    connection.wake.until(|| (connection.is_closed() && !standing()).then_some(Trouble::Closed)).await
+}
+
+async fn serve(connection: &Connection, vault: &Vault, buffer: &ReadBuffer, deadline: Instant) -> Trouble {
+    match link::open(&connection.identity.endpoint, deadline).await {
+        Ok(mut link) => match say_connect(connection, vault, &mut link, deadline).await {
+            Ok(()) => pump(connection, buffer, &mut link).await,
+            Err(trouble) => trouble,
+        },
+        Err(trouble) => trouble,
+    }
+}
+
+/// Opens the sealed credentials for as long as CONNECT takes to be written; both are wiped behind it.
+async fn say_connect(
+    connection: &Connection,
+    vault: &Vault,
+    link: &mut Link,
+    deadline: Instant,
+) -> Result<(), Trouble> {
+    let identity = &connection.identity;
+    let packet = {
+        let credentials =
+            vault.open(&identity.credentials).ok_or(Trouble::Lost("credentials cannot be opened".into()))?;
+        let info = ConnectInfo {
+            client_id: &identity.client_id,
+            keep_alive_seconds: identity.keep_alive_seconds,
+            clean_session: identity.clean_session,
+            credentials: &credentials,
+        };
+        wire::connect(&info).ok_or(Trouble::Protocol("client id or credentials are too long for CONNECT".into()))?
+    };
+    let mut rest = packet.as_slice();
+    let written = link::until(deadline, async {
+        while !rest.is_empty() {
+            match link.write(rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => poll_fn(|cx| link.poll_writable(cx)).await?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    });
+    match written.await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => return Err(Trouble::Lost(plain(&error))),
+        None => return Err(Trouble::Timeout("CONNECT to be taken")),
+    }
+    connection.session.borrow_mut().connection_opened(Now::read(), packet.len(), deadline);
+    Ok(())
+}
+
+/// Moves bytes until the connection ends; returns why.
+async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> Trouble {
+    let mut timer = Timer::never();
+    let mut timer_at = None;
+    let mut close_by = None;
+    loop {
+        let seen = connection.wake.epoch();
+        let progress = match turn(connection, buffer, link) {
+            Ok(progress) => progress,
+            Err(trouble) => return trouble,
+        };
+        connection.tell_changes();
+        let (next, wants_input, has_output) = {
+            let session = connection.session.borrow();
+            (session.next_deadline(), session.wants_input(), !session.output().is_empty())
+        };
+        if connection.is_closed() {
+            let close_by = *close_by.get_or_insert_with(|| Instant::now() + DISCONNECT_WAIT);
+            if !has_output || Instant::now() >= close_by {
+                link.finish();
+                return Trouble::Closed;
+            }
+        }
+        if progress {
+            yield_now().await;
+            continue;
+        }
+        let next = next.into_iter().chain(close_by).min();
+        if next != timer_at {
+            timer_at = next;
+            match next {
+                Some(at) => timer.set_at(at),
+                None => timer.clear(),
+            }
+        }
+        poll_fn(|cx| {
+            let ready = connection.wake.poll_changed(seen, cx).is_ready()
+                || (wants_input && link.poll_readable(cx).is_ready())
+                || (has_output && link.poll_writable(cx).is_ready())
+                || Pin::new(&mut timer).poll(cx).is_ready();
+            if ready { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        if next.is_some_and(|at| at <= Instant::now()) {
+            timer_at = None;
+        }
+    }
+}
+
+/// One turn: deadlines, then as much writing and reading as is fair. True when there may be more to read at once.
+fn turn(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> Result<bool, Trouble> {
+    let mut session = connection.session.borrow_mut();
+    session.handle_timeout(Now::read())?;
+    flush(&mut session, link)?;
+    let mut buffer = buffer.borrow_mut();
+    buffer.resize(READ_CHUNK_BYTES, 0);
+    for _ in 0..READS_PER_TURN {
+        if !session.wants_input() {
+            return Ok(false);
+        }
+        match link.read(&mut buffer) {
+            Ok(0) => return Err(ended(&session)),
+            Ok(count) => session.handle_bytes(Now::read(), &buffer[..count])?,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                flush(&mut session, link)?;
+                return Ok(false);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Trouble::Lost(plain(&error))),
+        }
+    }
+    flush(&mut session, link)?;
+    Ok(true)
+}
+
+fn flush(session: &mut Session, link: &mut Link) -> Result<(), Trouble> {
+    while !session.output().is_empty() {
+        match link.write(session.output()) {
+            Ok(count) => session.wrote(Now::read(), count),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                session.write_blocked(Now::read());
+                return Ok(());
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Trouble::Lost(plain(&error))),
+        }
+    }
+    Ok(())
+}
+
+fn ended(session: &Session) -> Trouble {
+    Trouble::Lost(match session.state() {
+        State::Connected => "the broker closed it".into(),
+        _ => "the broker closed it before CONNACK".into(),
+    })
+}
+
+/// A random number; without one, the longest wait is as good.
+fn random() -> u32 {
+    getrandom::u32().unwrap_or(u32::MAX)
+}

@@ -1,0 +1,14 @@
+//! MQTT 3.1.1 as a client. Everything but `link` and `driver` is a value: bytes and time go in, bytes and events come out.
+
+pub mod capture;
+pub mod driver;
+pub mod error;
+pub mod inflight;
+pub mod link;
+pub mod outbox;
+pub mod session;
+pub mod table;
+pub mod timer;
+pub mod topic;
+pub mod url;
+pub mod wire;

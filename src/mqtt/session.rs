@@ -1,0 +1,544 @@
+//! One MQTT session over any number of connections, as a value: bytes and time in, bytes and changes out. It opens no
+//! socket and reads no clock.
+//!
+//! States: connecting (before the first CONNACK), connected, reconnecting (the connection was lost and comes back by
+//! itself), failed (trying again cannot help), closed (on purpose). A session keeps its captures, its unacknowledged
+//! publishes and its counters over reconnects.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::capture::{Capture, CaptureId, Captures, Grant, Recorder, Retained};
+use super::error::Trouble;
+use super::inflight::{Acknowledgement, Outbound, Publish, Ticket};
+use super::outbox::Outbox;
+use super::timer::{Timer, Timers};
+use super::wire::{self, Control, Framer, Malformed, Packet};
+use crate::clock::Now;
+use crate::limits::*;
+
+/// Where a session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Before the first CONNACK.
+    Connecting,
+    /// CONNACK was received and the connection is alive as far as its checks tell.
+    Connected,
+    /// Lost, and being made again.
+    Reconnecting,
+    /// Lost for good: the broker refuses what we have to offer.
+    Failed(Trouble),
+    /// Closed on purpose.
+    Closed,
+}
+
+/// What passed, over all connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Messages received.
+    pub messages_in: u64,
+    /// Messages sent.
+    pub messages_out: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Connections made after the first one.
+    pub reconnects: u64,
+}
+
+/// An MQTT session.
+pub struct Session {
+    state: State,
+    /// Between CONNECT and the end of the connection.
+    on_line: bool,
+    session_present: bool,
+    keep_alive: Duration,
+    /// Captures of running calls.
+    pub captures: Captures,
+    /// Publishes of running calls.
+    pub outbound: Outbound,
+    subscriptions: BTreeMap<Rc<str>, u8>,
+    /// SUBSCRIBEs without SUBACK.
+    unacknowledged: BTreeMap<u16, Rc<str>>,
+    /// UNSUBSCRIBEs without UNSUBACK.
+    leaving: BTreeSet<u16>,
+    /// Inbound QoS 2 messages between PUBLISH and PUBREL.
+    received: BTreeSet<u16>,
+    framer: Framer,
+    outbox: Outbox,
+    timers: Timers,
+    pings: u64,
+    pongs: u64,
+    ping_sent_at: Option<Instant>,
+    connected_at: Option<Instant>,
+    failures: u32,
+    counters: Counters,
+    last_error: Option<Trouble>,
+    changed: bool,
+}
+
+impl Session {
+    /// A session before its first connection. A keep-alive of 0 is none.
+    pub fn new(keep_alive_seconds: u16) -> Self {
+        Self {
+            state: State::Connecting,
+            on_line: false,
+            session_present: false,
+            keep_alive: Duration::from_secs(keep_alive_seconds.into()),
+            captures: Captures::default(),
+            outbound: Outbound::default(),
+            subscriptions: BTreeMap::new(),
+            unacknowledged: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            received: BTreeSet::new(),
+            framer: Framer::default(),
+            outbox: Outbox::default(),
+            timers: Timers::default(),
+            pings: 0,
+            pongs: 0,
+            ping_sent_at: None,
+            connected_at: None,
+            failures: 0,
+            counters: Counters::default(),
+            last_error: None,
+            changed: false,
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether a connection is open that has been greeted with CONNECT.
+    pub fn is_on_line(&self) -> bool {
+        self.on_line
+    }
+
+    /// Whether the broker had kept an earlier session of this client id.
+    pub fn session_present(&self) -> bool {
+        self.session_present
+    }
+
+    /// What passed so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Why the connection was last lost or refused.
+    pub fn last_error(&self) -> Option<&Trouble> {
+        self.last_error.as_ref()
+    }
+
+    /// Whether something changed that a call may wait for, since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// CONNECT of `connect_bytes` was written to a new connection.
+    pub fn connection_opened(&mut self, now: Now, connect_bytes: usize, connack_by: Instant) {
+        self.on_line = true;
+        self.framer.reset();
+        self.outbox.clear();
+        self.timers.clear_all();
+        self.timers.set(Timer::Connack, connack_by);
+        (self.pings, self.pongs) = (0, 0);
+        self.connected_at = None;
+        self.counters.bytes_out += connect_bytes as u64;
+        self.note_sent(now.at);
+    }
+
+    /// The connection ended, or could not be made.
+    pub fn connection_lost(&mut self, now: Now, trouble: Trouble) {
+        self.outbound.connection_lost(self.outbox.written());
+        self.on_line = false;
+        self.outbox.clear();
+        self.timers.clear_all();
+        self.unacknowledged.clear();
+        self.leaving.clear();
+        self.captures.iter_mut().for_each(|capture| capture.interrupted(now));
+        if self.connected_at.take().is_some_and(|since| now.at - since >= BACKOFF_RESET_AFTER) {
+            self.failures = 0;
+        }
+        self.failures += 1;
+        if self.state != State::Closed {
+            let for_good = trouble.is_final() || self.state == State::Connecting;
+            self.state = if for_good { State::Failed(trouble.clone()) } else { State::Reconnecting };
+            self.last_error = Some(trouble);
+        }
+        self.changed = true;
+    }
+
+    /// How long to wait before the next attempt; `random` spreads it over half to all of the back-off.
+    pub fn retry_after(&self, random: u32) -> Duration {
+        let doublings = self.failures.saturating_sub(1).min(16);
+        let full = BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX);
+        full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+
+    /// Ends the session: what waits is sent, then DISCONNECT (3.14).
+    pub fn close(&mut self) {
+        if self.on_line && self.state == State::Connected {
+            self.outbox.push(|out| wire::control(out, Control::Disconnect));
+        }
+        self.state = State::Closed;
+        self.last_error.get_or_insert(Trouble::Closed);
+        self.changed = true;
+    }
+
+    /// Bytes to write next.
+    pub fn output(&self) -> &[u8] {
+        self.outbox.front()
+    }
+
+    /// `count` bytes of the output were written.
+    pub fn wrote(&mut self, now: Now, count: usize) {
+        self.outbox.wrote(count);
+        self.counters.bytes_out += count as u64;
+        self.timers.clear(Timer::WriteStall);
+        self.changed |= self.outbound.written(self.outbox.written());
+        self.start_publishes(now.at);
+    }
+
+    /// The socket takes no bytes although some wait.
+    pub fn write_blocked(&mut self, now: Now) {
+        self.timers.set_if_idle(Timer::WriteStall, now.at + WRITE_STALL);
+    }
+
+    /// Whether bytes should be read: not while too many answers wait to be written.
+    pub fn wants_input(&self) -> bool {
+        self.outbox.unsent_bytes() < 2 * (UNSENT_MAX_BYTES + PUBLISH_PAYLOAD_MAX_BYTES) as u64
+    }
+
+    /// Takes bytes from the broker. An error is the reason to close the connection.
+    pub fn handle_bytes(&mut self, now: Now, bytes: &[u8]) -> Result<(), Trouble> {
+        self.counters.bytes_in += bytes.len() as u64;
+        // Data shows that the peer lives, also when its PINGRESP queues behind a flood; but not for ever.
+        if let Some(sent) = self.ping_sent_at.filter(|sent| now.at - *sent < PINGRESP_WAIT_WITH_DATA) {
+            let latest = sent + PINGRESP_WAIT_WITH_DATA;
+            self.timers.set(Timer::Pingresp, (now.at + self.pingresp_wait()).min(latest));
+        }
+        let mut framer = std::mem::take(&mut self.framer);
+        let mut input = bytes;
+        let result = loop {
+            let captures = &self.captures;
+            match framer.next(&mut input, |topic| captures.wanted_payload_bytes(topic)) {
+                Ok(Some(packet)) => {
+                    if let Err(trouble) = self.handle_packet(now, packet) {
+                        break Err(trouble);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(Malformed(why)) => break Err(Trouble::Protocol(format!("the broker sent {why}"))),
+            }
+        };
+        self.framer = framer;
+        self.start_publishes(now.at);
+        result
+    }
+
+    /// Looks at the deadlines. An error is the reason to close the connection.
+    pub fn handle_timeout(&mut self, now: Now) -> Result<(), Trouble> {
+        while let Some(timer) = self.timers.expired(now.at) {
+            match timer {
+                Timer::Connack => {
+                    return Err(Trouble::Timeout("CONNACK: the peer took the connection and said nothing"));
+                }
+                Timer::Pingresp => return Err(Trouble::Lost("no PINGRESP: the peer is silent".into())),
+                Timer::Suback => return Err(Trouble::Lost("no SUBACK: the broker did not answer SUBSCRIBE".into())),
+                Timer::WriteStall => return Err(Trouble::Lost("the peer takes no data".into())),
+                Timer::PingDue => {
+                    self.ping(now);
+                }
+                Timer::RetainedQuiet => self.close_bursts(now),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for a round trip; [`Session::pongs`] reaches the returned number when it is done.
+    pub fn ping(&mut self, now: Now) -> u64 {
+        self.send(now.at, Control::Pingreq);
+        self.pings += 1;
+        if self.ping_sent_at.is_none() {
+            self.ping_sent_at = Some(now.at);
+            self.timers.set(Timer::Pingresp, now.at + self.pingresp_wait());
+        }
+        self.pings
+    }
+
+    /// PINGRESPs received on this connection.
+    pub fn pongs(&self) -> u64 {
+        self.pongs
+    }
+
+    /// Queues a message; `None` when too many wait already.
+    pub fn publish(&mut self, now: Now, message: Publish) -> Option<Ticket> {
+        let ticket = self.outbound.push(message)?;
+        self.start_publishes(now.at);
+        Some(ticket)
+    }
+
+    /// Begins to give messages that match `filter` to `recorder`, over reconnects, until it is released.
+    pub fn capture(
+        &mut self,
+        now: Now,
+        filter: &str,
+        qos: u8,
+        retained: Retained,
+        recorder: Rc<RefCell<dyn Recorder>>,
+    ) -> CaptureId {
+        let id = self.captures.add(now, filter, qos, retained, recorder);
+        let active = self.subscriptions.get(filter).copied();
+        let settled = !self.unacknowledged.values().any(|pending| **pending == *filter);
+        let granted =
+            self.captures.iter().filter(|other| *other.filter == *filter).find_map(|other| match other.grant {
+                Grant::Granted(granted) => Some(granted),
+                _ => None,
+            });
+        let wanted = active.unwrap_or(0).max(qos);
+        self.subscriptions.insert(filter.into(), wanted);
+        if self.state != State::Connected {
+            return id;
+        }
+        // An active subscription serves at once if its retained messages are not wanted again.
+        match granted.filter(|_| settled && active == Some(wanted) && retained == Retained::Exclude) {
+            Some(granted) => {
+                self.captures.get_mut(id).into_iter().for_each(|capture| capture.granted(now, granted, None))
+            }
+            None => self.subscribe(now, &Rc::from(filter), Some(id)),
+        }
+        id
+    }
+
+    /// Ends a capture; the filter is unsubscribed when nobody wants it any more.
+    pub fn release(&mut self, now: Now, id: CaptureId) {
+        let Some(capture) = self.captures.remove(id) else { return };
+        let wanted = self.captures.iter().any(|other| other.filter == capture.filter && other.grant != Grant::Rejected);
+        if wanted || self.subscriptions.remove(&capture.filter).is_none() || self.state != State::Connected {
+            return;
+        }
+        if capture.grant == Grant::Rejected {
+            return;
+        }
+        let pid = self.free_pid();
+        self.leaving.insert(pid);
+        self.outbox.push(|out| wire::unsubscribe(out, pid, &capture.filter));
+        self.note_sent(now.at);
+    }
+
+    fn handle_packet(&mut self, now: Now, packet: Packet<'_>) -> Result<(), Trouble> {
+        let connected = self.connected_at.is_some();
+        match packet {
+            Packet::Connack { session_present, code } if !connected => self.connack(now, session_present, code),
+            Packet::Connack { .. } => Err(protocol("a second CONNACK (3.2)")),
+            _ if !connected => Err(protocol("something else before CONNACK (3.2)")),
+            Packet::Publish(message) => self.message(now, &message),
+            Packet::Puback(pid) => {
+                let known = self.outbound.acknowledged(now.at, pid, Acknowledgement::Puback);
+                self.note_ack(known, "PUBACK", pid)
+            }
+            Packet::Pubrec(pid) => {
+                let known = self.outbound.received(pid, &mut self.outbox);
+                self.note_sent(now.at);
+                self.note_ack(known, "PUBREC", pid)
+            }
+            Packet::Pubcomp(pid) => {
+                let known = self.outbound.acknowledged(now.at, pid, Acknowledgement::Pubcomp);
+                self.note_ack(known, "PUBCOMP", pid)
+            }
+            Packet::Pubrel(pid) => {
+                self.received.remove(&pid);
+                self.send(now.at, Control::Pubcomp(pid));
+                Ok(())
+            }
+            Packet::Suback(pid, granted) => self.suback(now, pid, granted),
+            Packet::Unsuback(pid) => {
+                let known = self.leaving.remove(&pid);
+                self.note_ack(known, "UNSUBACK", pid)
+            }
+            Packet::Pingresp => {
+                self.pong(now);
+                Ok(())
+            }
+        }
+    }
+
+    fn connack(&mut self, now: Now, session_present: bool, code: u8) -> Result<(), Trouble> {
+        match code {
+            0 => {}
+            1 => return Err(Trouble::Protocol("it refuses the protocol version MQTT 3.1.1 (CONNACK 1)".into())),
+            2 => return Err(Trouble::IdentifierRejected),
+            3 => return Err(Trouble::BrokerUnavailable),
+            4 => return Err(Trouble::BadCredentials),
+            _ => return Err(Trouble::NotAuthorized),
+        }
+        self.timers.clear(Timer::Connack);
+        self.session_present = session_present;
+        self.connected_at = Some(now.at);
+        if self.state != State::Closed {
+            self.counters.reconnects += u64::from(self.state == State::Reconnecting);
+            self.state = State::Connected;
+        }
+        if !session_present {
+            self.received.clear();
+        }
+        for filter in self.subscriptions.keys().cloned().collect::<Vec<_>>() {
+            self.subscribe(now, &filter, None);
+        }
+        self.counters.messages_out += self.outbound.resume(now.at, session_present, &mut self.outbox);
+        self.changed = true;
+        Ok(())
+    }
+
+    fn message(&mut self, now: Now, message: &wire::Publish<'_>) -> Result<(), Trouble> {
+        self.counters.messages_in += 1;
+        let pid = message.pid.unwrap_or_default();
+        // Exactly once: between PUBLISH and PUBREL an id is delivered once (4.3.3).
+        let again = message.qos == 2 && !self.received.insert(pid);
+        if self.received.len() > INBOUND_QOS2_MAX {
+            return Err(protocol("more unreleased QoS 2 messages than are accepted"));
+        }
+        if !again && self.captures.dispatch(message, now) {
+            self.changed = true;
+        }
+        match message.qos {
+            0 => {}
+            1 => self.send(now.at, Control::Puback(pid)),
+            _ => self.send(now.at, Control::Pubrec(pid)),
+        }
+        if message.retain {
+            self.watch_bursts();
+        }
+        Ok(())
+    }
+
+    fn suback(&mut self, now: Now, pid: u16, granted: Option<u8>) -> Result<(), Trouble> {
+        let Some(filter) = self.unacknowledged.remove(&pid) else { return self.note_ack(false, "SUBACK", pid) };
+        if self.unacknowledged.is_empty() {
+            self.timers.clear(Timer::Suback);
+        }
+        let waits = |capture: &Capture| capture.waits_for == Some(pid);
+        let wants_retained = self.captures.iter().any(|c| waits(c) && c.retained != Retained::Exclude);
+        let fence = (granted.is_some() && wants_retained).then(|| self.ping(now));
+        for capture in self.captures.iter_mut().filter(|capture| waits(capture)) {
+            match granted {
+                Some(qos) => capture.granted(now, qos, fence.filter(|_| capture.retained != Retained::Exclude)),
+                None => {
+                    capture.waits_for = None;
+                    capture.grant = Grant::Rejected;
+                }
+            }
+        }
+        let wanted = |capture: &Capture| capture.filter == filter && capture.grant != Grant::Rejected;
+        if granted.is_none() && !self.captures.iter().any(wanted) {
+            self.subscriptions.remove(&filter);
+        }
+        self.changed = true;
+        Ok(())
+    }
+
+    fn pong(&mut self, now: Now) {
+        self.pongs = self.pings.min(self.pongs + 1);
+        if self.pongs == self.pings {
+            self.ping_sent_at = None;
+            self.timers.clear(Timer::Pingresp);
+        }
+        self.changed = true;
+        self.close_bursts(now);
+    }
+
+    /// Sends SUBSCRIBE for `only`, or for all captures of the filter after a reconnect.
+    fn subscribe(&mut self, now: Now, filter: &Rc<str>, only: Option<CaptureId>) {
+        let qos = self.subscriptions.get(filter).copied().unwrap_or(0);
+        let pid = self.free_pid();
+        self.captures.note_subscribe(filter);
+        let same = |capture: &&mut Capture| capture.filter == *filter;
+        for capture in self.captures.iter_mut().filter(same) {
+            if only.is_none_or(|id| id == capture.id) {
+                capture.subscribed(now, pid);
+            }
+        }
+        self.unacknowledged.insert(pid, filter.clone());
+        self.outbox.push(|out| wire::subscribe(out, pid, filter, qos));
+        self.timers.set_if_idle(Timer::Suback, now.at + SUBACK_WAIT);
+        self.note_sent(now.at);
+    }
+
+    fn close_bursts(&mut self, now: Now) {
+        for capture in self.captures.iter_mut() {
+            if capture.quiet_at(self.pongs).is_some_and(|at| at <= now.at) {
+                capture.close_burst();
+                self.changed = true;
+            }
+        }
+        self.watch_bursts();
+    }
+
+    fn watch_bursts(&mut self) {
+        match self.captures.iter().filter_map(|capture| capture.quiet_at(self.pongs)).min() {
+            Some(at) => self.timers.set(Timer::RetainedQuiet, at),
+            None => self.timers.clear(Timer::RetainedQuiet),
+        }
+    }
+
+    fn start_publishes(&mut self, now: Instant) {
+        if self.state == State::Connected {
+            let (unacknowledged, leaving) = (&self.unacknowledged, &self.leaving);
+            let taken = |pid: u16| unacknowledged.contains_key(&pid) || leaving.contains(&pid);
+            let started = self.outbound.start(now, &mut self.outbox, taken);
+            if started > 0 {
+                self.counters.messages_out += started;
+                self.note_sent(now);
+            }
+        }
+    }
+
+    fn send(&mut self, now: Instant, packet: Control) {
+        self.outbox.push(|out| wire::control(out, packet));
+        self.note_sent(now);
+    }
+
+    fn note_sent(&mut self, now: Instant) {
+        if !self.keep_alive.is_zero() {
+            self.timers.set(Timer::PingDue, now + self.keep_alive * 3 / 4);
+        }
+    }
+
+    fn note_ack(&mut self, known: bool, name: &str, pid: u16) -> Result<(), Trouble> {
+        if !known {
+            log::warn!("the broker sent {name} for packet id {pid}, which nothing waits for");
+        }
+        self.changed = true;
+        Ok(())
+    }
+
+    fn pingresp_wait(&self) -> Duration {
+        if self.keep_alive.is_zero() {
+            PINGRESP_WAIT
+        } else {
+            PINGRESP_WAIT.min(self.keep_alive.max(PINGRESP_WAIT_MIN))
+        }
+    }
+
+    fn free_pid(&mut self) -> u16 {
+        let (unacknowledged, leaving) = (&self.unacknowledged, &self.leaving);
+        self.outbound.free_pid(|pid| unacknowledged.contains_key(&pid) || leaving.contains(&pid))
+    }
+}
+
+fn protocol(what: &str) -> Trouble {
+    Trouble::Protocol(format!("the broker sent {what}"))
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

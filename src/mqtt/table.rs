@@ -1,0 +1,238 @@
+//! Open sessions: ids, limit, life time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use smol::LocalExecutor;
+
+use super::driver::{self, Connection, Identity, ReadBuffer};
+use super::error::Trouble;
+use super::session::State;
+use crate::clock::Now;
+use crate::notify::Notify;
+use crate::vault::Vault;
+
+/// The sessions of this process.
+pub struct Table {
+    sessions: RefCell<Vec<Rc<Entry>>>,
+    /// Sessions that are being opened count against the limit.
+    opening: Cell<usize>,
+    max_sessions: usize,
+    ttl: Duration,
+    vault: Rc<Vault>,
+    executor: Rc<LocalExecutor<'static>>,
+    buffer: ReadBuffer,
+    changed: Notify,
+}
+
+/// An open session.
+pub struct Entry {
+    /// UUID, version 4.
+    pub id: String,
+    /// Its connection.
+    pub connection: Rc<Connection>,
+    /// When it was opened.
+    pub created: Now,
+    last_used: Cell<Now>,
+    users: Cell<usize>,
+}
+
+/// A session in use by a call: it does not expire meanwhile, and its life time starts anew at the end.
+pub struct Lease {
+    entry: Rc<Entry>,
+}
+
+/// Why a session could not be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The limit is reached.
+    Limit,
+    /// The system has no random numbers.
+    NoRandom,
+    /// The broker could not be connected to.
+    Connect(Trouble),
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(max_sessions: usize, ttl: Duration, vault: Vault, executor: Rc<LocalExecutor<'static>>) -> Self {
+        Self {
+            sessions: RefCell::default(),
+            opening: Cell::new(0),
+            max_sessions,
+            ttl,
+            vault: Rc::new(vault),
+            executor,
+            buffer: ReadBuffer::default(),
+            changed: Notify::default(),
+        }
+    }
+
+    /// Seals credentials for [`Table::open`].
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The most sessions that may be open.
+    pub fn max_sessions(&self) -> usize {
+        self.max_sessions
+    }
+
+    /// Life time without use.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Connects and enters the session. Dropping the future gives up the attempt.
+    pub async fn open(&self, identity: Identity, deadline: Instant) -> Result<Lease, OpenError> {
+        if self.sessions.borrow().len() + self.opening.get() >= self.max_sessions {
+            return Err(OpenError::Limit);
+        }
+        let id = new_id().ok_or(OpenError::NoRandom)?;
+        let attempt = Attempt { table: self, connection: Rc::new(Connection::new(identity)), entered: false };
+        self.opening.set(self.opening.get() + 1);
+        let run = driver::run(attempt.connection.clone(), self.vault.clone(), self.buffer.clone(), deadline);
+        self.executor.spawn(run).detach();
+        let settled = attempt.connection.until(deadline, |session| match session.state() {
+            State::Connecting => None,
+            State::Connected => Some(Ok(())),
+            State::Failed(trouble) => Some(Err(trouble.clone())),
+            _ => Some(Err(session.last_error().cloned().unwrap_or(Trouble::Closed))),
+        });
+        let outcome = match settled.await {
+            Some(outcome) => outcome,
+            // The driver has the same deadline; give it a moment to tell what it was waiting for.
+            None => attempt.last_word(),
+        };
+        outcome.map_err(OpenError::Connect)?;
+        Ok(attempt.enter(id))
+    }
+
+    /// The session of that id, in use until the lease is dropped.
+    pub fn lease(&self, id: &str) -> Option<Lease> {
+        let entry = self.sessions.borrow().iter().find(|entry| entry.id == id).cloned()?;
+        Some(Lease::new(entry))
+    }
+
+    /// All open sessions, oldest first.
+    pub fn list(&self) -> Vec<Rc<Entry>> {
+        self.sessions.borrow().clone()
+    }
+
+    /// Takes a session out and closes it; false when there is none of that id.
+    pub async fn close(&self, id: &str) -> bool {
+        let Some(index) = self.sessions.borrow().iter().position(|entry| entry.id == id) else { return false };
+        let entry = self.sessions.borrow_mut().remove(index);
+        entry.connection.close().await;
+        true
+    }
+
+    /// Closes all sessions, at the same time.
+    pub async fn close_all(&self) {
+        let entries = std::mem::take(&mut *self.sessions.borrow_mut());
+        let closing: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let connection = entry.connection.clone();
+                self.executor.spawn(async move { connection.close().await })
+            })
+            .collect();
+        for task in closing {
+            task.await;
+        }
+    }
+
+    /// Closes sessions whose life time is over; runs as long as the process.
+    pub async fn expire(&self) {
+        loop {
+            let seen = self.changed.epoch();
+            let now = Instant::now();
+            let idle: Vec<_> = self.list().into_iter().filter(|entry| entry.users.get() == 0).collect();
+            if let Some(entry) = idle.iter().find(|entry| entry.expires_at(self.ttl) <= now) {
+                log::info!("session {} expired after {} s without use", entry.id, self.ttl.as_secs());
+                self.close(&entry.id).await;
+                continue;
+            }
+            let next = idle.iter().map(|entry| entry.expires_at(self.ttl)).min();
+            // A session in use is looked at again when its life time would be over at the earliest.
+            let wake_at = next.unwrap_or(now + self.ttl).min(now + self.ttl);
+            let changed = std::future::poll_fn(|cx| self.changed.poll_changed(seen, cx));
+            super::link::until(wake_at, changed).await;
+        }
+    }
+}
+
+impl Entry {
+    /// When it was last used; a session in use is used now.
+    pub fn last_used(&self, now: Now) -> Now {
+        if self.users.get() > 0 { now } else { self.last_used.get() }
+    }
+
+    fn expires_at(&self, ttl: Duration) -> Instant {
+        self.last_used.get().at + ttl
+    }
+}
+
+impl Lease {
+    fn new(entry: Rc<Entry>) -> Self {
+        entry.users.set(entry.users.get() + 1);
+        Self { entry }
+    }
+}
+
+impl std::ops::Deref for Lease {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.entry.users.set(self.entry.users.get() - 1);
+        self.entry.last_used.set(Now::read());
+    }
+}
+
+/// A session that is being opened; dropped before it is entered, it is closed.
+struct Attempt<'a> {
+    table: &'a Table,
+    connection: Rc<Connection>,
+    entered: bool,
+}
+
+impl Attempt<'_> {
+    fn enter(mut self, id: String) -> Lease {
+        self.entered = true;
+        let now = Now::read();
+        let (last_used, users) = (Cell::new(now), Cell::new(0));
+        let entry = Rc::new(Entry { id, connection: self.connection.clone(), created: now, last_used, users });
+        self.table.sessions.borrow_mut().push(entry.clone());
+        self.table.changed.notify();
+        Lease::new(entry)
+    }
+
+    fn last_word(&self) -> Result<(), Trouble> {
+        self.connection.look(|session| match session.state() {
+            State::Connected => Ok(()),
+            _ => Err(session.last_error().cloned().unwrap_or(Trouble::Timeout("the connection"))),
+        })
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.table.opening.set(self.table.opening.get() - 1);
+        if !self.entered {
+            self.connection.with(super::session::Session::close);
+        }
+    }
+}
+
+fn new_id() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+}

@@ -1,0 +1,288 @@
+//! Lines on their way out. A large result is never built as a whole: its body gives JSON in pieces, and a line is
+//! produced while it is written.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::error::RpcError;
+use super::message::Id;
+
+/// A JSON object in pieces; the same pieces each time. The first piece starts with `{`, followed by `"`.
+pub trait Body {
+    /// Appends piece `index` to `out`; `false` when there is none. Pieces are compact JSON: no raw control characters.
+    fn piece(&self, index: usize, out: &mut Vec<u8>) -> bool;
+}
+
+/// A body that fits in memory.
+pub struct Whole(Vec<u8>);
+
+impl Whole {
+    /// Serialises `value`, which must be a non-empty JSON object.
+    pub fn new(value: &impl Serialize) -> Self {
+        Self(to_json(value))
+    }
+}
+
+impl Body for Whole {
+    fn piece(&self, index: usize, out: &mut Vec<u8>) -> bool {
+        if index == 0 {
+            out.extend_from_slice(&self.0);
+        }
+        index == 0
+    }
+}
+
+/// An object whose last member is a long list: `head` is serialised at once, rows when they are written.
+pub struct WithRows<R> {
+    head: Vec<u8>,
+    count: usize,
+    row: R,
+}
+
+impl<R: Fn(usize, &mut Vec<u8>)> WithRows<R> {
+    /// `head` is a non-empty JSON object to which the member `name` is added, with `count` rows that `row` appends.
+    pub fn new(mut head: Vec<u8>, name: &str, count: usize, row: R) -> Self {
+        head.pop();
+        head.push(b',');
+        head.extend(to_json(&name));
+        head.extend_from_slice(b":[");
+        Self { head, count, row }
+    }
+
+    /// The size of the whole as JSON.
+    pub fn size_bytes(&self) -> usize {
+        let mut row = Vec::new();
+        let mut size = self.head.len() + 2;
+        for index in 0..self.count {
+            row.clear();
+            (self.row)(index, &mut row);
+            size += row.len() + 1;
+        }
+        size
+    }
+}
+
+impl<R: Fn(usize, &mut Vec<u8>)> Body for WithRows<R> {
+    fn piece(&self, index: usize, out: &mut Vec<u8>) -> bool {
+        match index {
+            0 => out.extend_from_slice(&self.head),
+            n if n <= self.count => {
+                if n > 1 {
+                    out.push(b',');
+                }
+                (self.row)(n - 1, out);
+            }
+            n if n == self.count + 1 => out.extend_from_slice(b"]}"),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Compact JSON. Our own types cannot fail to serialise: they have string keys and no fallible parts.
+pub fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec())
+}
+
+/// A part of a line.
+pub enum Part {
+    /// Bytes as they are.
+    Bytes(Vec<u8>),
+    /// The body as JSON.
+    Object(Rc<dyn Body>),
+    /// The body as the content of a JSON string: the text copy of a structured result.
+    Escaped(Rc<dyn Body>),
+    /// The body's members without the opening brace, to be preceded by members of the protocol's.
+    Members(Rc<dyn Body>),
+}
+
+/// One line of output, produced piece by piece.
+#[derive(Default)]
+pub struct OutLine {
+    parts: VecDeque<Part>,
+    /// Bytes or pieces of the first part that were given out.
+    given: usize,
+    ended: bool,
+}
+
+impl OutLine {
+    /// A line from parts, without its newline.
+    pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+        Self { parts: parts.into_iter().collect(), given: 0, ended: false }
+    }
+
+    /// A line with `value` as JSON.
+    pub fn json(value: &impl Serialize) -> Self {
+        Self::new([Part::Bytes(to_json(value))])
+    }
+
+    /// An error response; an id that could not be read is left out (MCP 2025-11-25 "Error Responses").
+    pub fn error(id: Option<&Id>, error: &RpcError) -> Self {
+        Self::json(&ErrorLine { jsonrpc: "2.0", id, error })
+    }
+
+    /// Lines as one JSON array: the answer to a batch (JSON-RPC 2.0 section 6).
+    pub fn array(lines: Vec<OutLine>) -> Self {
+        let mut parts = VecDeque::new();
+        for (index, line) in lines.into_iter().enumerate() {
+            parts.push_back(Part::Bytes(if index == 0 { b"[".to_vec() } else { b",".to_vec() }));
+            parts.extend(line.parts);
+        }
+        parts.push_back(Part::Bytes(b"]".to_vec()));
+        Self::new(parts)
+    }
+
+    /// Bytes this line holds on to, for the bound on what may wait.
+    pub fn held_bytes(&self) -> usize {
+        self.parts.iter().map(|part| if let Part::Bytes(bytes) = part { bytes.len() } else { 0 }).sum()
+    }
+
+    /// Appends to `out` until it has about `target` bytes; `false` when the line, with its newline, is finished.
+    pub fn fill(&mut self, out: &mut Vec<u8>, target: usize) -> bool {
+        while out.len() < target && !self.ended {
+            let more = match self.parts.front() {
+                None => {
+                    out.push(b'\n');
+                    self.ended = true;
+                    return false;
+                }
+                Some(Part::Bytes(bytes)) => {
+                    let rest = &bytes[self.given..];
+                    let count = rest.len().min(target - out.len());
+                    out.extend_from_slice(&rest[..count]);
+                    self.given += count;
+                    self.given < bytes.len()
+                }
+                Some(part) => {
+                    self.given += 1;
+                    append_piece(part, self.given - 1, out)
+                }
+            };
+            if !more {
+                self.parts.pop_front();
+                self.given = 0;
+            }
+        }
+        !self.ended
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a Id>,
+    error: &'a RpcError,
+}
+
+fn append_piece(part: &Part, index: usize, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    match part {
+        Part::Bytes(_) => false,
+        Part::Object(body) => body.piece(index, out),
+        Part::Escaped(body) => {
+            let more = body.piece(index, out);
+            escape_json_in_place(out, start);
+            more
+        }
+        Part::Members(body) => {
+            let more = body.piece(index, out);
+            if index == 0 {
+                out.remove(start);
+            }
+            more
+        }
+    }
+}
+
+/// Turns JSON text into the content of a JSON string. Compact JSON has no raw control characters, so quotes and
+/// backslashes are all there is to escape.
+fn escape_json_in_place(out: &mut Vec<u8>, start: usize) {
+    let extra = out[start..].iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let mut from = out.len();
+    out.resize(from + extra, 0);
+    let mut to = out.len();
+    while to > from && from > start {
+        from -= 1;
+        to -= 1;
+        out[to] = out[from];
+        if matches!(out[to], b'"' | b'\\') {
+            to -= 1;
+            out[to] = b'\\';
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Numbers(usize);
+
+    impl Body for Numbers {
+        fn piece(&self, index: usize, out: &mut Vec<u8>) -> bool {
+            match index {
+                0 => out.extend_from_slice(b"{\"text\":\"a\\\"b\",\"n\":["),
+                n if n <= self.0 => {
+                    if n > 1 {
+                        out.push(b',');
+                    }
+                    out.extend_from_slice(n.to_string().as_bytes());
+                }
+                n if n == self.0 + 1 => out.extend_from_slice(b"]}"),
+                _ => return false,
+            }
+            true
+        }
+    }
+
+    fn line(target: usize) -> (String, usize) {
+        let body: Rc<dyn Body> = Rc::new(Numbers(300));
+        let mut line = OutLine::new([
+            Part::Bytes(b"{\"s\":\"".to_vec()),
+            Part::Escaped(body.clone()),
+            Part::Bytes(b"\",\"o\":".to_vec()),
+            Part::Object(body.clone()),
+            Part::Bytes(b",\"m\":{\"x\":1,".to_vec()),
+            Part::Members(body),
+            Part::Bytes(b"}".to_vec()),
+        ]);
+        let (mut whole, mut chunk, mut largest) = (Vec::new(), Vec::new(), 0);
+        loop {
+            let more = line.fill(&mut chunk, target);
+            largest = largest.max(chunk.len());
+            whole.append(&mut chunk);
+            if !more {
+                return (String::from_utf8(whole).expect("utf-8"), largest);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_the_same_in_whatever_chunks_it_is_taken() {
+        let (whole, _) = line(usize::MAX);
+        for target in [1, 7, 64, 4096] {
+            assert_eq!(line(target).0, whole);
+        }
+        let value: serde_json::Value = serde_json::from_str(&whole).expect("json");
+        let text: serde_json::Value = serde_json::from_str(value["s"].as_str().expect("text")).expect("json in text");
+        assert_eq!(text, value["o"]);
+        assert_eq!(value["m"]["x"], 1);
+        assert_eq!(value["m"]["n"], value["o"]["n"]);
+    }
+
+    #[test]
+    fn lines_join_to_an_array() {
+        let mut array = OutLine::array(vec![OutLine::json(&1), OutLine::json(&"x")]);
+        let mut out = Vec::new();
+        assert!(!array.fill(&mut out, usize::MAX));
+        assert_eq!(out, b"[1,\"x\"]\n");
+    }
+
+    #[test]
+    fn chunks_stay_near_their_target() {
+        assert!(line(64).1 < 64 + 40);
+    }
+}

@@ -1,0 +1,263 @@
+//! The one thread: lines to the protocol, its effects to calls, answers to stdout; and the orderly end.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::rc::Rc;
+use std::time::Instant;
+
+use async_signal::{Signal, Signals};
+use smol::future::{or, zip};
+use smol::stream::StreamExt;
+use smol::{LocalExecutor, Task};
+
+use crate::config::Config;
+use crate::limits::*;
+use crate::mcp::server::{Call, CallKey, Effect, Outcome, Server};
+use crate::mqtt::link::{Endpoint, until};
+use crate::mqtt::table::Table;
+use crate::mqtt::url::Target;
+use crate::notify::Notify;
+use crate::rpc::line::{Line, LineBuffer};
+use crate::rpc::outgoing::OutLine;
+use crate::stdio::{Input, Output};
+use crate::tools::failure::{Code, Failure};
+use crate::tools::schema::Tools;
+use crate::tools::{self, Context, Ended, Profile, Profiles};
+use crate::vault::Vault;
+
+/// Serves until the input ends, a signal asks to stop, or nobody reads the output any more.
+pub fn run(config: Config) -> io::Result<()> {
+    let executor = Rc::new(LocalExecutor::new());
+    let vault = Vault::new().map_err(io::Error::other)?;
+    let profiles = seal(config.brokers, &vault).map_err(io::Error::other)?;
+    let table = Table::new(config.max_sessions, config.session_ttl, vault, executor.clone());
+    let runtime = Rc::new(Runtime {
+        executor: executor.clone(),
+        table: Rc::new(table),
+        profiles: Rc::new(profiles),
+        server: RefCell::new(Server::new(Box::new(Tools))),
+        calls: RefCell::default(),
+        calls_changed: Notify::default(),
+        lines: Lines::default(),
+    });
+    smol::block_on(executor.run(runtime.serve()))
+}
+
+struct Runtime {
+    executor: Rc<LocalExecutor<'static>>,
+    table: Rc<Table>,
+    profiles: Rc<Profiles>,
+    server: RefCell<Server>,
+    calls: RefCell<BTreeMap<CallKey, Task<()>>>,
+    calls_changed: Notify,
+    lines: Lines,
+}
+
+/// Lines that wait to be written.
+#[derive(Default)]
+struct Lines {
+    waiting: RefCell<VecDeque<OutLine>>,
+    held_bytes: Cell<usize>,
+    /// A line is being written.
+    writing: Cell<bool>,
+    changed: Notify,
+}
+
+impl Runtime {
+    async fn serve(self: Rc<Self>) -> io::Result<()> {
+        let input = Input::open()?;
+        let output = Rc::new(Output::open()?);
+        let mut signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])?;
+        let (this, to) = (self.clone(), output.clone());
+        let writer = self.executor.spawn(async move { this.write(&to).await });
+        let table = self.table.clone();
+        let _expiry = self.executor.spawn(async move { table.expire().await });
+        let stop = async {
+            signals.next().await;
+            log::info!("ending on a signal");
+        };
+        let gone = async {
+            or(output.closed(), async {
+                let error = writer.await;
+                log::info!("stdout is closed: {error}");
+            })
+            .await;
+        };
+        let ended = or(async { self.read(&input).await.map(|()| true) }, async {
+            or(stop, gone).await;
+            Ok(false)
+        });
+        let may_finish = ended.await?;
+        self.shut_down(may_finish).await;
+        Ok(())
+    }
+
+    /// Reads lines until the end of input.
+    async fn read(self: &Rc<Self>, input: &Input) -> io::Result<()> {
+        let mut buffer = LineBuffer::default();
+        loop {
+            self.lines.have_room().await;
+            let count = input.read(buffer.space()).await?;
+            if count == 0 {
+                if let Some(line) = buffer.last_line() {
+                    self.handle(line);
+                }
+                buffer.wipe();
+                return Ok(());
+            }
+            buffer.filled(count);
+            while let Some(line) = buffer.next_line() {
+                self.handle(line);
+            }
+        }
+    }
+
+    fn handle(self: &Rc<Self>, line: Line<'_>) {
+        {
+            let mut server = self.server.borrow_mut();
+            match line {
+                Line::Whole(line) => server.handle_line(line),
+                Line::TooLong => server.handle_too_long(),
+            }
+        }
+        self.apply_effects();
+    }
+
+    fn apply_effects(self: &Rc<Self>) {
+        loop {
+            let Some(effect) = self.server.borrow_mut().next_effect() else { return };
+            match effect {
+                Effect::Send(line) => self.lines.push(line),
+                Effect::Start(call) => self.start(call),
+                Effect::Cancel(key) => {
+                    // Dropping the task drops the call; what it holds is given back.
+                    drop(self.calls.borrow_mut().remove(&key));
+                    self.calls_changed.notify();
+                }
+            }
+        }
+    }
+
+    fn start(self: &Rc<Self>, call: Call) {
+        let key = call.key;
+        let this = self.clone();
+        let full = self.calls.borrow().len() >= CALLS_MAX;
+        let task = self.executor.spawn(async move {
+            let ended = if full { Err(too_many_calls()) } else { this.call(call).await };
+            this.finish(key, ended);
+        });
+        self.calls.borrow_mut().insert(key, task);
+    }
+
+    async fn call(self: &Rc<Self>, call: Call) -> Ended {
+        let Some(tool) = tools::find(call.tool) else { return Err(Failure::internal()) };
+        let (this, key) = (Rc::downgrade(self), call.key);
+        let progress = move |progress: f64, total: f64, message: &str| {
+            if let Some(this) = this.upgrade().filter(|_| call.wants_progress) {
+                this.server.borrow_mut().progress(key, progress, total, message);
+                this.apply_effects();
+            }
+        };
+        let context =
+            Context { table: self.table.clone(), profiles: self.profiles.clone(), progress: Rc::new(progress) };
+        tools::call(tool, context, &call.arguments).await
+    }
+
+    fn finish(self: &Rc<Self>, key: CallKey, ended: Ended) {
+        let outcome = match ended {
+            Ok(body) => Outcome::Done(body),
+            Err(failure) => Outcome::Failed(failure.body(), failure.rpc_error()),
+        };
+        self.server.borrow_mut().finish(key, outcome);
+        self.apply_effects();
+        if let Some(task) = self.calls.borrow_mut().remove(&key) {
+            task.detach();
+        }
+        self.calls_changed.notify();
+    }
+
+    /// Writes lines as they come; ends with the error that stdout gives.
+    async fn write(&self, output: &Output) -> io::Error {
+        let mut chunk = Vec::with_capacity(WRITE_CHUNK_BYTES);
+        loop {
+            let mut line = self.lines.changed.until(|| self.lines.take()).await;
+            while line.fill(&mut chunk, WRITE_CHUNK_BYTES) {
+                if let Err(error) = output.write_all(&chunk).await {
+                    return error;
+                }
+                chunk.clear();
+            }
+            drop(line);
+            // Many short lines leave in one write.
+            if chunk.len() < WRITE_CHUNK_BYTES && !self.lines.waiting.borrow().is_empty() {
+                continue;
+            }
+            if let Err(error) = output.write_all(&chunk).await {
+                return error;
+            }
+            chunk.clear();
+            chunk.shrink_to(2 * WRITE_CHUNK_BYTES);
+            self.lines.written();
+        }
+    }
+
+    /// Lets calls finish for a moment if they may, then closes sessions with DISCONNECT while the last lines leave.
+    async fn shut_down(self: &Rc<Self>, may_finish: bool) {
+        if may_finish {
+            let done = self.calls_changed.until(|| self.calls.borrow().is_empty().then_some(()));
+            until(Instant::now() + EOF_GRACE, done).await;
+        }
+        let unfinished = std::mem::take(&mut *self.calls.borrow_mut());
+        for task in unfinished.into_values() {
+            task.cancel().await;
+        }
+        let drained = self.lines.changed.until(|| self.lines.is_empty().then_some(()));
+        until(Instant::now() + SHUTDOWN_WAIT, zip(self.table.close_all(), drained)).await;
+    }
+}
+
+impl Lines {
+    fn push(&self, line: OutLine) {
+        self.held_bytes.set(self.held_bytes.get() + line.held_bytes());
+        self.waiting.borrow_mut().push_back(line);
+        self.changed.notify();
+    }
+
+    fn take(&self) -> Option<OutLine> {
+        let line = self.waiting.borrow_mut().pop_front()?;
+        self.held_bytes.set(self.held_bytes.get() - line.held_bytes());
+        self.writing.set(true);
+        Some(line)
+    }
+
+    fn written(&self) {
+        self.writing.set(false);
+        self.changed.notify();
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.writing.get() && self.waiting.borrow().is_empty()
+    }
+
+    /// Waits while too much waits to be written.
+    async fn have_room(&self) {
+        let has_room = || self.waiting.borrow().len() < OUTBOX_MAX_LINES && self.held_bytes.get() < OUTBOX_MAX_BYTES;
+        self.changed.until(|| has_room().then_some(())).await;
+    }
+}
+
+fn too_many_calls() -> Failure {
+    let message = format!("{CALLS_MAX} calls are running, which is the limit");
+    Failure::new(Code::TooManyCalls, message, "wait for a running call to end, or cancel one")
+}
+
+/// From here on the credentials of configured brokers are sealed.
+fn seal(brokers: BTreeMap<String, Target>, vault: &Vault) -> Result<Profiles, getrandom::Error> {
+    let profile = |(name, target): (String, Target)| {
+        let credentials = Rc::new(vault.seal(&target.credentials)?);
+        let endpoint = Endpoint { host: target.host, port: target.port, tls: target.tls };
+        Ok((name, Profile { endpoint, client_id: target.client_id, credentials }))
+    };
+    brokers.into_iter().map(profile).collect()
+}

@@ -1,0 +1,171 @@
+//! fd 0 and fd 1 and nothing else: bytes in, bytes out, neither ever blocking the loop.
+//!
+//! O_NONBLOCK belongs to the open file, which the shell or ssh shares, so it is never set on what we were given. stdin
+//! is waited for and then read once. stdout is a socket (sent to without waiting), or a pipe or terminal, which is
+//! opened anew so that O_NONBLOCK is ours alone, or, where that cannot be, written to in pieces that fit.
+
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::OwnedFd;
+
+use async_io::Async;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::net::SendFlags;
+use smol::future::yield_now;
+
+/// stdin.
+pub enum Input {
+    /// Something that can be waited for.
+    Waited(Async<OwnedFd>),
+    /// A file or /dev/null, which is always ready.
+    Ready(OwnedFd),
+}
+
+impl Input {
+    /// Opens a duplicate of fd 0.
+    pub fn open() -> io::Result<Self> {
+        let duplicate = rustix::io::dup(rustix::stdio::stdin())?;
+        match Async::new_nonblocking(duplicate) {
+            Ok(waited) => Ok(Self::Waited(waited)),
+            // epoll refuses what is always ready.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Ok(Self::Ready(rustix::io::dup(rustix::stdio::stdin())?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a person types.
+    pub fn is_terminal() -> bool {
+        io::IsTerminal::is_terminal(&io::stdin())
+    }
+
+    /// Reads once; 0 at the end.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let result = match self {
+                Self::Waited(source) => {
+                    source.readable().await?;
+                    // Another process may have read what was there: a plain read would block.
+                    if !is_ready(source.get_ref(), PollFlags::IN)? {
+                        continue;
+                    }
+                    rustix::io::read(source.get_ref(), &mut *buffer)
+                }
+                Self::Ready(source) => {
+                    yield_now().await;
+                    rustix::io::read(source, &mut *buffer)
+                }
+            };
+            match result {
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+}
+
+/// stdout.
+pub struct Output(Sink);
+
+enum Sink {
+    Socket(Async<OwnedFd>),
+    /// Our own open file of a pipe or terminal, non-blocking.
+    Own(Async<OwnedFd>),
+    /// A shared one: writable for at least a page when it says so.
+    Shared(Async<OwnedFd>),
+    /// A file or /dev/null.
+    Ready(OwnedFd),
+}
+
+impl Output {
+    /// Opens fd 1.
+    pub fn open() -> io::Result<Self> {
+        let stdout = rustix::io::dup(rustix::stdio::stdout())?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&stdout)?.st_mode);
+        if kind == FileType::Socket {
+            return Ok(Self(Sink::Socket(Async::new_nonblocking(stdout)?)));
+        }
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        if matches!(kind, FileType::Fifo | FileType::CharacterDevice)
+            && let Ok(own) = rustix::fs::open("/proc/self/fd/1", flags, Mode::empty())
+            && let Ok(own) = Async::new_nonblocking(own)
+        {
+            return Ok(Self(Sink::Own(own)));
+        }
+        match Async::new_nonblocking(stdout) {
+            Ok(shared) => Ok(Self(Sink::Shared(shared))),
+            Err(_) => Ok(Self(Sink::Ready(rustix::io::dup(rustix::stdio::stdout())?))),
+        }
+    }
+
+    /// Writes all of a piece of at most a page. `BrokenPipe` when nobody reads any more.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let result = match &self.0 {
+                Sink::Socket(socket) => {
+                    rustix::net::send(socket.get_ref(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+                }
+                Sink::Own(file) => rustix::io::write(file.get_ref(), bytes),
+                Sink::Shared(file) if !is_ready(file.get_ref(), PollFlags::OUT)? => Err(rustix::io::Errno::AGAIN),
+                Sink::Shared(file) => rustix::io::write(file.get_ref(), bytes),
+                Sink::Ready(file) => rustix::io::write(file, bytes),
+            };
+            match result {
+                Ok(count) => bytes = &bytes[count..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => self.writable().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ready when the reader of a pipe is gone; never for anything else.
+    pub async fn closed(&self) {
+        if let Sink::Own(file) | Sink::Shared(file) = &self.0 {
+            // The writing end of a pipe becomes "readable" by its error alone.
+            while file.readable().await.is_ok() {
+                if is_ready(file.get_ref(), PollFlags::ERR).unwrap_or(true) {
+                    return;
+                }
+                if !is_pipe(file.get_ref()) {
+                    break;
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        match &self.0 {
+            Sink::Socket(file) | Sink::Own(file) | Sink::Shared(file) => file.writable().await,
+            Sink::Ready(_) => {
+                yield_now().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Writes text for a person to stdout, for `--help` and its kin.
+pub fn print(text: &str) {
+    // Nobody may be reading, which is their choice.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Writes a line for a person to stderr.
+pub fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn is_pipe(file: &OwnedFd) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+}
+
+fn is_ready(file: &OwnedFd, what: PollFlags) -> io::Result<bool> {
+    let mut fds = [PollFd::new(file, what)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    let always = if what == PollFlags::ERR { PollFlags::ERR } else { PollFlags::ERR | PollFlags::HUP };
+    Ok(fds[0].revents().intersects(what | always))
+}

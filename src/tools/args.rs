@@ -1,0 +1,358 @@
+//! One declaration per parameter gives its schema, its validation and its default.
+
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use crate::rpc::message::Fields;
+
+/// A parameter of a tool.
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Whether it must be given.
+    pub required: bool,
+    /// For a model: what it means, in one sentence.
+    pub doc: &'static str,
+}
+
+/// What a parameter takes.
+pub enum Kind {
+    /// Text.
+    Text {
+        /// The most UTF-8 bytes.
+        max_bytes: usize,
+        /// Used when it is not given.
+        default: Option<&'static str>,
+    },
+    /// A whole number.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The most.
+        max: i64,
+        /// Used when it is not given.
+        default: Option<i64>,
+    },
+    /// `true` or `false`.
+    Flag {
+        /// Used when it is not given.
+        default: bool,
+    },
+    /// One of a few words.
+    Choice {
+        /// The words.
+        values: &'static [&'static str],
+        /// Used when it is not given.
+        default: &'static str,
+    },
+    /// Any JSON value.
+    Json,
+}
+
+/// Arguments that were checked against the declaration.
+pub struct Args {
+    values: Vec<(&'static str, Value)>,
+}
+
+enum Value {
+    Text(Zeroizing<String>),
+    Integer(i64),
+    Flag(bool),
+    Choice(&'static str),
+    Json(Box<RawValue>),
+}
+
+impl std::fmt::Debug for Args {
+    /// Names alone: a value may be a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.values.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Args {
+    /// Checks `json`, an object, against `params` and fills in defaults.
+    pub fn check(params: &'static [Param], json: &str) -> Result<Self, Failure> {
+        let fields: Fields<'_> = serde_json::from_str(json)
+            .map_err(|_| Failure::invalid("arguments", "must be a JSON object without invalid strings"))?;
+        for name in fields.keys() {
+            // `_meta` belongs to the protocol: a bare method has it among its parameters.
+            if name != "_meta" && !params.iter().any(|param| param.name == name) {
+                let known: Vec<_> = params.iter().map(|param| param.name).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                let name = &name[..name.floor_char_boundary(crate::limits::ECHO_MAX_BYTES)];
+                return Err(Failure::invalid(name, &format!("is not a parameter of this tool; it takes: {known}")));
+            }
+        }
+        let mut values = Vec::new();
+        for param in params {
+            let value = match fields.get(param.name) {
+                Some(raw) => Some(param.read(raw)?),
+                None if param.required => {
+                    return Err(Failure::invalid(param.name, &format!("is missing: it {}", param.wants())));
+                }
+                None => param.default(),
+            };
+            values.extend(value.map(|value| (param.name, value)));
+        }
+        Ok(Self { values })
+    }
+
+    /// A text that was given.
+    pub fn optional_text(&self, name: &str) -> Option<&str> {
+        match self.get(name) {
+            Some(Value::Text(text)) => Some(text),
+            Some(Value::Choice(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A required text, or a choice.
+    pub fn text(&self, name: &str) -> &str {
+        self.optional_text(name).unwrap_or_default()
+    }
+
+    /// A whole number with a default.
+    pub fn integer(&self, name: &str) -> i64 {
+        match self.get(name) {
+            Some(Value::Integer(value)) => *value,
+            _ => 0,
+        }
+    }
+
+    /// A size or count with a default.
+    pub fn size(&self, name: &str) -> usize {
+        usize::try_from(self.integer(name)).unwrap_or(0)
+    }
+
+    /// A duration in seconds with a default.
+    pub fn seconds(&self, name: &str) -> std::time::Duration {
+        std::time::Duration::from_secs(self.size(name) as u64)
+    }
+
+    /// A flag.
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.get(name), Some(Value::Flag(true)))
+    }
+
+    /// A JSON value that was given, as the text it came as.
+    pub fn json(&self, name: &str) -> Option<&RawValue> {
+        match self.get(name) {
+            Some(Value::Json(raw)) => Some(raw),
+            _ => None,
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+impl Param {
+    /// Appends this parameter's JSON Schema.
+    pub fn write_schema(&self, out: &mut String) {
+        let (doc, mut rest) = (quoted(self.doc), String::new());
+        let kind = match &self.kind {
+            Kind::Text { max_bytes, default } => {
+                if *max_bytes <= 256 {
+                    rest = format!(",\"maxLength\":{max_bytes}");
+                }
+                rest.extend(default.iter().map(|default| format!(",\"default\":{}", quoted(default))));
+                "\"type\":\"string\","
+            }
+            Kind::Integer { min, max, default } => {
+                rest = format!(",\"minimum\":{min},\"maximum\":{max}");
+                rest.extend(default.iter().map(|default| format!(",\"default\":{default}")));
+                "\"type\":\"integer\","
+            }
+            Kind::Flag { default } => {
+                rest = format!(",\"default\":{default}");
+                "\"type\":\"boolean\","
+            }
+            Kind::Choice { values, default } => {
+                let values: Vec<_> = values.iter().map(|value| quoted(value)).collect();
+                rest = format!(",\"enum\":[{}],\"default\":{}", values.join(","), quoted(default));
+                "\"type\":\"string\","
+            }
+            Kind::Json => "",
+        };
+        out.push_str(&format!("{}:{{{kind}\"description\":{doc}{rest}}}", quoted(self.name)));
+    }
+
+    fn read(&self, raw: &RawValue) -> Result<Value, Failure> {
+        let wrong = || Failure::invalid(self.name, &self.wants());
+        match &self.kind {
+            Kind::Text { max_bytes, .. } => {
+                let text = secret_text(raw).ok_or_else(wrong)?;
+                if text.len() > *max_bytes { Err(wrong()) } else { Ok(Value::Text(text)) }
+            }
+            Kind::Integer { min, max, .. } => {
+                let value = whole_number(raw).filter(|value| (min..=max).contains(&value));
+                value.map(Value::Integer).ok_or_else(wrong)
+            }
+            Kind::Flag { .. } => match raw.get() {
+                "true" => Ok(Value::Flag(true)),
+                "false" => Ok(Value::Flag(false)),
+                _ => Err(wrong()),
+            },
+            Kind::Choice { values, .. } => {
+                let text = secret_text(raw).ok_or_else(wrong)?;
+                values.iter().find(|value| **value == *text).map(|value| Value::Choice(value)).ok_or_else(wrong)
+            }
+            Kind::Json => Ok(Value::Json(raw.to_owned())),
+        }
+    }
+
+    fn default(&self) -> Option<Value> {
+        match &self.kind {
+            Kind::Integer { default, .. } => default.map(Value::Integer),
+            Kind::Flag { default } => Some(Value::Flag(*default)),
+            Kind::Choice { default, .. } => Some(Value::Choice(default)),
+            Kind::Text { default, .. } => default.map(|text| Value::Text(Zeroizing::new(text.to_owned()))),
+            Kind::Json => None,
+        }
+    }
+
+    /// What would be right, to stand behind the name.
+    fn wants(&self) -> String {
+        match &self.kind {
+            Kind::Text { max_bytes, .. } => format!("must be a string of at most {max_bytes} bytes"),
+            Kind::Integer { min, max, .. } => format!("must be a whole number from {min} to {max}"),
+            Kind::Flag { .. } => "must be true or false".into(),
+            Kind::Choice { values, .. } => format!("must be one of \"{}\"", values.join("\", \"")),
+            Kind::Json => "may be any JSON value".into(),
+        }
+    }
+}
+
+/// A JSON string for a schema.
+pub fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// JSON Schema counts 5.0 as an integer.
+fn whole_number(raw: &RawValue) -> Option<i64> {
+    let text = raw.get();
+    text.parse().ok().or_else(|| {
+        let value: f64 = text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit() || c == '-'))?;
+        (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
+    })
+}
+
+/// Decodes a JSON string into memory that is wiped: any text may be a connection string with a password in it, and the
+/// JSON library would leave a copy of one with escapes behind.
+fn secret_text(raw: &RawValue) -> Option<Zeroizing<String>> {
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    // Never longer than its JSON text, so it does not move.
+    let mut text = Zeroizing::new(String::with_capacity(inner.len()));
+    let mut rest = inner;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let kind = escape.chars().next()?;
+        rest = &escape[kind.len_utf8()..];
+        text.push(match kind {
+            '"' | '\\' | '/' => kind,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => unicode_escape(&mut rest)?,
+            _ => return None,
+        });
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+/// The character of `\uXXXX`, or of a surrogate pair.
+fn unicode_escape(rest: &mut &str) -> Option<char> {
+    let mut unit = || {
+        let value = u32::from_str_radix(rest.get(..4)?, 16).ok()?;
+        *rest = &rest[4..];
+        Some(value)
+    };
+    let first = unit()?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return char::from_u32(first);
+    }
+    *rest = rest.strip_prefix("\\u")?;
+    let second = u32::from_str_radix(rest.get(..4)?, 16).ok().filter(|unit| (0xdc00..0xe000).contains(unit))?;
+    *rest = &rest[4..];
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMS: &[Param] = &[
+        Param { name: "topic", kind: Kind::Text { max_bytes: 10, default: None }, required: true, doc: "Where." },
+        Param { name: "qos", kind: Kind::Integer { min: 0, max: 2, default: Some(0) }, required: false, doc: "How." },
+        Param { name: "retain", kind: Kind::Flag { default: false }, required: false, doc: "Keep." },
+        Param {
+            name: "mode",
+            kind: Kind::Choice { values: &["a", "b"], default: "a" },
+            required: false,
+            doc: "Which.",
+        },
+        Param { name: "any", kind: Kind::Json, required: false, doc: "Anything." },
+    ];
+
+    #[test]
+    fn defaults_fill_what_is_not_given() {
+        let args = Args::check(PARAMS, r#"{"topic":"t","_meta":{}}"#).expect("args");
+        assert_eq!(
+            (args.text("topic"), args.integer("qos"), args.flag("retain"), args.text("mode")),
+            ("t", 0, false, "a")
+        );
+        assert!(args.json("any").is_none());
+    }
+
+    #[test]
+    fn values_are_taken_as_they_are() {
+        let json = r#"{"topic":"t","qos":2.0,"retain":true,"mode":"b","any":{"n": 1.10}}"#;
+        let args = Args::check(PARAMS, json).expect("args");
+        assert_eq!((args.integer("qos"), args.flag("retain"), args.text("mode")), (2, true, "b"));
+        assert_eq!(args.json("any").map(RawValue::get), Some(r#"{"n": 1.10}"#));
+    }
+
+    #[test]
+    fn each_wrong_argument_is_named_with_what_would_be_right() {
+        for (json, parameter, right) in [
+            ("{}", "topic", "string"),
+            (r#"{"topic":1}"#, "topic", "string"),
+            (r#"{"topic":null}"#, "topic", "string"),
+            (r#"{"topic":"12345678901"}"#, "topic", "10 bytes"),
+            (r#"{"topic":"\ud800"}"#, "topic", "string"),
+            (r#"{"topic":"t","qos":3}"#, "qos", "from 0 to 2"),
+            (r#"{"topic":"t","qos":"1"}"#, "qos", "from 0 to 2"),
+            (r#"{"topic":"t","qos":1.5}"#, "qos", "from 0 to 2"),
+            (r#"{"topic":"t","qos":1e99}"#, "qos", "from 0 to 2"),
+            (r#"{"topic":"t","retain":"yes"}"#, "retain", "true or false"),
+            (r#"{"topic":"t","mode":"c"}"#, "mode", "\"a\", \"b\""),
+            (r#"{"topic":"t","typo":1}"#, "typo", "topic, qos, retain"),
+        ] {
+            let failure = Args::check(PARAMS, json).err().expect(json);
+            assert_eq!(failure.parameter(), Some(parameter), "{json}");
+            assert!(failure.message().contains(right), "{json}: {}", failure.message());
+        }
+    }
+
+    #[test]
+    fn strings_are_decoded_as_json_says() {
+        for json in
+            [r#""""#, r#""plain""#, r#""a\"b\\c\/d\n\t\r\b\f""#, r#""ü\u00fc\ud83d\ude00\u0000""#, r#""\\\\u0041""#]
+        {
+            let raw = RawValue::from_string(json.into()).expect("json");
+            let expected: String = serde_json::from_str(json).expect("string");
+            assert_eq!(secret_text(&raw).as_deref(), Some(&expected));
+        }
+        for json in [r#""\ud800""#, r#""\ud800x""#, r#""\ud800\u0041""#, r#""\udc00""#, "1", "null"] {
+            let raw = RawValue::from_string(json.into()).expect("json");
+            assert!(secret_text(&raw).is_none(), "{json}");
+        }
+    }
+}

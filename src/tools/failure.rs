@@ -1,0 +1,195 @@
+//! Errors that a model can act on: what happened, what to do next, whether trying again helps.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use crate::mqtt::error::Trouble;
+use crate::rpc::error::{INTERNAL_ERROR, INVALID_PARAMS, RpcError};
+use crate::rpc::outgoing::{Body, Whole};
+
+/// What kind of failure it is. The order gives the bare methods' positive error codes, from 1001; it never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// An argument is missing or wrong.
+    InvalidArgument,
+    /// No open session of that id.
+    UnknownSession,
+    /// As many sessions are open as may be.
+    SessionLimit,
+    /// As many calls run as may.
+    TooManyCalls,
+    /// Name or address leads to no broker.
+    BrokerUnreachable,
+    /// The broker did not answer in time.
+    ConnectTimeout,
+    /// CONNACK 4.
+    BadCredentials,
+    /// CONNACK 5.
+    NotAuthorized,
+    /// CONNACK 2.
+    IdentifierRejected,
+    /// CONNACK 3.
+    BrokerUnavailable,
+    /// CONNACK 1, or a peer that speaks something else.
+    ProtocolRejected,
+    /// TLS could not be set up.
+    TlsFailed,
+    /// The connection ended.
+    ConnectionLost,
+    /// SUBACK 0x80.
+    SubscribeRejected,
+    /// No acknowledgement in time.
+    PublishTimeout,
+    /// More than may be published.
+    PayloadTooLarge,
+    /// The policy of this server forbids it.
+    PolicyDenied,
+    /// Nothing came back in time.
+    NoResponse,
+    /// A bug of this server's.
+    InternalError,
+}
+
+/// A failed call.
+#[derive(Debug)]
+pub struct Failure(Box<Details>);
+
+#[derive(Debug, Serialize)]
+struct Details {
+    code: Code,
+    message: String,
+    hint: String,
+    retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    /// What became of a publish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct ErrorResult<'a> {
+    status: &'static str,
+    error: &'a Details,
+}
+
+impl Failure {
+    /// A failure with a sentence and what to do next.
+    pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let retryable = matches!(
+            code,
+            Code::TooManyCalls
+                | Code::BrokerUnreachable
+                | Code::ConnectTimeout
+                | Code::BrokerUnavailable
+                | Code::ConnectionLost
+                | Code::PublishTimeout
+                | Code::NoResponse
+        );
+        let (message, hint) = (message.into(), hint.into());
+        Self(Box::new(Details { code, message, hint, retryable, parameter: None, delivery: None }))
+    }
+
+    /// A wrong argument: the parameter's name and, behind it, what would be right.
+    pub fn invalid(parameter: &str, what: &str) -> Self {
+        let hint = "correct the argument and call again; tools/list shows each parameter";
+        let mut failure = Self::new(Code::InvalidArgument, format!("{parameter} {what}"), hint);
+        failure.0.parameter = Some(parameter.to_owned());
+        failure
+    }
+
+    /// No session of that id.
+    pub fn unknown_session() -> Self {
+        Self::new(
+            Code::UnknownSession,
+            "no open session has this session_id; it may have been closed, or expired without use",
+            "list_active_connections shows the open sessions; establish_connection opens one",
+        )
+    }
+
+    /// A bug of ours, contained in the call.
+    pub fn internal() -> Self {
+        Self::new(
+            Code::InternalError,
+            "the call failed by a fault of this server; its session is not affected",
+            "please report it",
+        )
+    }
+
+    /// Says what became of a publish, and whether sending it once more is safe.
+    pub fn with_delivery(mut self, delivery: &'static str) -> Self {
+        self.0.delivery = Some(delivery);
+        self.0.retryable = delivery == "not_sent";
+        self
+    }
+
+    /// The wrong argument's name.
+    pub fn parameter(&self) -> Option<&str> {
+        self.0.parameter.as_deref()
+    }
+
+    /// The sentence.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The result object for `tools/call`.
+    pub fn body(&self) -> Rc<dyn Body> {
+        Rc::new(Whole::new(&self.result()))
+    }
+
+    /// The error for a bare method.
+    pub fn rpc_error(&self) -> RpcError {
+        let number = match self.0.code {
+            Code::InvalidArgument => INVALID_PARAMS,
+            Code::InternalError => INTERNAL_ERROR,
+            code => 1000 + code as i64,
+        };
+        RpcError::new(number, self.0.message.clone()).with_data(&self.result())
+    }
+
+    fn result(&self) -> ErrorResult<'_> {
+        ErrorResult { status: "error", error: &self.0 }
+    }
+}
+
+impl From<&Trouble> for Failure {
+    fn from(trouble: &Trouble) -> Self {
+        let (code, hint) = match trouble {
+            Trouble::NameLookup(_) => (Code::BrokerUnreachable, "check the host name, or use an IP address"),
+            Trouble::Unreachable(_) => (
+                Code::BrokerUnreachable,
+                "check host and port, and that the broker runs and accepts connections from here",
+            ),
+            Trouble::Timeout(_) => (
+                Code::ConnectTimeout,
+                "check host, port and firewall; TLS ports need mqtts://; or give a longer timeout_seconds",
+            ),
+            Trouble::Protocol(_) => {
+                (Code::ProtocolRejected, "check that the port is the broker's MQTT port, and whether it needs mqtts://")
+            }
+            Trouble::IdentifierRejected => (Code::IdentifierRejected, "give another client_id, or none"),
+            Trouble::BrokerUnavailable => (Code::BrokerUnavailable, "the broker is up but not ready: try again later"),
+            Trouble::BadCredentials => {
+                (Code::BadCredentials, "ask for the right user name and password, or use a configured broker")
+            }
+            Trouble::NotAuthorized => {
+                (Code::NotAuthorized, "the broker wants credentials, or this user may not connect: ask for credentials")
+            }
+            Trouble::Lost(_) => (
+                Code::ConnectionLost,
+                "list_active_connections shows the session's state; a broker that hangs up at once may want mqtts:// or refuse this address",
+            ),
+            Trouble::Closed => (Code::ConnectionLost, "establish_connection opens a new session"),
+            Trouble::Tls(_) => (Code::TlsFailed, "use mqtt:// if the broker has a port without TLS"),
+        };
+        Self::new(code, trouble.to_string(), hint)
+    }
+}

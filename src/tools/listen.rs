@@ -1,0 +1,185 @@
+//! Listening for a while: what all tools that subscribe have in common.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::Context;
+use super::failure::{Code, Failure};
+use crate::clock::{Now, seconds};
+use crate::limits::{PROGRESS_EVERY, PROGRESS_FIRST, PROGRESS_QUIET, SUBACK_WAIT};
+use crate::mqtt::capture::{CaptureId, Grant, Interruption, Recorder, Retained};
+use crate::mqtt::driver::Connection;
+use crate::mqtt::session::{Session, State};
+use crate::mqtt::topic;
+
+/// What is listened for.
+pub(super) struct Wish<'a> {
+    /// A filter from the caller, not checked yet.
+    pub filter: &'a str,
+    /// The parameter it came from.
+    pub parameter: &'static str,
+    /// QoS of the subscription.
+    pub qos: u8,
+    /// Which messages.
+    pub retained: Retained,
+    /// From the moment the subscription is in force.
+    pub duration: Duration,
+}
+
+/// How the listening went.
+pub(super) struct Heard {
+    /// The recorder had enough, or the retained messages were complete, before the time was over.
+    pub early: bool,
+    /// QoS that the broker granted.
+    pub granted_qos: u8,
+    /// How long it listened.
+    pub elapsed: Duration,
+    /// Times without connection.
+    pub interruptions: Vec<Interruption>,
+}
+
+/// Checks a filter from the caller.
+pub(super) fn check_filter(parameter: &str, filter: &str) -> Result<(), Failure> {
+    topic::check_filter(filter).map_err(|what| Failure::invalid(parameter, what))
+}
+
+/// Subscribes, gives what arrives to `recorder`, and takes the subscription back, whatever ends it. `count` is for
+/// progress messages.
+pub(super) async fn listen(
+    context: &Context,
+    connection: &Rc<Connection>,
+    wish: &Wish<'_>,
+    recorder: Rc<RefCell<dyn Recorder>>,
+    count: impl Fn() -> u64,
+) -> Result<Heard, Failure> {
+    check_filter(wish.parameter, wish.filter)?;
+    let started = Instant::now();
+    let capture = Listening::start(connection, wish, recorder);
+    let mut progress = Progress { context, started, total: wish.duration, next: started + PROGRESS_FIRST };
+    let grant_by = started + wish.duration.max(SUBACK_WAIT);
+    let granted_qos = match capture.wait(grant_by, &mut progress, &count, |capture| capture.granted()).await {
+        Some(granted) => granted?,
+        None => return Err(capture.never_granted()),
+    };
+    let listening_since = Instant::now();
+    progress.total = listening_since - started + wish.duration;
+    let end = listening_since + wish.duration;
+    let early = capture.wait(end, &mut progress, &count, Listening::finished).await.transpose()?.is_some();
+    Ok(Heard { early, granted_qos, elapsed: listening_since.elapsed(), interruptions: capture.interruptions() })
+}
+
+/// A capture that is released when the call ends, also when it is cancelled.
+struct Listening<'a> {
+    connection: &'a Connection,
+    id: CaptureId,
+    qos: u8,
+}
+
+impl<'a> Listening<'a> {
+    fn start(connection: &'a Connection, wish: &Wish<'_>, recorder: Rc<RefCell<dyn Recorder>>) -> Self {
+        let Wish { filter, qos, retained, .. } = *wish;
+        let id = connection.with(|session| session.capture(Now::read(), filter, qos, retained, recorder));
+        Self { connection, id, qos }
+    }
+
+    /// Waits for `condition`, telling progress meanwhile; `None` at `end`.
+    async fn wait<T>(
+        &self,
+        end: Instant,
+        progress: &mut Progress<'_>,
+        count: &impl Fn() -> u64,
+        condition: impl Fn(&Self) -> Option<Result<T, Failure>>,
+    ) -> Option<Result<T, Failure>> {
+        loop {
+            let until = end.min(progress.next);
+            let outcome =
+                self.connection.until(until, |session| self.trouble(session).map(Err).or_else(|| condition(self)));
+            if let Some(outcome) = outcome.await {
+                return Some(outcome);
+            }
+            if Instant::now() >= end {
+                return None;
+            }
+            progress.tell(end, count());
+        }
+    }
+
+    fn granted(&self) -> Option<Result<u8, Failure>> {
+        self.connection.look(|session| match session.captures.get(self.id)?.grant {
+            Grant::Waiting => None,
+            Grant::Granted(qos) => Some(Ok(qos)),
+            Grant::Rejected => Some(Err(Failure::new(
+                Code::SubscribeRejected,
+                "the broker refused the subscription (SUBACK 0x80)",
+                "the user may lack the right to read these topics: try a narrower filter or another user",
+            ))),
+        })
+    }
+
+    fn finished(&self) -> Option<Result<(), Failure>> {
+        self.connection.look(|session| {
+            let capture = session.captures.get(self.id)?;
+            if capture.broken { Some(Err(Failure::internal())) } else { capture.done.then_some(Ok(())) }
+        })
+    }
+
+    fn trouble(&self, session: &Session) -> Option<Failure> {
+        match session.state() {
+            State::Closed => Some((&crate::mqtt::error::Trouble::Closed).into()),
+            State::Failed(trouble) => Some(Failure::new(
+                Code::ConnectionLost,
+                format!("the session cannot be continued: {trouble}"),
+                "close_connection, then establish_connection with what the broker accepts",
+            )),
+            _ => None,
+        }
+    }
+
+    fn never_granted(&self) -> Failure {
+        let (state, error) = self.connection.look(|session| (session.state().clone(), session.last_error().cloned()));
+        match (state, error) {
+            (State::Reconnecting, Some(trouble)) => Failure::new(
+                Code::ConnectionLost,
+                format!("the connection did not come back within the call's time; last: {trouble}"),
+                "the session keeps trying: call again, or look at list_active_connections",
+            ),
+            _ => Failure::new(
+                Code::NoResponse,
+                format!("the broker did not confirm the subscription at QoS {}", self.qos),
+                "call again; if it stays so, the broker is overloaded or broken",
+            ),
+        }
+    }
+
+    fn interruptions(&self) -> Vec<Interruption> {
+        self.connection.look(|session| {
+            session.captures.get(self.id).map(|capture| capture.interruptions.clone()).unwrap_or_default()
+        })
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.connection.with(|session| session.release(Now::read(), self.id));
+    }
+}
+
+/// Tells how far a call is, about once a second, and not right before its end.
+struct Progress<'a> {
+    context: &'a Context,
+    started: Instant,
+    total: Duration,
+    next: Instant,
+}
+
+impl Progress<'_> {
+    fn tell(&mut self, end: Instant, count: u64) {
+        let now = Instant::now();
+        self.next = now + PROGRESS_EVERY;
+        if end.saturating_duration_since(now) > PROGRESS_QUIET {
+            let message = format!("{count} message{}", if count == 1 { "" } else { "s" });
+            (self.context.progress)(seconds(now - self.started), seconds(self.total), &message);
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Black-box tests over the real binary.
+fn main() {}
