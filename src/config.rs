@@ -1,6 +1,5 @@
 //! Flags and environment, checked once.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -45,8 +44,8 @@ pub struct Config {
     pub max_sessions: usize,
     /// Life of a session without use.
     pub session_ttl: Duration,
-    /// Configured brokers.
-    pub brokers: BTreeMap<String, Target>,
+    /// Configured brokers, sorted by name.
+    pub brokers: Vec<(String, Target)>,
     /// What is logged.
     pub log: LevelFilter,
 }
@@ -60,7 +59,7 @@ pub fn read(
     let mut config = Config {
         max_sessions: SESSIONS_DEFAULT,
         session_ttl: Duration::from_secs(SESSION_TTL_DEFAULT_SECONDS),
-        brokers: BTreeMap::new(),
+        brokers: Vec::new(),
         log: LevelFilter::Warn,
     };
     for (name, value) in environment {
@@ -91,6 +90,15 @@ pub fn read(
     Ok(Command::Serve(Box::new(config)))
 }
 
+impl Config {
+    fn set_broker(&mut self, name: String, target: Target) {
+        match self.brokers.binary_search_by(|(known, _)| known.cmp(&name)) {
+            Ok(index) => self.brokers[index].1 = target,
+            Err(index) => self.brokers.insert(index, (name, target)),
+        }
+    }
+}
+
 fn value(parser: &mut Parser, flag: &str) -> Result<String, String> {
     let value = parser.value().map_err(|_| format!("{flag} needs a value"))?;
     value.string().map_err(|_| format!("{flag} must be UTF-8"))
@@ -119,7 +127,7 @@ fn read_variable(config: &mut Config, name: &str, value: &str) -> Result<(), Str
         let broker = broker.to_ascii_lowercase();
         check_name(&broker).map_err(|what| format!("{name}: {what}"))?;
         let target = url::parse(value).map_err(|what| format!("{name} {what}"))?;
-        config.brokers.insert(broker, target);
+        config.set_broker(broker, target);
     }
     Ok(())
 }
@@ -130,7 +138,7 @@ fn add_broker(config: &mut Config, text: &str) -> Result<(), String> {
     // An URL without a name may have a = in its password: do not repeat what may be one.
     check_name(name).map_err(|_| form)?;
     let target = url::parse(text).map_err(|what| format!("--broker {name}: the URL {what}"))?;
-    config.brokers.insert(name.to_owned(), target);
+    config.set_broker(name.to_owned(), target);
     Ok(())
 }
 

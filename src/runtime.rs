@@ -1,7 +1,7 @@
 //! The one thread: lines to the protocol, its effects to calls, answers to stdout; and the orderly end.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::time::Instant;
@@ -49,7 +49,7 @@ struct Runtime {
     table: Rc<Table>,
     profiles: Rc<Profiles>,
     server: RefCell<Server>,
-    calls: RefCell<BTreeMap<CallKey, Task<()>>>,
+    calls: RefCell<Vec<(CallKey, Task<()>)>>,
     calls_changed: Notify,
     lines: Lines,
 }
@@ -132,7 +132,7 @@ impl Runtime {
                 Effect::Start(call) => self.start(call),
                 Effect::Cancel(key) => {
                     // Dropping the task drops the call; what it holds is given back.
-                    drop(self.calls.borrow_mut().remove(&key));
+                    drop(self.take_task(key));
                     self.calls_changed.notify();
                 }
             }
@@ -147,7 +147,7 @@ impl Runtime {
             let ended = if full { Err(too_many_calls()) } else { this.call(call).await };
             this.finish(key, ended);
         });
-        self.calls.borrow_mut().insert(key, task);
+        self.calls.borrow_mut().push((key, task));
     }
 
     async fn call(self: &Rc<Self>, call: Call) -> Ended {
@@ -171,10 +171,16 @@ impl Runtime {
         };
         self.server.borrow_mut().finish(key, outcome);
         self.apply_effects();
-        if let Some(task) = self.calls.borrow_mut().remove(&key) {
+        if let Some(task) = self.take_task(key) {
             task.detach();
         }
         self.calls_changed.notify();
+    }
+
+    fn take_task(&self, key: CallKey) -> Option<Task<()>> {
+        let mut calls = self.calls.borrow_mut();
+        let index = calls.iter().position(|(running, _)| *running == key)?;
+        Some(calls.swap_remove(index).1)
     }
 
     /// Writes lines as they come; ends with the error that stdout gives.
@@ -209,7 +215,7 @@ impl Runtime {
             until(Instant::now() + EOF_GRACE, done).await;
         }
         let unfinished = std::mem::take(&mut *self.calls.borrow_mut());
-        for task in unfinished.into_values() {
+        for (_, task) in unfinished {
             task.cancel().await;
         }
         let drained = self.lines.changed.until(|| self.lines.is_empty().then_some(()));
@@ -253,7 +259,7 @@ fn too_many_calls() -> Failure {
 }
 
 /// From here on the credentials of configured brokers are sealed.
-fn seal(brokers: BTreeMap<String, Target>, vault: &Vault) -> Result<Profiles, getrandom::Error> {
+fn seal(brokers: Vec<(String, Target)>, vault: &Vault) -> Result<Profiles, getrandom::Error> {
     let profile = |(name, target): (String, Target)| {
         let credentials = Rc::new(vault.seal(&target.credentials)?);
         let endpoint = Endpoint { host: target.host, port: target.port, tls: target.tls };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use base64ct::{Base64, Encoding};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -118,7 +119,7 @@ pub fn show(kept: &[u8], payload_bytes: usize, limit: usize) -> Shown<'_> {
         if part.is_empty() && whole {
             return Shown { payload: ShownPayload::Text("".into()), encoding: "text", truncated };
         }
-        let payload = ShownPayload::Binary(data_encoding::BASE64.encode(part));
+        let payload = ShownPayload::Binary(Base64::encode_string(part));
         return Shown { payload, encoding: "base64", truncated };
     };
     match compact_json(text).filter(|_| whole) {

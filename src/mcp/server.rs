@@ -3,7 +3,7 @@
 //! The era is a property of each request: one that names a revision in its `_meta` is served by 2026-07-28, others by
 //! what the last `initialize` agreed on. Neither locks out the other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -66,13 +66,15 @@ pub struct Server {
     catalog: Box<dyn Catalog>,
     /// Set by each `initialize`; the only thing a request leaves behind.
     legacy: Option<Revision>,
-    pending: BTreeMap<CallKey, Pending>,
-    batches: BTreeMap<u64, Batch>,
+    /// In the order in which they began.
+    pending: Vec<Pending>,
+    batches: Vec<Batch>,
     effects: VecDeque<Effect>,
     next_key: u64,
 }
 
 struct Pending {
+    key: CallKey,
     id: Id,
     revision: Revision,
     bare: bool,
@@ -81,8 +83,8 @@ struct Pending {
     progress: f64,
 }
 
-#[derive(Default)]
 struct Batch {
+    key: u64,
     answers: Vec<OutLine>,
     open: usize,
 }
@@ -105,7 +107,7 @@ struct Request<'a> {
 impl Server {
     /// A server at the start of its input.
     pub fn new(catalog: Box<dyn Catalog>) -> Self {
-        let (pending, batches) = (BTreeMap::new(), BTreeMap::new());
+        let (pending, batches) = (Vec::new(), Vec::new());
         Self { catalog, legacy: None, pending, batches, effects: VecDeque::new(), next_key: 0 }
     }
 
@@ -136,7 +138,8 @@ impl Server {
 
     /// Answers a call. One that was cancelled has nothing to answer.
     pub fn finish(&mut self, key: CallKey, outcome: Outcome) {
-        let Some(call) = self.pending.remove(&key) else { return };
+        let Some(index) = self.pending.iter().position(|call| call.key == key) else { return };
+        let call = self.pending.remove(index);
         let line = match outcome {
             Outcome::Failed(_, error) if call.bare => OutLine::error(Some(&call.id), &error),
             Outcome::Done(body) if call.bare => result_line(&call.id, call.revision, body, false),
@@ -148,7 +151,8 @@ impl Server {
 
     /// Tells the client how far a call is, if it asked and `progress` grew.
     pub fn progress(&mut self, key: CallKey, progress: f64, total: f64, message: &str) {
-        let Some(call) = self.pending.get_mut(&key).filter(|call| call.progress < progress) else { return };
+        let growing = |call: &&mut Pending| call.key == key && call.progress < progress;
+        let Some(call) = self.pending.iter_mut().find(growing) else { return };
         let Some(token) = &call.token else { return };
         call.progress = progress;
         let message = call.revision.has_annotations().then_some(message);
@@ -164,7 +168,7 @@ impl Server {
         }
         self.next_key += 1;
         let batch = self.next_key;
-        self.batches.insert(batch, Batch { answers: Vec::new(), open: 1 });
+        self.batches.push(Batch { key: batch, answers: Vec::new(), open: 1 });
         for member in members {
             self.handle_message(member, Some(batch));
         }
@@ -190,15 +194,15 @@ impl Server {
         if method != "notifications/cancelled" {
             return;
         }
-        let Some(id) = params.and_then(fields).and_then(|fields| fields.get("requestId").and_then(|raw| Id::read(raw)))
-        else {
+        let Some(id) = params.and_then(fields).and_then(|fields| fields.get("requestId").and_then(Id::read)) else {
             return;
         };
-        let Some(key) = self.pending.iter().find(|(_, call)| call.id == id).map(|(key, _)| *key) else { return };
-        if let Some(Pending { batch: Some(batch), .. }) = self.pending.remove(&key) {
+        let Some(index) = self.pending.iter().position(|call| call.id == id) else { return };
+        let call = self.pending.remove(index);
+        if let Some(batch) = call.batch {
             self.close_batch_member(batch);
         }
-        self.effects.push_back(Effect::Cancel(key));
+        self.effects.push_back(Effect::Cancel(call.key));
     }
 
     fn serve(
@@ -208,11 +212,11 @@ impl Server {
         params: Option<&RawValue>,
         batch: Option<u64>,
     ) -> Result<(Revision, Served), RpcError> {
-        if self.pending.values().any(|call| call.id == *id) {
+        if self.pending.iter().any(|call| call.id == *id) {
             return Err(RpcError::invalid_request("a request with this id is still in flight"));
         }
         let fields = params.and_then(fields).unwrap_or_default();
-        let meta = match fields.get("_meta").map(|raw| crate::rpc::message::fields(raw)) {
+        let meta = match fields.get("_meta").map(crate::rpc::message::fields) {
             Some(None) => return Err(RpcError::invalid_params("_meta must be an object")),
             meta => meta.flatten(),
         };
@@ -257,7 +261,7 @@ impl Server {
 
     fn envelope_of(&self, request: &Request<'_>) -> Result<Option<Revision>, RpcError> {
         let Some(meta) = &request.meta else { return Ok(None) };
-        if !meta.contains_key(meta_key::PROTOCOL_VERSION) {
+        if meta.get(meta_key::PROTOCOL_VERSION).is_none() {
             return Ok(None);
         }
         let Some(asked) = text(meta, meta_key::PROTOCOL_VERSION) else {
@@ -312,7 +316,7 @@ impl Server {
     }
 
     fn list_tools(&self, request: &Request<'_>, revision: Revision) -> Result<Served, RpcError> {
-        if request.fields.contains_key("cursor") {
+        if request.fields.get("cursor").is_some() {
             return Err(RpcError::invalid_params("unknown cursor: the list has one page"));
         }
         Ok(Served::Answer { body: self.catalog.list(revision), cached: true })
@@ -359,10 +363,10 @@ impl Server {
         let key = CallKey(self.next_key);
         let wants_progress = token.is_some();
         let (id, batch) = (request.id.clone(), request.batch);
-        if let Some(batch) = batch.and_then(|batch| self.batches.get_mut(&batch)) {
+        if let Some(batch) = self.batch(batch) {
             batch.open += 1;
         }
-        self.pending.insert(key, Pending { id, revision, bare, batch, token, progress: 0.0 });
+        self.pending.push(Pending { key, id, revision, bare, batch, token, progress: 0.0 });
         let arguments = Zeroizing::new(arguments.to_owned());
         self.effects.push_back(Effect::Start(Call { key, tool, arguments, wants_progress }));
         Ok(Served::Started)
@@ -370,7 +374,7 @@ impl Server {
 
     /// An answer that was there at once.
     fn reply(&mut self, batch: Option<u64>, line: OutLine) {
-        match batch.and_then(|batch| self.batches.get_mut(&batch)) {
+        match self.batch(batch) {
             Some(batch) => batch.answers.push(line),
             None => self.effects.push_back(Effect::Send(line)),
         }
@@ -384,11 +388,15 @@ impl Server {
         }
     }
 
+    fn batch(&mut self, key: Option<u64>) -> Option<&mut Batch> {
+        self.batches.iter_mut().find(|batch| Some(batch.key) == key)
+    }
+
     fn close_batch_member(&mut self, key: u64) {
-        let Some(batch) = self.batches.get_mut(&key) else { return };
-        batch.open -= 1;
-        if batch.open == 0 {
-            let answers = self.batches.remove(&key).unwrap_or_default().answers;
+        let Some(index) = self.batches.iter().position(|batch| batch.key == key) else { return };
+        self.batches[index].open -= 1;
+        if self.batches[index].open == 0 {
+            let answers = self.batches.remove(index).answers;
             if !answers.is_empty() {
                 self.effects.push_back(Effect::Send(OutLine::array(answers)));
             }

@@ -179,9 +179,10 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> 
             Err(trouble) => return trouble,
         };
         connection.tell_changes();
-        let (next, wants_input, has_output) = {
+        let (next, wants_input, has_output, awaits_answer) = {
             let session = connection.session.borrow();
-            (session.next_deadline(), session.wants_input(), !session.output().is_empty())
+            let has_output = !session.output().is_empty();
+            (session.next_deadline(), session.wants_input(), has_output, session.awaits_answer())
         };
         if connection.is_closed() {
             let close_by = *close_by.get_or_insert_with(|| Instant::now() + DISCONNECT_WAIT);
@@ -201,6 +202,9 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> 
                 Some(at) => timer.set_at(at),
                 None => timer.clear(),
             }
+        }
+        if awaits_answer {
+            link.acknowledge_at_once();
         }
         poll_fn(|cx| {
             let ready = connection.wake.poll_changed(seen, cx).is_ready()

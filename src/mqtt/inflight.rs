@@ -1,7 +1,7 @@
 //! Publishes from the call that asks to the acknowledgement that ends them: a queue in order, a bounded number in
 //! flight, and an honest word on each one's fate.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ pub struct Outbound {
     waiting: VecDeque<Flight>,
     /// In the order in which they were first sent.
     flying: Vec<Flight>,
-    ended: BTreeMap<Ticket, Fate>,
+    ended: Vec<(Ticket, Fate)>,
     next_ticket: Ticket,
     next_pid: u16,
 }
@@ -107,7 +107,7 @@ impl Outbound {
 
     /// How far a publish is.
     pub fn fate(&self, ticket: Ticket) -> Fate {
-        if let Some(fate) = self.ended.get(&ticket) {
+        if let Some((_, fate)) = self.ended.iter().find(|(ended, _)| *ended == ticket) {
             return *fate;
         }
         match self.flying.iter().find(|flight| flight.ticket == ticket) {
@@ -118,7 +118,7 @@ impl Outbound {
 
     /// Nobody asks for this publish any more. One that was not sent never will be; one in flight runs to its end.
     pub fn forget(&mut self, ticket: Ticket) {
-        self.ended.remove(&ticket);
+        self.ended.retain(|(ended, _)| *ended != ticket);
         self.waiting.retain(|flight| flight.ticket != ticket);
         if let Some(flight) = self.flying.iter_mut().find(|flight| flight.ticket == ticket) {
             flight.abandoned = true;
@@ -227,6 +227,11 @@ impl Outbound {
         sent
     }
 
+    /// Whether anything in flight waits for the broker's word.
+    pub fn awaits_acknowledgement(&self) -> bool {
+        self.flying.iter().any(|flight| flight.pid != 0)
+    }
+
     /// Whether a publish in flight uses this packet id.
     pub fn uses_pid(&self, pid: u16) -> bool {
         self.flying.iter().any(|flight| flight.pid == pid)
@@ -268,9 +273,9 @@ impl Flight {
         };
     }
 
-    fn end(&self, ended: &mut BTreeMap<Ticket, Fate>, fate: Fate) {
+    fn end(&self, ended: &mut Vec<(Ticket, Fate)>, fate: Fate) {
         if !self.abandoned {
-            ended.insert(self.ticket, fate);
+            ended.push((self.ticket, fate));
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod inflight;
 pub mod link;
 pub mod outbox;
 pub mod session;
+mod subscriptions;
 pub mod table;
 pub mod timer;
 pub mod topic;

@@ -6,7 +6,6 @@
 //! publishes and its counters over reconnects.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use super::capture::{Capture, CaptureId, Captures, Grant, Recorder, Retained};
 use super::error::Trouble;
 use super::inflight::{Acknowledgement, Outbound, Publish, Ticket};
 use super::outbox::Outbox;
+use super::subscriptions::Subscriptions;
 use super::timer::{Timer, Timers};
 use super::wire::{self, Control, Framer, Malformed, Packet};
 use crate::clock::Now;
@@ -60,13 +60,9 @@ pub struct Session {
     pub captures: Captures,
     /// Publishes of running calls.
     pub outbound: Outbound,
-    subscriptions: BTreeMap<Rc<str>, u8>,
-    /// SUBSCRIBEs without SUBACK.
-    unacknowledged: BTreeMap<u16, Rc<str>>,
-    /// UNSUBSCRIBEs without UNSUBACK.
-    leaving: BTreeSet<u16>,
+    subscriptions: Subscriptions,
     /// Inbound QoS 2 messages between PUBLISH and PUBREL.
-    received: BTreeSet<u16>,
+    received: Vec<u16>,
     framer: Framer,
     outbox: Outbox,
     timers: Timers,
@@ -90,10 +86,8 @@ impl Session {
             keep_alive: Duration::from_secs(keep_alive_seconds.into()),
             captures: Captures::default(),
             outbound: Outbound::default(),
-            subscriptions: BTreeMap::new(),
-            unacknowledged: BTreeMap::new(),
-            leaving: BTreeSet::new(),
-            received: BTreeSet::new(),
+            subscriptions: Subscriptions::default(),
+            received: Vec::new(),
             framer: Framer::default(),
             outbox: Outbox::default(),
             timers: Timers::default(),
@@ -138,6 +132,14 @@ impl Session {
         std::mem::take(&mut self.changed)
     }
 
+    /// Whether the broker owes us an answer that a call waits for.
+    pub fn awaits_answer(&self) -> bool {
+        self.connected_at.is_none()
+            || self.pings > self.pongs
+            || self.subscriptions.awaits_suback()
+            || self.outbound.awaits_acknowledgement()
+    }
+
     /// When [`Session::handle_timeout`] wants to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.next()
@@ -162,8 +164,7 @@ impl Session {
         self.on_line = false;
         self.outbox.clear();
         self.timers.clear_all();
-        self.unacknowledged.clear();
-        self.leaving.clear();
+        self.subscriptions.connection_lost();
         self.captures.iter_mut().for_each(|capture| capture.interrupted(now));
         if self.connected_at.take().is_some_and(|since| now.at - since >= BACKOFF_RESET_AFTER) {
             self.failures = 0;
@@ -297,24 +298,21 @@ impl Session {
         recorder: Rc<RefCell<dyn Recorder>>,
     ) -> CaptureId {
         let id = self.captures.add(now, filter, qos, retained, recorder);
-        let active = self.subscriptions.get(filter).copied();
-        let settled = !self.unacknowledged.values().any(|pending| **pending == *filter);
-        let granted =
-            self.captures.iter().filter(|other| *other.filter == *filter).find_map(|other| match other.grant {
-                Grant::Granted(granted) => Some(granted),
-                _ => None,
-            });
-        let wanted = active.unwrap_or(0).max(qos);
-        self.subscriptions.insert(filter.into(), wanted);
+        let same = |other: &&Capture| *other.filter == *filter;
+        let granted = self.captures.iter().filter(same).find_map(|other| match other.grant {
+            Grant::Granted(granted) => Some(granted),
+            _ => None,
+        });
+        let served = self.subscriptions.want(filter, qos);
         if self.state != State::Connected {
             return id;
         }
         // An active subscription serves at once if its retained messages are not wanted again.
-        match granted.filter(|_| settled && active == Some(wanted) && retained == Retained::Exclude) {
-            Some(granted) => {
-                self.captures.get_mut(id).into_iter().for_each(|capture| capture.granted(now, granted, None))
+        match (granted, self.captures.get_mut(id)) {
+            (Some(granted), Some(capture)) if served && retained == Retained::Exclude => {
+                capture.granted(now, granted, None)
             }
-            None => self.subscribe(now, &Rc::from(filter), Some(id)),
+            _ => self.subscribe(now, &Rc::from(filter), Some(id)),
         }
         id
     }
@@ -323,14 +321,14 @@ impl Session {
     pub fn release(&mut self, now: Now, id: CaptureId) {
         let Some(capture) = self.captures.remove(id) else { return };
         let wanted = self.captures.iter().any(|other| other.filter == capture.filter && other.grant != Grant::Rejected);
-        if wanted || self.subscriptions.remove(&capture.filter).is_none() || self.state != State::Connected {
+        if wanted || !self.subscriptions.remove(&capture.filter) || self.state != State::Connected {
             return;
         }
         if capture.grant == Grant::Rejected {
             return;
         }
         let pid = self.free_pid();
-        self.leaving.insert(pid);
+        self.subscriptions.left(pid);
         self.outbox.push(|out| wire::unsubscribe(out, pid, &capture.filter));
         self.note_sent(now.at);
     }
@@ -356,13 +354,13 @@ impl Session {
                 self.note_ack(known, "PUBCOMP", pid)
             }
             Packet::Pubrel(pid) => {
-                self.received.remove(&pid);
+                self.received.retain(|open| *open != pid);
                 self.send(now.at, Control::Pubcomp(pid));
                 Ok(())
             }
             Packet::Suback(pid, granted) => self.suback(now, pid, granted),
             Packet::Unsuback(pid) => {
-                let known = self.leaving.remove(&pid);
+                let known = self.subscriptions.gone(pid);
                 self.note_ack(known, "UNSUBACK", pid)
             }
             Packet::Pingresp => {
@@ -391,7 +389,7 @@ impl Session {
         if !session_present {
             self.received.clear();
         }
-        for filter in self.subscriptions.keys().cloned().collect::<Vec<_>>() {
+        for filter in self.subscriptions.filters() {
             self.subscribe(now, &filter, None);
         }
         self.counters.messages_out += self.outbound.resume(now.at, session_present, &mut self.outbox);
@@ -403,9 +401,12 @@ impl Session {
         self.counters.messages_in += 1;
         let pid = message.pid.unwrap_or_default();
         // Exactly once: between PUBLISH and PUBREL an id is delivered once (4.3.3).
-        let again = message.qos == 2 && !self.received.insert(pid);
-        if self.received.len() > INBOUND_QOS2_MAX {
-            return Err(protocol("more unreleased QoS 2 messages than are accepted"));
+        let again = message.qos == 2 && self.received.contains(&pid);
+        if message.qos == 2 && !again {
+            if self.received.len() == INBOUND_QOS2_MAX {
+                return Err(protocol("more unreleased QoS 2 messages than are accepted"));
+            }
+            self.received.push(pid);
         }
         if !again && self.captures.dispatch(message, now) {
             self.changed = true;
@@ -422,8 +423,8 @@ impl Session {
     }
 
     fn suback(&mut self, now: Now, pid: u16, granted: Option<u8>) -> Result<(), Trouble> {
-        let Some(filter) = self.unacknowledged.remove(&pid) else { return self.note_ack(false, "SUBACK", pid) };
-        if self.unacknowledged.is_empty() {
+        let Some(filter) = self.subscriptions.acknowledged(pid) else { return self.note_ack(false, "SUBACK", pid) };
+        if !self.subscriptions.awaits_suback() {
             self.timers.clear(Timer::Suback);
         }
         let waits = |capture: &Capture| capture.waits_for == Some(pid);
@@ -458,7 +459,7 @@ impl Session {
 
     /// Sends SUBSCRIBE for `only`, or for all captures of the filter after a reconnect.
     fn subscribe(&mut self, now: Now, filter: &Rc<str>, only: Option<CaptureId>) {
-        let qos = self.subscriptions.get(filter).copied().unwrap_or(0);
+        let qos = self.subscriptions.qos(filter);
         let pid = self.free_pid();
         self.captures.note_subscribe(filter);
         let same = |capture: &&mut Capture| capture.filter == *filter;
@@ -467,7 +468,7 @@ impl Session {
                 capture.subscribed(now, pid);
             }
         }
-        self.unacknowledged.insert(pid, filter.clone());
+        self.subscriptions.sent(pid, filter);
         self.outbox.push(|out| wire::subscribe(out, pid, filter, qos));
         self.timers.set_if_idle(Timer::Suback, now.at + SUBACK_WAIT);
         self.note_sent(now.at);
@@ -492,9 +493,8 @@ impl Session {
 
     fn start_publishes(&mut self, now: Instant) {
         if self.state == State::Connected {
-            let (unacknowledged, leaving) = (&self.unacknowledged, &self.leaving);
-            let taken = |pid: u16| unacknowledged.contains_key(&pid) || leaving.contains(&pid);
-            let started = self.outbound.start(now, &mut self.outbox, taken);
+            let subscriptions = &self.subscriptions;
+            let started = self.outbound.start(now, &mut self.outbox, |pid| subscriptions.uses_pid(pid));
             if started > 0 {
                 self.counters.messages_out += started;
                 self.note_sent(now);
@@ -530,8 +530,8 @@ impl Session {
     }
 
     fn free_pid(&mut self) -> u16 {
-        let (unacknowledged, leaving) = (&self.unacknowledged, &self.leaving);
-        self.outbound.free_pid(|pid| unacknowledged.contains_key(&pid) || leaving.contains(&pid))
+        let subscriptions = &self.subscriptions;
+        self.outbound.free_pid(|pid| subscriptions.uses_pid(pid))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Messages: parsing without losing an id's value or type, and without copying parameters.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::error::{PARSE_ERROR, RpcError};
@@ -41,8 +41,43 @@ impl Serialize for Id {
     }
 }
 
-/// The members of a JSON object, each as the text it came as.
-pub type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+/// The members of a JSON object, each as the text it came as. Of members of the same name the last one counts.
+#[derive(Default)]
+pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    /// The member of that name.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, raw)| *raw)
+    }
+
+    /// The members' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_ref())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Fields::default();
+                while let Some(member) = members.next_entry()? {
+                    fields.0.push(member);
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
 
 /// Reads an object's members, or `None` if it is not one.
 pub fn fields(raw: &RawValue) -> Option<Fields<'_>> {
@@ -124,20 +159,20 @@ pub fn parse(line: &[u8]) -> Incoming<'_> {
 
 fn message(raw: &RawValue) -> Result<Message<'_>, Bad> {
     let fields = fields(raw).ok_or_else(|| invalid(None, "a message must be a JSON object"))?;
-    let id = match fields.get("id").map(|raw| Id::read(raw)) {
+    let id = match fields.get("id").map(Id::read) {
         Some(None) => return Err(invalid(None, "id must be a string or an integer")),
         known => known.flatten(),
     };
     if fields.get("jsonrpc").is_none_or(|version| version.get() != "\"2.0\"") {
         return Err(invalid(id, "jsonrpc must be \"2.0\""));
     }
-    if !fields.contains_key("method") && (fields.contains_key("result") || fields.contains_key("error")) {
+    if fields.get("method").is_none() && (fields.get("result").or(fields.get("error"))).is_some() {
         return Ok(Message::Response);
     }
     let Some(method) = text(&fields, "method") else {
         return Err(invalid(id, "method must be a string"));
     };
-    let params = fields.get("params").copied();
+    let params = fields.get("params");
     match id {
         None => Ok(Message::Notification { method, params: params.filter(|raw| is_object(raw)) }),
         Some(id) if params.is_some_and(|raw| !is_object(raw)) => {

@@ -77,7 +77,7 @@ impl Args {
     pub fn check(params: &'static [Param], json: &str) -> Result<Self, Failure> {
         let fields: Fields<'_> = serde_json::from_str(json)
             .map_err(|_| Failure::invalid("arguments", "must be a JSON object without invalid strings"))?;
-        for name in fields.keys() {
+        for name in fields.names() {
             // `_meta` belongs to the protocol: a bare method has it among its parameters.
             if name != "_meta" && !params.iter().any(|param| param.name == name) {
                 let known: Vec<_> = params.iter().map(|param| param.name).collect();
@@ -236,7 +236,7 @@ pub fn quoted(text: &str) -> String {
 fn whole_number(raw: &RawValue) -> Option<i64> {
     let text = raw.get();
     text.parse().ok().or_else(|| {
-        let value: f64 = text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit() || c == '-'))?;
+        let value: f64 = serde_json::from_str(text).ok()?;
         (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
     })
 }

@@ -155,8 +155,8 @@ fn from_connection_string(context: &Context, text: &str) -> Result<Profile, Fail
 }
 
 fn configured(context: &Context, name: &str) -> Result<Profile, Failure> {
-    let Some(profile) = context.profiles.get(name) else {
-        let names: Vec<_> = context.profiles.keys().map(String::as_str).collect();
+    let Some((_, profile)) = context.profiles.iter().find(|(known, _)| known == name) else {
+        let names: Vec<_> = context.profiles.iter().map(|(name, _)| name.as_str()).collect();
         let names =
             if names.is_empty() { "none are configured".into() } else { format!("there are: {}", names.join(", ")) };
         return Err(Failure::invalid("broker", &format!("must be the name of a configured broker; {names}")));
@@ -172,5 +172,5 @@ fn configured(context: &Context, name: &str) -> Result<Profile, Failure> {
 fn random_client_id() -> Result<String, Failure> {
     let mut bytes = [0; 6];
     getrandom::fill(&mut bytes).map_err(|_| Failure::internal())?;
-    Ok(format!("mqtt-mcp-{}", data_encoding::HEXLOWER.encode(&bytes)))
+    Ok(format!("mqtt-mcp-{}", base16ct::lower::encode_string(&bytes)))
 }

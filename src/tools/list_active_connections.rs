@@ -60,7 +60,7 @@ async fn run(context: Context, _args: Args) -> Ended {
         total_count: active_connections.len(),
         active_connections,
         max_connections: context.table.max_sessions(),
-        brokers: context.profiles.keys().map(String::as_str).collect(),
+        brokers: context.profiles.iter().map(|(name, _)| name.as_str()).collect(),
     }))
 }
 

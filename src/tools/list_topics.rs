@@ -1,9 +1,9 @@
 //! Shows which topics there are.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use base64ct::{Base64, Encoding};
 use serde::Serialize;
 
 use super::args::{Args, Kind, Param};
@@ -161,16 +161,17 @@ impl Seen {
     /// Topics and messages under each first level, and under the first two when that stays readable.
     fn tree(&self) -> Vec<Branch> {
         for depth in [2, 1] {
-            let mut branches = BTreeMap::<&str, (usize, u64)>::new();
+            let mut branches = Topics::<(usize, u64)>::default();
             for (topic, stat) in (0..self.topics.len()).map(|row| self.topics.get(row)) {
                 for end in branch_ends(topic, depth) {
-                    let branch = branches.entry(&topic[..end]).or_default();
-                    branch.0 += 1;
-                    branch.1 += stat.messages;
+                    if let Some((branch, _)) = branches.entry(&topic[..end], Default::default) {
+                        branch.0 += 1;
+                        branch.1 += stat.messages;
+                    }
                 }
             }
             if branches.len() <= TREE_ROWS_MAX || depth == 1 {
-                return largest(branches);
+                return largest(&branches);
             }
         }
         Vec::new()
@@ -195,21 +196,22 @@ fn branch_ends(topic: &str, depth: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The branches with the most messages, sorted by name; what is left out is counted in a last row.
-fn largest(branches: BTreeMap<&str, (usize, u64)>) -> Vec<Branch> {
-    let mut by_messages: Vec<_> = branches.iter().collect();
-    by_messages.sort_by(|a, b| b.1.1.cmp(&a.1.1).then(a.0.cmp(b.0)));
+fn largest(branches: &Topics<(usize, u64)>) -> Vec<Branch> {
+    let mut by_messages: Vec<_> = (0..branches.len()).map(|row| branches.get(row)).collect();
+    by_messages.sort_unstable_by(|a, b| b.1.1.cmp(&a.1.1).then(a.0.cmp(b.0)));
     let others = by_messages.split_off(by_messages.len().min(TREE_ROWS_MAX));
-    let row = |(prefix, (topics, messages)): &(&&str, &(usize, u64))| Branch {
+    by_messages.sort_unstable_by_key(|(prefix, _)| *prefix);
+    let row = |(prefix, (topics, messages)): &(&str, &(usize, u64))| Branch {
         prefix: prefix[..prefix.floor_char_boundary(PREVIEW_BYTES)].to_owned(),
         topics: *topics,
         messages: *messages,
         branches: None,
     };
     let mut rows: Vec<_> = by_messages.iter().map(row).collect();
-    rows.sort_by(|a, b| a.prefix.cmp(&b.prefix));
     if !others.is_empty() {
-        let (topics, messages) =
-            others.iter().fold((0, 0), |sum, (_, (topics, messages))| (sum.0 + topics, sum.1 + messages));
+        let sum =
+            |sum: (usize, u64), (_, (topics, messages)): &(&str, &(usize, u64))| (sum.0 + topics, sum.1 + messages);
+        let (topics, messages) = others.iter().fold((0, 0), sum);
         rows.push(Branch { prefix: "(others)".into(), topics, messages, branches: Some(others.len()) });
     }
     rows
@@ -265,7 +267,7 @@ impl<'a> Row<'a> {
         let (last_payload, encoding) = match payload::readable(part, !truncated) {
             Some(text) => (ShownPayload::Text(text.into()), None),
             None if part.is_empty() => (ShownPayload::Text("".into()), None),
-            None => (ShownPayload::Binary(data_encoding::BASE64.encode(part)), Some("base64")),
+            None => (ShownPayload::Binary(Base64::encode_string(part)), Some("base64")),
         };
         Self {
             topic,

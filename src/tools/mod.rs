@@ -11,7 +11,6 @@ mod publish_message;
 pub mod schema;
 mod subscribe_and_collect;
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -68,8 +67,8 @@ pub struct Context {
 /// Takes progress, what it grows to, and words for a person.
 pub type Tell = dyn Fn(f64, f64, &str);
 
-/// Configured brokers by name.
-pub type Profiles = BTreeMap<String, Profile>;
+/// Configured brokers, sorted by name.
+pub type Profiles = Vec<(String, Profile)>;
 
 /// A configured broker.
 pub struct Profile {

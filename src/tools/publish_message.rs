@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use base64ct::{Base64, Encoding};
 use serde::Serialize;
 
 use super::args::{Args, Kind, Param};
@@ -134,11 +135,9 @@ pub(super) fn payload(args: &Args) -> Result<Rc<[u8]>, Failure> {
 
 fn decode(text: String, encoding: &str) -> Result<Vec<u8>, Failure> {
     match encoding {
-        "base64" => data_encoding::BASE64
-            .decode(text.as_bytes())
+        "base64" => Base64::decode_vec(&text)
             .map_err(|_| Failure::invalid("payload", "must be base64 with its padding, as in aGVsbG8=")),
-        "hex" => data_encoding::HEXLOWER_PERMISSIVE
-            .decode(text.as_bytes())
+        "hex" => base16ct::mixed::decode_vec(&text)
             .map_err(|_| Failure::invalid("payload", "must be an even number of hexadecimal digits, as in 68656c6c6f")),
         _ => Ok(text.into_bytes()),
     }

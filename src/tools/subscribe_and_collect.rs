@@ -226,7 +226,7 @@ impl Collection {
             .map(|(topic, count)| Omitted { topic, messages: count - shown.value(topic).copied().unwrap_or(0) })
             .filter(|row| row.messages > 0)
             .collect();
-        omitted.sort_by(|a, b| b.messages.cmp(&a.messages).then(a.topic.cmp(b.topic)));
+        omitted.sort_unstable_by(|a, b| b.messages.cmp(&a.messages).then(a.topic.cmp(b.topic)));
         omitted.truncate(OMITTED_TOPICS_MAX);
         let KeptBy { first_and_last, errors, topics, shapes, spread } = kept_by;
         let summary = format!(
