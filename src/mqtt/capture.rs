@@ -197,6 +197,21 @@ impl Captures {
             capture.foreign = true;
         }
     }
+
+    /// Ends the retained phase of captures for which nothing retained has come for a while; true when there was one.
+    pub(super) fn close_bursts(&mut self, pongs: u64, now: Instant) -> bool {
+        let mut any = false;
+        for capture in self.list.iter_mut().filter(|capture| capture.quiet_at(pongs).is_some_and(|at| at <= now)) {
+            capture.close_burst();
+            any = true;
+        }
+        any
+    }
+
+    /// When [`Captures::close_bursts`] may have something to end.
+    pub(super) fn next_quiet(&self, pongs: u64) -> Option<Instant> {
+        self.list.iter().filter_map(|capture| capture.quiet_at(pongs)).min()
+    }
 }
 
 impl Capture {
@@ -257,7 +272,7 @@ impl Capture {
     }
 
     /// When the retained messages may be complete; `None` while that cannot be said.
-    pub(super) fn quiet_at(&self, pongs: u64) -> Option<Instant> {
+    fn quiet_at(&self, pongs: u64) -> Option<Instant> {
         match self.burst {
             Burst::Open { fence: Some(fence), last } if fence <= pongs => Some(last + RETAINED_QUIET),
             _ => None,
@@ -265,7 +280,7 @@ impl Capture {
     }
 
     /// The retained messages are complete.
-    pub(super) fn close_burst(&mut self) {
+    fn close_burst(&mut self) {
         self.burst = Burst::Closed;
         self.done |= self.retained == Retained::Only;
     }

@@ -13,7 +13,8 @@ use smol::future::{or, yield_now};
 
 use super::error::Trouble;
 use super::link::{self, Endpoint, Link, plain};
-use super::session::{Session, State};
+use super::session::Session;
+use super::state::State;
 use super::wire::{self, ConnectInfo};
 use crate::clock::Now;
 use crate::limits::{DISCONNECT_WAIT, READ_CHUNK_BYTES, READS_PER_TURN, RECONNECT_ATTEMPT};

@@ -12,42 +12,14 @@ use std::time::{Duration, Instant};
 use super::capture::{Capture, CaptureId, Captures, Grant, Recorder, Retained};
 use super::error::Trouble;
 use super::inflight::{Acknowledgement, Outbound, Publish, Ticket};
+use super::liveness::Liveness;
 use super::outbox::Outbox;
+use super::state::{Counters, State};
 use super::subscriptions::Subscriptions;
 use super::timer::{Timer, Timers};
 use super::wire::{self, Control, Framer, Malformed, Packet};
 use crate::clock::Now;
 use crate::limits::*;
-
-/// Where a session stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Before the first CONNACK.
-    Connecting,
-    /// CONNACK was received and the connection is alive as far as its checks tell.
-    Connected,
-    /// Lost, and being made again.
-    Reconnecting,
-    /// Lost for good: the broker refuses what we have to offer.
-    Failed(Trouble),
-    /// Closed on purpose.
-    Closed,
-}
-
-/// What passed, over all connections.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counters {
-    /// Messages received.
-    pub messages_in: u64,
-    /// Messages sent.
-    pub messages_out: u64,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes sent.
-    pub bytes_out: u64,
-    /// Connections made after the first one.
-    pub reconnects: u64,
-}
 
 /// An MQTT session.
 pub struct Session {
@@ -55,7 +27,7 @@ pub struct Session {
     /// Between CONNECT and the end of the connection.
     on_line: bool,
     session_present: bool,
-    keep_alive: Duration,
+    liveness: Liveness,
     /// Captures of running calls.
     pub captures: Captures,
     /// Publishes of running calls.
@@ -66,9 +38,6 @@ pub struct Session {
     framer: Framer,
     outbox: Outbox,
     timers: Timers,
-    pings: u64,
-    pongs: u64,
-    ping_sent_at: Option<Instant>,
     connected_at: Option<Instant>,
     failures: u32,
     counters: Counters,
@@ -83,7 +52,7 @@ impl Session {
             state: State::Connecting,
             on_line: false,
             session_present: false,
-            keep_alive: Duration::from_secs(keep_alive_seconds.into()),
+            liveness: Liveness::new(Duration::from_secs(keep_alive_seconds.into())),
             captures: Captures::default(),
             outbound: Outbound::default(),
             subscriptions: Subscriptions::default(),
@@ -91,9 +60,6 @@ impl Session {
             framer: Framer::default(),
             outbox: Outbox::default(),
             timers: Timers::default(),
-            pings: 0,
-            pongs: 0,
-            ping_sent_at: None,
             connected_at: None,
             failures: 0,
             counters: Counters::default(),
@@ -135,7 +101,7 @@ impl Session {
     /// Whether the broker owes us an answer that a call waits for.
     pub fn awaits_answer(&self) -> bool {
         self.connected_at.is_none()
-            || self.pings > self.pongs
+            || self.liveness.awaits_answer()
             || self.subscriptions.awaits_suback()
             || self.outbound.awaits_acknowledgement()
     }
@@ -152,7 +118,7 @@ impl Session {
         self.outbox.clear();
         self.timers.clear_all();
         self.timers.set(Timer::Connack, connack_by);
-        (self.pings, self.pongs) = (0, 0);
+        self.liveness.reset();
         self.connected_at = None;
         self.counters.bytes_out += connect_bytes as u64;
         self.note_sent(now.at);
@@ -222,11 +188,7 @@ impl Session {
     /// Takes bytes from the broker. An error is the reason to close the connection.
     pub fn handle_bytes(&mut self, now: Now, bytes: &[u8]) -> Result<(), Trouble> {
         self.counters.bytes_in += bytes.len() as u64;
-        // Data shows that the peer lives, also when its PINGRESP queues behind a flood; but not for ever.
-        if let Some(sent) = self.ping_sent_at.filter(|sent| now.at - *sent < PINGRESP_WAIT_WITH_DATA) {
-            let latest = sent + PINGRESP_WAIT_WITH_DATA;
-            self.timers.set(Timer::Pingresp, (now.at + self.pingresp_wait()).min(latest));
-        }
+        self.liveness.note_data(now.at, &mut self.timers);
         let mut framer = std::mem::take(&mut self.framer);
         let mut input = bytes;
         let result = loop {
@@ -268,17 +230,12 @@ impl Session {
     /// Asks for a round trip; [`Session::pongs`] reaches the returned number when it is done.
     pub fn ping(&mut self, now: Now) -> u64 {
         self.send(now.at, Control::Pingreq);
-        self.pings += 1;
-        if self.ping_sent_at.is_none() {
-            self.ping_sent_at = Some(now.at);
-            self.timers.set(Timer::Pingresp, now.at + self.pingresp_wait());
-        }
-        self.pings
+        self.liveness.ping(now.at, &mut self.timers)
     }
 
     /// PINGRESPs received on this connection.
     pub fn pongs(&self) -> u64 {
-        self.pongs
+        self.liveness.answered()
     }
 
     /// Queues a message; `None` when too many wait already.
@@ -364,7 +321,9 @@ impl Session {
                 self.note_ack(known, "UNSUBACK", pid)
             }
             Packet::Pingresp => {
-                self.pong(now);
+                self.liveness.pong(&mut self.timers);
+                self.changed = true;
+                self.close_bursts(now);
                 Ok(())
             }
         }
@@ -447,16 +406,6 @@ impl Session {
         Ok(())
     }
 
-    fn pong(&mut self, now: Now) {
-        self.pongs = self.pings.min(self.pongs + 1);
-        if self.pongs == self.pings {
-            self.ping_sent_at = None;
-            self.timers.clear(Timer::Pingresp);
-        }
-        self.changed = true;
-        self.close_bursts(now);
-    }
-
     /// Sends SUBSCRIBE for `only`, or for all captures of the filter after a reconnect.
     fn subscribe(&mut self, now: Now, filter: &Rc<str>, only: Option<CaptureId>) {
         let qos = self.subscriptions.qos(filter);
@@ -475,17 +424,12 @@ impl Session {
     }
 
     fn close_bursts(&mut self, now: Now) {
-        for capture in self.captures.iter_mut() {
-            if capture.quiet_at(self.pongs).is_some_and(|at| at <= now.at) {
-                capture.close_burst();
-                self.changed = true;
-            }
-        }
+        self.changed |= self.captures.close_bursts(self.liveness.answered(), now.at);
         self.watch_bursts();
     }
 
     fn watch_bursts(&mut self) {
-        match self.captures.iter().filter_map(|capture| capture.quiet_at(self.pongs)).min() {
+        match self.captures.next_quiet(self.liveness.answered()) {
             Some(at) => self.timers.set(Timer::RetainedQuiet, at),
             None => self.timers.clear(Timer::RetainedQuiet),
         }
@@ -508,9 +452,7 @@ impl Session {
     }
 
     fn note_sent(&mut self, now: Instant) {
-        if !self.keep_alive.is_zero() {
-            self.timers.set(Timer::PingDue, now + self.keep_alive * 3 / 4);
-        }
+        self.liveness.note_sent(now, &mut self.timers);
     }
 
     fn note_ack(&mut self, known: bool, name: &str, pid: u16) -> Result<(), Trouble> {
@@ -519,14 +461,6 @@ impl Session {
         }
         self.changed = true;
         Ok(())
-    }
-
-    fn pingresp_wait(&self) -> Duration {
-        if self.keep_alive.is_zero() {
-            PINGRESP_WAIT
-        } else {
-            PINGRESP_WAIT.min(self.keep_alive.max(PINGRESP_WAIT_MIN))
-        }
     }
 
     fn free_pid(&mut self) -> u16 {

@@ -8,7 +8,7 @@ use smol::LocalExecutor;
 
 use super::driver::{self, Connection, Identity, ReadBuffer};
 use super::error::Trouble;
-use super::session::State;
+use super::state::State;
 use crate::clock::Now;
 use crate::notify::Notify;
 use crate::vault::Vault;

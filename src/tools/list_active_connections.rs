@@ -8,7 +8,8 @@ use super::args::Args;
 use super::{Context, Effect, Ended, Tool};
 use crate::clock::{Now, Timestamp};
 use crate::mcp::server::body;
-use crate::mqtt::session::{Session, State};
+use crate::mqtt::session::Session;
+use crate::mqtt::state::State;
 use crate::mqtt::table::Entry;
 
 pub(super) const TOOL: Tool = Tool {

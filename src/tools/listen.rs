@@ -10,7 +10,8 @@ use crate::clock::{Now, seconds};
 use crate::limits::{PROGRESS_EVERY, PROGRESS_FIRST, PROGRESS_QUIET, SUBACK_WAIT};
 use crate::mqtt::capture::{CaptureId, Grant, Interruption, Recorder, Retained};
 use crate::mqtt::driver::Connection;
-use crate::mqtt::session::{Session, State};
+use crate::mqtt::session::Session;
+use crate::mqtt::state::State;
 use crate::mqtt::topic;
 
 /// What is listened for.

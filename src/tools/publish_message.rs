@@ -15,7 +15,7 @@ use crate::limits::{PUBLISH_PAYLOAD_MAX_BYTES, TIMEOUT_MAX_SECONDS};
 use crate::mcp::server::body;
 use crate::mqtt::driver::Connection;
 use crate::mqtt::inflight::{Fate, Publish, Ticket};
-use crate::mqtt::session::State;
+use crate::mqtt::state::State;
 use crate::mqtt::topic;
 
 pub(super) const TOOL: Tool = Tool {
