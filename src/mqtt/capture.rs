@@ -198,6 +198,17 @@ impl Captures {
         }
     }
 
+    /// A round trip is done: from now on it must be quiet for a while.
+    pub(super) fn note_pong(&mut self, pongs: u64, now: Instant) {
+        for capture in &mut self.list {
+            if let Burst::Open { fence: Some(fence), last } = &mut capture.burst
+                && *fence == pongs
+            {
+                *last = now;
+            }
+        }
+    }
+
     /// Ends the retained phase of captures for which nothing retained has come for a while; true when there was one.
     pub(super) fn close_bursts(&mut self, pongs: u64, now: Instant) -> bool {
         let mut any = false;

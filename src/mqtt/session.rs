@@ -322,8 +322,9 @@ impl Session {
             }
             Packet::Pingresp => {
                 self.liveness.pong(&mut self.timers);
+                self.captures.note_pong(self.liveness.answered(), now.at);
+                self.watch_bursts();
                 self.changed = true;
-                self.close_bursts(now);
                 Ok(())
             }
         }
