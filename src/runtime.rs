@@ -154,7 +154,8 @@ impl Runtime {
         let Some(tool) = tools::find(call.tool) else { return Err(Failure::internal()) };
         let (this, key) = (Rc::downgrade(self), call.key);
         let progress = move |progress: f64, total: f64, message: &str| {
-            if let Some(this) = this.upgrade().filter(|_| call.wants_progress) {
+            // A client that does not read gets no progress: answers have the room that is left.
+            if let Some(this) = this.upgrade().filter(|this| call.wants_progress && this.lines.is_flowing()) {
                 this.server.borrow_mut().progress(key, progress, total, message);
                 this.apply_effects();
             }

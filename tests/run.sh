@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs all tests on a machine with nothing but Rust: installs Mosquitto from Debian's packages if it is missing and
+# that is possible, otherwise says what to do. Arguments go to `cargo test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+have_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
+
+if ! have_mosquitto && command -v apt-get >/dev/null; then
+    as_root=""
+    [ "$(id -u)" = 0 ] || as_root="sudo"
+    $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends mosquitto mosquitto-clients
+fi
+have_mosquitto || {
+    echo "the tests need a Mosquitto broker: install the package 'mosquitto' (mosquitto.org/download) and run this again" >&2
+    exit 1
+}
+
+cargo test --locked "$@"
