@@ -249,8 +249,11 @@ impl Lines {
 
     /// Waits while too much waits to be written.
     async fn have_room(&self) {
-        let has_room = || self.waiting.borrow().len() < OUTBOX_MAX_LINES && self.held_bytes.get() < OUTBOX_MAX_BYTES;
-        self.changed.until(|| has_room().then_some(())).await;
+        self.changed.until(|| self.is_flowing().then_some(())).await;
+    }
+
+    fn is_flowing(&self) -> bool {
+        self.waiting.borrow().len() < OUTBOX_MAX_LINES && self.held_bytes.get() < OUTBOX_MAX_BYTES
     }
 }
 

@@ -10,6 +10,7 @@ use super::driver::{self, Connection, Identity, ReadBuffer};
 use super::error::Trouble;
 use super::state::State;
 use crate::clock::Now;
+use crate::limits::DISCONNECT_WAIT;
 use crate::notify::Notify;
 use crate::vault::Vault;
 
@@ -94,7 +95,8 @@ impl Table {
         self.opening.set(self.opening.get() + 1);
         let run = driver::run(attempt.connection.clone(), self.vault.clone(), self.buffer.clone(), deadline);
         self.executor.spawn(run).detach();
-        let settled = attempt.connection.until(deadline, |session| match session.state() {
+        // The driver has the same deadline and tells what it was waiting for: give it a moment for that.
+        let settled = attempt.connection.until(deadline + DISCONNECT_WAIT, |session| match session.state() {
             State::Connecting => None,
             State::Connected => Some(Ok(())),
             State::Failed(trouble) => Some(Err(trouble.clone())),
@@ -102,8 +104,7 @@ impl Table {
         });
         let outcome = match settled.await {
             Some(outcome) => outcome,
-            // The driver has the same deadline; give it a moment to tell what it was waiting for.
-            None => attempt.last_word(),
+            None => Err(Trouble::Timeout("the connection")),
         };
         outcome.map_err(OpenError::Connect)?;
         Ok(attempt.enter(id))
@@ -212,13 +213,6 @@ impl Attempt<'_> {
         self.table.sessions.borrow_mut().push(entry.clone());
         self.table.changed.notify();
         Lease::new(entry)
-    }
-
-    fn last_word(&self) -> Result<(), Trouble> {
-        self.connection.look(|session| match session.state() {
-            State::Connected => Ok(()),
-            _ => Err(session.last_error().cloned().unwrap_or(Trouble::Timeout("the connection"))),
-        })
     }
 }
 
