@@ -92,6 +92,14 @@ pub const PUBLISH_PAYLOAD_MAX_BYTES: usize = 1 << 20;
 pub const STRING_MAX_BYTES: usize = 65_535;
 /// Levels in a topic filter; brokers stop at 200 (Mosquitto) or far less.
 pub const TOPIC_LEVELS_MAX: usize = 200;
+/// Messages with all their copies that show that a broker sends one copy per matching subscription.
+pub const COPIES_EVIDENCE: u32 = 3;
+/// Possible copies held back until that is known; one round trip's worth.
+pub const COPIES_HELD_MAX_BYTES: usize = 64 << 10;
+/// Messages remembered to know their copies by; copies follow each other closely.
+pub const COPIES_RECENT_MAX: usize = 256;
+/// A copy comes within this time, or it was lost.
+pub const COPIES_WINDOW: Duration = Duration::from_secs(2);
 /// Retained messages are done when a PINGRESP came back and none arrived for this long.
 pub const RETAINED_QUIET: Duration = Duration::from_millis(250);
 /// Retained messages remembered per capture to show each once.

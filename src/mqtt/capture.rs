@@ -174,11 +174,10 @@ impl Captures {
     /// Gives a message to those it is for. True when a capture is done by it.
     pub fn dispatch(&mut self, message: &Publish<'_>, now: Now) -> bool {
         let mut any_done = false;
-        let mut fingerprint = None;
+        let mut mark = None;
         for capture in self.list.iter_mut().filter(|capture| capture.takes(message.topic)) {
-            let hasher = &self.hasher;
             let taken = if message.retain {
-                let mark = *fingerprint.get_or_insert_with(|| hasher.hash_one((message.topic, message.payload)));
+                let mark = *mark.get_or_insert_with(|| fingerprint(&self.hasher, message));
                 capture.takes_retained(mark, now.at)
             } else {
                 capture.retained != Retained::Only
@@ -189,6 +188,11 @@ impl Captures {
             }
         }
         any_done
+    }
+
+    /// The same for messages of the same topic and content.
+    pub(super) fn fingerprint(&self, message: &Publish<'_>) -> u64 {
+        fingerprint(&self.hasher, message)
     }
 
     /// A SUBSCRIBE for `filter` goes out: retained messages come again to all whose filters overlap.
@@ -223,6 +227,10 @@ impl Captures {
     pub(super) fn next_quiet(&self, pongs: u64) -> Option<Instant> {
         self.list.iter().filter_map(|capture| capture.quiet_at(pongs)).min()
     }
+}
+
+fn fingerprint(hasher: &RandomState, message: &Publish<'_>) -> u64 {
+    hasher.hash_one((message.topic, message.payload, message.payload_bytes))
 }
 
 impl Capture {

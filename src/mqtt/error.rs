@@ -30,6 +30,18 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// What a CONNACK return code says (3.2.2.3).
+    pub fn refused(code: u8) -> Result<(), Self> {
+        Err(match code {
+            0 => return Ok(()),
+            1 => Self::Protocol("it refuses the protocol version MQTT 3.1.1 (CONNACK 1)".into()),
+            2 => Self::IdentifierRejected,
+            3 => Self::BrokerUnavailable,
+            4 => Self::BadCredentials,
+            _ => Self::NotAuthorized,
+        })
+    }
+
     /// The code that tools and logs use.
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! MQTT 3.1.1 as a client. Everything but `link` and `driver` is a value: bytes and time go in, bytes and events come out.
 
 pub mod capture;
+mod copies;
 pub mod driver;
 pub mod error;
 pub mod inflight;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::capture::{Capture, CaptureId, Captures, Grant, Recorder, Retained};
+use super::copies::{Copies, Decision};
 use super::error::Trouble;
 use super::inflight::{Acknowledgement, Outbound, Publish, Ticket};
 use super::liveness::Liveness;
@@ -33,6 +34,7 @@ pub struct Session {
     /// Publishes of running calls.
     pub outbound: Outbound,
     subscriptions: Subscriptions,
+    copies: Copies,
     /// Inbound QoS 2 messages between PUBLISH and PUBREL.
     received: Vec<u16>,
     framer: Framer,
@@ -56,6 +58,7 @@ impl Session {
             captures: Captures::default(),
             outbound: Outbound::default(),
             subscriptions: Subscriptions::default(),
+            copies: Copies::default(),
             received: Vec::new(),
             framer: Framer::default(),
             outbox: Outbox::default(),
@@ -131,6 +134,7 @@ impl Session {
         self.outbox.clear();
         self.timers.clear_all();
         self.subscriptions.connection_lost();
+        self.copies.connection_lost();
         self.captures.iter_mut().for_each(|capture| capture.interrupted(now));
         if self.connected_at.take().is_some_and(|since| now.at - since >= BACKOFF_RESET_AFTER) {
             self.failures = 0;
@@ -285,7 +289,7 @@ impl Session {
             return;
         }
         let pid = self.free_pid();
-        self.subscriptions.left(pid);
+        self.subscriptions.left(pid, &capture.filter);
         self.outbox.push(|out| wire::unsubscribe(out, pid, &capture.filter));
         self.note_sent(now.at);
     }
@@ -322,7 +326,11 @@ impl Session {
             }
             Packet::Pingresp => {
                 self.liveness.pong(&mut self.timers);
-                self.captures.note_pong(self.liveness.answered(), now.at);
+                let answered = self.liveness.answered();
+                self.captures.note_pong(answered, now.at);
+                for held in self.copies.answered(answered) {
+                    self.captures.dispatch(&held.message(), held.now);
+                }
                 self.watch_bursts();
                 self.changed = true;
                 Ok(())
@@ -331,14 +339,7 @@ impl Session {
     }
 
     fn connack(&mut self, now: Now, session_present: bool, code: u8) -> Result<(), Trouble> {
-        match code {
-            0 => {}
-            1 => return Err(Trouble::Protocol("it refuses the protocol version MQTT 3.1.1 (CONNACK 1)".into())),
-            2 => return Err(Trouble::IdentifierRejected),
-            3 => return Err(Trouble::BrokerUnavailable),
-            4 => return Err(Trouble::BadCredentials),
-            _ => return Err(Trouble::NotAuthorized),
-        }
+        Trouble::refused(code)?;
         self.timers.clear(Timer::Connack);
         self.session_present = session_present;
         self.connected_at = Some(now.at);
@@ -368,7 +369,7 @@ impl Session {
             }
             self.received.push(pid);
         }
-        if !again && self.captures.dispatch(message, now) {
+        if !again && !self.is_copy(now, message) && self.captures.dispatch(message, now) {
             self.changed = true;
         }
         match message.qos {
@@ -382,10 +383,30 @@ impl Session {
         Ok(())
     }
 
+    /// Whether this is a copy for another of our overlapping filters, or may be one and is held back until that is known.
+    fn is_copy(&mut self, now: Now, message: &wire::Publish<'_>) -> bool {
+        let subscriptions = if message.retain { 0 } else { self.subscriptions.matching(message.topic) };
+        if subscriptions < 2 {
+            return false;
+        }
+        match self.copies.arrived(now, message, self.captures.fingerprint(message), subscriptions) {
+            Decision::Skip => true,
+            Decision::Deliver => false,
+            Decision::DeliverAndAsk => {
+                let ping = self.ping(now);
+                self.copies.fence(ping);
+                false
+            }
+        }
+    }
+
     fn suback(&mut self, now: Now, pid: u16, granted: Option<u8>) -> Result<(), Trouble> {
         let Some(filter) = self.subscriptions.acknowledged(pid) else { return self.note_ack(false, "SUBACK", pid) };
         if !self.subscriptions.awaits_suback() {
             self.timers.clear(Timer::Suback);
+        }
+        if granted.is_some() {
+            self.subscriptions.granted(&filter);
         }
         let waits = |capture: &Capture| capture.waits_for == Some(pid);
         let wants_retained = self.captures.iter().any(|c| waits(c) && c.retained != Retained::Exclude);

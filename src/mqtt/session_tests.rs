@@ -421,3 +421,33 @@ fn reading_pauses_while_too_many_answers_wait() {
     play.sent();
     assert!(play.session.wants_input());
 }
+
+#[test]
+fn on_a_broker_that_sends_a_copy_per_subscription_each_call_sees_each_message_once() {
+    let mut play = Play::connected();
+    let (_, wide) = play.granted("a/#", Retained::Exclude);
+    let (_, narrow) = play.granted("a/+", Retained::Exclude);
+    for n in 0..20 {
+        play.live("a/x", &n.to_string());
+        play.live("a/x", &n.to_string());
+        play.live("a/x/y", &n.to_string());
+        play.feed(&[0xd0, 0]);
+    }
+    assert_eq!((heard(&wide).len(), heard(&narrow).len()), (40, 20));
+}
+
+#[test]
+fn on_a_broker_that_sends_single_messages_equal_ones_are_all_seen() {
+    let mut play = Play::connected();
+    let (_, wide) = play.granted("a/#", Retained::Exclude);
+    let (_, narrow) = play.granted("a/+", Retained::Exclude);
+    play.live("a/x", "first");
+    for _ in 0..5 {
+        play.live("a/x", "same");
+    }
+    play.feed(&[0xd0, 0]);
+    for _ in 0..5 {
+        play.live("a/x", "same");
+    }
+    assert_eq!((heard(&wide).len(), heard(&narrow).len()), (11, 11));
+}

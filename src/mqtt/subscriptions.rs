@@ -2,28 +2,38 @@
 
 use std::rc::Rc;
 
+use super::topic::matches;
+
 /// The wire's side of subscriptions; the calls' side is [`super::capture`].
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    /// Filters with the highest QoS that anyone asked for, in the order of their first SUBSCRIBE.
-    active: Vec<(Rc<str>, u8)>,
+    /// In the order of their first SUBSCRIBE.
+    active: Vec<Active>,
     /// SUBSCRIBEs without SUBACK.
     unacknowledged: Vec<(u16, Rc<str>)>,
     /// UNSUBSCRIBEs without UNSUBACK.
-    leaving: Vec<u16>,
+    leaving: Vec<(u16, Rc<str>)>,
+}
+
+struct Active {
+    filter: Rc<str>,
+    /// The highest QoS that anyone asked for.
+    qos: u8,
+    /// Whether the broker has granted it on this connection.
+    in_force: bool,
 }
 
 impl Subscriptions {
     /// Notes that a filter is wanted; true when that needs no new SUBSCRIBE for its QoS.
     pub(super) fn want(&mut self, filter: &str, qos: u8) -> bool {
-        match self.active.iter_mut().find(|(known, _)| **known == *filter) {
-            Some((_, active)) => {
-                let served = *active >= qos;
-                *active = (*active).max(qos);
+        match self.active.iter_mut().find(|active| *active.filter == *filter) {
+            Some(active) => {
+                let served = active.qos >= qos;
+                active.qos = active.qos.max(qos);
                 served && !self.unacknowledged.iter().any(|(_, pending)| **pending == *filter)
             }
             None => {
-                self.active.push((filter.into(), qos));
+                self.active.push(Active { filter: filter.into(), qos, in_force: false });
                 false
             }
         }
@@ -32,18 +42,18 @@ impl Subscriptions {
     /// Forgets a filter; true when it was there.
     pub(super) fn remove(&mut self, filter: &str) -> bool {
         let before = self.active.len();
-        self.active.retain(|(known, _)| **known != *filter);
+        self.active.retain(|active| *active.filter != *filter);
         self.active.len() < before
     }
 
     /// All filters, oldest first.
     pub(super) fn filters(&self) -> Vec<Rc<str>> {
-        self.active.iter().map(|(filter, _)| filter.clone()).collect()
+        self.active.iter().map(|active| active.filter.clone()).collect()
     }
 
     /// The QoS to subscribe a filter with.
     pub(super) fn qos(&self, filter: &str) -> u8 {
-        self.active.iter().find(|(known, _)| **known == *filter).map_or(0, |(_, qos)| *qos)
+        self.active.iter().find(|active| *active.filter == *filter).map_or(0, |active| active.qos)
     }
 
     /// A SUBSCRIBE was sent.
@@ -57,15 +67,29 @@ impl Subscriptions {
         Some(self.unacknowledged.remove(index).1)
     }
 
+    /// The broker granted a filter.
+    pub(super) fn granted(&mut self, filter: &str) {
+        self.active.iter_mut().filter(|active| *active.filter == *filter).for_each(|active| active.in_force = true);
+    }
+
+    /// How many filters the broker may send a message on this topic for. 0 and 1 are not told apart.
+    pub(super) fn matching(&self, topic: &str) -> usize {
+        if self.active.len() + self.leaving.len() < 2 {
+            return 0;
+        }
+        let active = self.active.iter().filter(|active| active.in_force && matches(&active.filter, topic)).count();
+        active + self.leaving.iter().filter(|(_, filter)| matches(filter, topic)).count()
+    }
+
     /// An UNSUBSCRIBE was sent.
-    pub(super) fn left(&mut self, pid: u16) {
-        self.leaving.push(pid);
+    pub(super) fn left(&mut self, pid: u16, filter: &Rc<str>) {
+        self.leaving.push((pid, filter.clone()));
     }
 
     /// UNSUBACK; false when nothing waited for it.
     pub(super) fn gone(&mut self, pid: u16) -> bool {
         let before = self.leaving.len();
-        self.leaving.retain(|pending| *pending != pid);
+        self.leaving.retain(|(pending, _)| *pending != pid);
         self.leaving.len() < before
     }
 
@@ -76,12 +100,13 @@ impl Subscriptions {
 
     /// Whether a SUBSCRIBE or UNSUBSCRIBE in flight uses this packet id.
     pub(super) fn uses_pid(&self, pid: u16) -> bool {
-        self.unacknowledged.iter().any(|(pending, _)| *pending == pid) || self.leaving.contains(&pid)
+        self.unacknowledged.iter().chain(&self.leaving).any(|(pending, _)| *pending == pid)
     }
 
     /// The connection is gone: no answer will come, and what is wanted is subscribed anew.
     pub(super) fn connection_lost(&mut self) {
         self.unacknowledged.clear();
         self.leaving.clear();
+        self.active.iter_mut().for_each(|active| active.in_force = false);
     }
 }
