@@ -16,3 +16,6 @@ pub mod timer;
 pub mod topic;
 pub mod url;
 pub mod wire;
+
+#[cfg(test)]
+mod fuzz_tests;
