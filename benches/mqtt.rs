@@ -1,0 +1,115 @@
+//! How fast a subscription is drained, what a message costs, and what memory a flood takes.
+//!
+//!     cargo bench --bench mqtt                              the build of this package
+//!     cargo bench --bench mqtt -- --bin target/…/mqtt-mcp   another build of it as well
+//!     cargo bench --bench mqtt -- --vs 'python -m server'   any stdio MCP server for MQTT as well
+//!     cargo bench --bench mqtt -- 'JSON of 64'              only what has this in its name; also `huge`
+//!     cargo bench --bench mqtt -- --json
+//!
+//! A broker inside this program sends as fast as it is read. Readers take turns: a loop that only reads the socket, one
+//! that decodes every packet with mqttrs, `mosquitto_sub`, and the server with `subscribe_and_collect` that keeps one
+//! message. Rates are relative to the decoding loop of the same run; counts are checked. Note that the server looks
+//! into every payload (its type, its shape, whether it reports an error), and that no other reader does.
+
+// Its output is its purpose.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod support;
+
+use std::process::ExitCode;
+
+use support::drain::{self, Drain};
+use support::fake_broker::{FakeBroker, Flood, reading};
+use support::options::{self, Subject};
+use support::server::Result;
+use support::table::{Table, median};
+
+/// Rounds of which the median counts.
+const ROUNDS: usize = 3;
+/// Readers beside the subjects.
+const READERS: [&str; 3] = ["read only", "mqttrs loop", "mosquitto_sub"];
+
+fn main() -> ExitCode {
+    let options = options::read();
+    let fake = FakeBroker::start().expect("a loopback port");
+    let names = READERS.iter().map(|name| (*name).to_owned());
+    let columns = names.chain(options.subjects.iter().map(|subject| subject.name.clone()));
+    let mut table = Table::new("Draining a subscription (medians; ratios to the mqttrs loop)", columns);
+    let mut failed = false;
+    for (name, bytes, messages) in [("64 B", 64, 500_000), ("1 KiB", 1024, 200_000)] {
+        for kind in ["text", "JSON"] {
+            let payload = |n| if kind == "text" { vec![b'x'; bytes] } else { reading(n, bytes) };
+            let flood = |messages| Flood::of(messages, 100, 1000, payload);
+            let name = format!("{kind} of {name}");
+            if !name.contains(&options.only) {
+                continue;
+            }
+            failed |= !compare(&name, messages, &flood, &fake, &options.subjects, &mut table);
+        }
+    }
+    for (column, subject) in options.subjects.iter().enumerate() {
+        if !"huge".contains(&options.only) {
+            break;
+        }
+        if let Err(why) = huge(subject, &fake, READERS.len() + column, &mut table) {
+            eprintln!("one huge message, {}: {why}", subject.name);
+            failed |= subject.is_ours;
+        }
+    }
+    table.print(options.json);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn compare(
+    name: &str,
+    messages: usize,
+    flood: &dyn Fn(usize) -> Flood,
+    fake: &FakeBroker,
+    subjects: &[Subject],
+    table: &mut Table,
+) -> bool {
+    let many = flood(messages);
+    // Slower by an order of magnitude or two: fewer messages say the same.
+    let few = flood(messages / 10);
+    let mut drains: Vec<Vec<Drain>> = (0..READERS.len() + subjects.len()).map(|_| Vec::new()).collect();
+    let mut peaks: Vec<Vec<f64>> = subjects.iter().map(|_| Vec::new()).collect();
+    let mut fine = true;
+    for _ in 0..ROUNDS {
+        drains[0].push(drain::read_only(fake, &many).expect("a loopback socket"));
+        drains[1].push(drain::decode(fake, &many).expect("a loopback socket"));
+        drains[2].extend(drain::mosquitto_sub(fake, &few).expect("mosquitto_sub reads"));
+        for (index, subject) in subjects.iter().enumerate() {
+            match drain::collect(subject, fake, if subject.is_ours { &many } else { &few }) {
+                Ok((drain, peak)) => {
+                    drains[READERS.len() + index].push(drain);
+                    peaks[index].push(peak);
+                }
+                Err(why) => {
+                    eprintln!("{name}, {}: {why}", subject.name);
+                    fine &= !subject.is_ours;
+                }
+            }
+        }
+    }
+    let rate = |drains: &[Drain]| median(drains.iter().map(|drain| drain.rate));
+    let known = rate(&drains[1]);
+    for (column, drains) in drains.iter().enumerate() {
+        table.set(column, &format!("{name}: messages"), "1/s", rate(drains));
+        table.set(column, &format!("{name}: against the mqttrs loop"), "ratio", rate(drains) / known);
+        let cpu = median(drains.iter().map(|drain| drain.cpu_us));
+        table.set(column, &format!("{name}: CPU per message"), "µs", cpu);
+    }
+    for (index, peaks) in peaks.into_iter().enumerate() {
+        table.set(READERS.len() + index, &format!("{name}: peak above idle"), "kB", median(peaks));
+    }
+    fine
+}
+
+/// One PUBLISH of 200 MiB: it is counted, and a few kilobytes of it are kept.
+fn huge(subject: &Subject, fake: &FakeBroker, column: usize, table: &mut Table) -> Result<()> {
+    let (drain, peak) = drain::collect(subject, fake, &Flood::huge(200 << 20))?;
+    table.set(column, "one PUBLISH of 200 MiB: peak above idle", "kB", peak);
+    table.set(column, "one PUBLISH of 200 MiB: time", "ms", 1000.0 / drain.rate);
+    table.set(column, "one PUBLISH of 200 MiB: CPU", "ms", drain.cpu_us / 1000.0);
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Readers of a flood: how fast each takes all of it, and what it costs.
+
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use mqttrs::{Packet, decode_slice};
+use serde_json::json;
+
+use super::fake_broker::{FakeBroker, Flood};
+use super::mosquitto::BareClient;
+use super::options::Subject;
+use super::packets;
+use super::process;
+use super::server::{Result, Server};
+
+/// What one reader did.
+pub struct Drain {
+    /// Messages per second.
+    pub rate: f64,
+    /// CPU time per message.
+    pub cpu_us: f64,
+}
+
+impl Drain {
+    fn since(began: Instant, messages: usize, cpu_us: f64) -> Self {
+        let messages = messages as f64;
+        Self { rate: messages / began.elapsed().as_secs_f64(), cpu_us: cpu_us / messages }
+    }
+}
+
+/// A loop that reads the socket and looks at nothing.
+pub fn read_only(fake: &FakeBroker, flood: &Flood) -> io::Result<Drain> {
+    bare(fake, flood, <[u8]>::len)
+}
+
+/// A loop that decodes each packet with mqttrs and counts.
+pub fn decode(fake: &FakeBroker, flood: &Flood) -> io::Result<Drain> {
+    let mut messages = 0;
+    let drain = bare(fake, flood, |input| {
+        let mut used = 0;
+        while let Some(length) = whole_packet(&input[used..]) {
+            if let Ok(Some(Packet::Publish(publish))) = decode_slice(&input[used..used + length]) {
+                messages += usize::from(!black_box(publish.payload).is_empty());
+            }
+            used += length;
+        }
+        used
+    })?;
+    assert_eq!(messages, flood.messages, "the bare loop lost messages");
+    Ok(drain)
+}
+
+/// Reads a whole flood; `take` gets what is there and says how much of it is done with.
+fn bare(fake: &FakeBroker, flood: &Flood, mut take: impl FnMut(&[u8]) -> usize) -> io::Result<Drain> {
+    const BUFFER_BYTES: usize = 64 << 10;
+    fake.prepare(flood);
+    let mut client = BareClient::connect(fake.port)?;
+    let socket = client.socket();
+    socket.write_all(&packets::subscribe("#"))?;
+    packets::read(socket)?;
+    let cpu = process::own_thread_cpu_us();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let (mut filled, mut left) = (0, flood.wire_bytes());
+    while left > 0 {
+        let count = socket.read(&mut buffer[filled..])?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        left -= count;
+        filled += count;
+        let used = take(&buffer[..filled]);
+        buffer.copy_within(used..filled, 0);
+        filled -= used;
+    }
+    Ok(Drain::since(fake.began(), flood.messages, process::own_thread_cpu_us() - cpu))
+}
+
+/// The length of the packet at the front, when all of it is there.
+fn whole_packet(input: &[u8]) -> Option<usize> {
+    let (mut length, mut size) = (0, 1);
+    loop {
+        let byte = *input.get(size)?;
+        length |= usize::from(byte & 127) << (7 * (size - 1));
+        size += 1;
+        if byte & 128 == 0 {
+            return (input.len() >= size + length).then_some(size + length);
+        }
+    }
+}
+
+/// `mosquitto_sub`, its output thrown away; `None` when it is not installed.
+pub fn mosquitto_sub(fake: &FakeBroker, flood: &Flood) -> io::Result<Option<Drain>> {
+    fake.prepare(flood);
+    let cpu = process::ended_children_cpu_us();
+    let mut command = Command::new("mosquitto_sub");
+    command.args(["-h", "127.0.0.1", "-t", "#", "-p", &fake.port.to_string(), "-C", &flood.messages.to_string()]);
+    match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+        Err(_) => Ok(None),
+        Ok(mut child) => {
+            if !child.wait()?.success() {
+                return Err(io::Error::other("mosquitto_sub failed"));
+            }
+            Ok(Some(Drain::since(fake.began(), flood.messages, process::ended_children_cpu_us() - cpu)))
+        }
+    }
+}
+
+/// A server with `subscribe_and_collect`, which counts all and keeps one; memory above idle at its peak, in kB, too.
+pub fn collect(subject: &Subject, fake: &FakeBroker, flood: &Flood) -> Result<(Drain, f64)> {
+    let mut server = Server::ready(subject)?;
+    server.list_tools()?;
+    let session = server.connect(fake.port)?;
+    fake.prepare(flood);
+    let idle = process::status(server.pid, "VmRSS");
+    process::reset_peak(server.pid);
+    let cpu = process::cpu_us(server.pid);
+    let arguments = json!({ "session_id": session, "topic_pattern": "#", "duration_seconds": 50,
+        "max_messages": flood.messages, "keep": 1 });
+    let result = server.call("subscribe_and_collect", &arguments)?;
+    let drain = Drain::since(fake.began(), flood.messages, process::cpu_us(server.pid) - cpu);
+    if result["original_message_count"] != json!(flood.messages) {
+        return Err(format!("{} of {} messages were counted", result["original_message_count"], flood.messages));
+    }
+    Ok((drain, process::status(server.pid, "VmHWM") - idle))
+}

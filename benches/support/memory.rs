@@ -1,0 +1,155 @@
+//! Memory at rest, under load and afterwards.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::fake_broker::{FakeBroker, Flood};
+use super::mosquitto::Mosquitto;
+use super::options::Subject;
+use super::process;
+use super::server::{Result, Server};
+use super::table::{Table, median};
+
+/// Starts of which the median counts.
+const STARTS: usize = 3;
+/// Rest before memory is read.
+const REST: Duration = Duration::from_millis(800);
+
+/// After `initialize`, and with one and five sessions that were used.
+pub fn at_rest(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut Table) -> Result<()> {
+    for sessions in [0, 1, 5] {
+        let mut seen = [const { Vec::new() }; 4];
+        for _ in 0..STARTS {
+            let mut server = Server::ready(subject)?;
+            if sessions > 0 {
+                server.list_tools()?;
+            }
+            for _ in 0..sessions {
+                let session = server.connect(broker.port)?;
+                for n in 0..3 {
+                    let message = json!({ "session_id": session, "topic": "bench/rest", "payload": n, "qos": 1 });
+                    server.call("publish_message", &message)?;
+                }
+            }
+            sleep(if sessions > 0 { REST } else { REST / 4 });
+            let read = |field| process::status(server.pid, field);
+            let now = [read("VmRSS"), read("RssAnon"), process::pss_kb(server.pid), read("Threads")];
+            seen.iter_mut().zip(now).for_each(|(values, value)| values.push(value));
+        }
+        let when = match sessions {
+            0 => "after initialize".to_owned(),
+            1 => "1 live session".to_owned(),
+            n => format!("{n} live sessions"),
+        };
+        let names = [("RSS", "kB"), ("RssAnon", "kB"), ("Pss", "kB"), ("threads", "")];
+        for ((name, unit), values) in names.into_iter().zip(seen) {
+            table.set(column, &format!("{when}: {name}"), unit, median(values));
+        }
+    }
+    Ok(())
+}
+
+/// A call whose memory is watched.
+struct Load {
+    name: &'static str,
+    flood: Flood,
+    tool: &'static str,
+    arguments: Value,
+    /// Numbers that its result must have.
+    exact: &'static [(&'static str, u64)],
+}
+
+fn loads() -> [Load; 3] {
+    let many = || Flood::readings(100_000, 2000, 200);
+    [
+        Load {
+            name: "collect 1000 × 1 KiB, keep 500",
+            flood: Flood::readings(1000, 50, 1024),
+            tool: "subscribe_and_collect",
+            arguments: json!({ "topic_pattern": "#", "duration_seconds": 20, "max_messages": 1000, "keep": 500,
+                "max_response_bytes": 1_048_576 }),
+            exact: &[("original_message_count", 1000), ("message_count", 500)],
+        },
+        Load {
+            name: "collect 100,000 × 200 B on 2000 topics",
+            flood: many(),
+            tool: "subscribe_and_collect",
+            arguments: json!({ "topic_pattern": "#", "duration_seconds": 20, "max_messages": 100_000, "keep": 50 }),
+            exact: &[("original_message_count", 100_000), ("topics_seen", 2000)],
+        },
+        Load {
+            name: "list_topics over the same",
+            flood: many(),
+            tool: "list_topics",
+            arguments: json!({ "pattern": "#", "duration_seconds": 2 }),
+            exact: &[("message_count", 100_000), ("topic_count", 2000)],
+        },
+    ]
+}
+
+/// Peak and what stays for calls that see many messages.
+pub fn under_load(subject: &Subject, fake: &FakeBroker, column: usize, table: &mut Table) -> Result<()> {
+    for load in loads() {
+        let mut seen = [const { Vec::new() }; 4];
+        for _ in 0..STARTS {
+            let now = watch(subject, fake, &load)?;
+            seen.iter_mut().zip(now).for_each(|(values, value)| values.push(value));
+        }
+        let names = [("peak above idle", "kB"), ("RSS afterwards above idle", "kB"), ("RSS afterwards", "% of idle")];
+        for ((what, unit), values) in names.into_iter().zip(&seen) {
+            table.set(column, &format!("{}: {what}", load.name), unit, median(values.iter().copied()));
+        }
+        table.set(column, &format!("{}: answer", load.name), "KiB", median(seen[3].iter().copied()));
+    }
+    Ok(())
+}
+
+fn watch(subject: &Subject, fake: &FakeBroker, load: &Load) -> Result<[f64; 4]> {
+    let mut server = Server::ready(subject)?;
+    server.list_tools()?;
+    let session = server.connect(fake.port)?;
+    fake.prepare(&load.flood);
+    let mut arguments = load.arguments.clone();
+    arguments["session_id"] = session.into();
+    sleep(Duration::from_millis(300));
+    let idle = process::status(server.pid, "VmRSS");
+    process::reset_peak(server.pid);
+    let result = server.call(load.tool, &arguments)?;
+    let peak = process::status(server.pid, "VmHWM");
+    for (field, value) in load.exact {
+        if result[*field] != json!(value) {
+            return Err(format!("{}: {field} is {} instead of {value}", load.name, result[*field]));
+        }
+    }
+    sleep(Duration::from_millis(500));
+    let after = process::status(server.pid, "VmRSS");
+    Ok([peak - idle, after - idle, after / idle * 100.0, result.to_string().len() as f64 / 1024.0])
+}
+
+/// What a thousand connections that were closed leave behind.
+pub fn connect_cycles(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut Table) -> Result<()> {
+    const CYCLES: usize = 1000;
+    let mut server = Server::ready(subject)?;
+    server.list_tools()?;
+    let mut cycle = || -> Result<f64> {
+        let session = server.connect(broker.port)?;
+        let closed = server.call("close_connection", &json!({ "session_id": session }))?;
+        if closed["status"] != "closed" {
+            return Err(format!("not closed: {closed}"));
+        }
+        Ok(process::status(server.pid, "VmRSS"))
+    };
+    let before = cycle()?;
+    let began = std::time::Instant::now();
+    let mut after = before;
+    for _ in 1..CYCLES {
+        after = cycle()?;
+    }
+    let name = "1000 × connect and close";
+    table.set(column, &format!("{name}: RSS after the first"), "kB", before);
+    table.set(column, &format!("{name}: growth by the last"), "kB", after - before);
+    table.set(column, &format!("{name}: each"), "ms", began.elapsed().as_secs_f64() * 1000.0 / (CYCLES - 1) as f64);
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! What the benchmarks share: the server under test, brokers, floods, /proc and the table.
+
+// Each benchmark uses a part of it.
+#![allow(dead_code)]
+
+pub mod drain;
+pub mod fake_broker;
+pub mod memory;
+pub mod mosquitto;
+pub mod options;
+pub mod packets;
+pub mod process;
+pub mod server;
+pub mod speed;
+pub mod startup;
+pub mod table;

@@ -1,0 +1,68 @@
+//! The benchmarks' command line.
+
+/// A program to measure.
+#[derive(Clone)]
+pub struct Subject {
+    /// Its column's title.
+    pub name: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Ours: what it cannot do is a failure, not a gap in the table.
+    pub is_ours: bool,
+}
+
+/// What was asked for.
+pub struct Options {
+    /// Print JSON.
+    pub json: bool,
+    /// What to measure; the first is the build under test.
+    pub subjects: Vec<Subject>,
+    /// Only what has this in its name.
+    pub only: String,
+}
+
+/// Reads `--json`, `--bin PATH` and `--vs 'COMMAND'`, of which the last two may come more than once, and a part of the
+/// names of what is to be measured.
+pub fn read() -> Options {
+    let subjects = vec![ours("mqtt-mcp", env!("CARGO_BIN_EXE_mqtt-mcp"))];
+    let mut options = Options { json: false, subjects, only: String::new() };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap_or_else(|| usage(&format!("{word} needs a value")));
+        match word.as_str() {
+            "--json" => options.json = true,
+            // Cargo says this to every benchmark.
+            "--bench" => {}
+            "--bin" => {
+                let path = value();
+                let name = if path.len() > 18 { format!("…{}", tail(&path, 17)) } else { path.clone() };
+                options.subjects.push(ours(&name, &path));
+            }
+            "--vs" => {
+                let text = value();
+                let command: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+                if command.is_empty() {
+                    usage("--vs needs a command");
+                }
+                let name = tail(&text, 18).to_owned();
+                options.subjects.push(Subject { name, command, is_ours: false });
+            }
+            other if other.starts_with('-') => usage(&format!("unknown option {other}")),
+            other => options.only = other.to_owned(),
+        }
+    }
+    options
+}
+
+fn ours(name: &str, path: &str) -> Subject {
+    Subject { name: name.into(), command: vec![path.into()], is_ours: true }
+}
+
+fn tail(text: &str, characters: usize) -> &str {
+    let skipped = text.chars().count().saturating_sub(characters);
+    text.char_indices().nth(skipped).map_or(text, |(at, _)| &text[at..])
+}
+
+fn usage(problem: &str) -> ! {
+    panic!("{problem}; options: --json, --bin PATH, --vs 'COMMAND', NAME")
+}

@@ -1,0 +1,230 @@
+//! A stdio MCP server under test: started, spoken to over its pipes, ended with its owner.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::options::Subject;
+
+/// What `initialize` is asked with.
+pub const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"0"}}}"#;
+
+/// Names that other servers give to our tools; the first that `tools/list` shows is used.
+const OTHER_NAMES: &[(&str, &[&str])] = &[
+    ("establish_connection", &["mqtt_establish_connection", "connect"]),
+    ("close_connection", &["mqtt_close_connection", "disconnect"]),
+    ("list_active_connections", &["mqtt_list_active_connections", "list_connections"]),
+    ("list_topics", &["mqtt_list_topics", "discover_topics"]),
+    ("subscribe_and_collect", &["mqtt_subscribe_and_collect", "collect_messages"]),
+    ("publish_message", &["mqtt_publish_message", "publish"]),
+];
+
+/// No server lives longer.
+const LIFE_MAX: Duration = Duration::from_secs(60);
+
+/// A running server.
+pub struct Server {
+    /// Its process.
+    pub pid: u32,
+    child: Arc<Mutex<Child>>,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+    line: String,
+    next_id: u64,
+    /// Answers to other requests than the one waited for.
+    early: Vec<(u64, String)>,
+    names: Vec<String>,
+    /// Dropping it ends the watchdog.
+    _alive: Sender<()>,
+}
+
+/// A failed request, in words.
+pub type Result<T> = std::result::Result<T, String>;
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    id: Option<u64>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+impl Server {
+    /// Starts it; nothing is said yet.
+    pub fn start(subject: &Subject) -> Result<Self> {
+        let mut command = Command::new(&subject.command[0]);
+        command.args(&subject.command[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|error| format!("{}: {error}", subject.command[0]))?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().ok_or("no stdout")?);
+        let pid = child.id();
+        let child = Arc::new(Mutex::new(child));
+        let (alive, ended) = channel();
+        let watched = child.clone();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(LIFE_MAX) == Err(RecvTimeoutError::Timeout) {
+                // The reader sees the end of its pipe, which fails what it waits for.
+                let _ = watched.lock().unwrap_or_else(PoisonError::into_inner).kill();
+            }
+        });
+        Ok(Self {
+            pid,
+            child,
+            stdin,
+            stdout: BufReader::with_capacity(65_536, stdout),
+            line: String::new(),
+            next_id: 1,
+            early: Vec::new(),
+            names: Vec::new(),
+            _alive: alive,
+        })
+    }
+
+    /// Starts it and goes through `initialize`.
+    pub fn ready(subject: &Subject) -> Result<Self> {
+        let mut server = Self::start(subject)?;
+        server.initialize()?;
+        Ok(server)
+    }
+
+    /// The handshake.
+    pub fn initialize(&mut self) -> Result<()> {
+        self.write(&format!("{INITIALIZE}\n"))?;
+        self.wait_for(0)?;
+        self.write("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n")
+    }
+
+    /// The first line it says; without looking at it.
+    pub fn read_line(&mut self) -> Result<&str> {
+        self.line.clear();
+        match self.stdout.read_line(&mut self.line) {
+            Ok(0) => Err("the server ended".into()),
+            Ok(_) => Ok(&self.line),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Writes to its stdin.
+    pub fn write(&mut self, text: &str) -> Result<()> {
+        let stdin = self.stdin.as_mut().ok_or("no stdin")?;
+        stdin.write_all(text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    /// Asks for the tools and remembers their names.
+    pub fn list_tools(&mut self) -> Result<usize> {
+        let id = self.send("tools/list", &json!({}))?;
+        let listed = self.wait_for(id)?;
+        let tools = listed["tools"].as_array().ok_or("no tools")?;
+        self.names = tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
+        Ok(self.names.len())
+    }
+
+    /// Sends a request; its id.
+    pub fn send(&mut self, method: &str, params: &Value) -> Result<u64> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.write(&format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })))?;
+        Ok(id)
+    }
+
+    /// Starts a tool call; its id.
+    pub fn begin(&mut self, tool: &str, arguments: &Value) -> Result<u64> {
+        let name = self.name_of(tool).to_owned();
+        self.send("tools/call", &json!({ "name": name, "arguments": arguments }))
+    }
+
+    /// Calls a tool; its structured result, or the JSON in its text.
+    pub fn call(&mut self, tool: &str, arguments: &Value) -> Result<Value> {
+        let id = self.begin(tool, arguments)?;
+        self.outcome(id)
+    }
+
+    /// Waits for a tool call's result.
+    pub fn outcome(&mut self, id: u64) -> Result<Value> {
+        let mut result = self.wait_for(id)?;
+        if result["isError"] == true {
+            return Err(result["content"][0]["text"].to_string());
+        }
+        match result["structuredContent"].take() {
+            Value::Null => serde_json::from_str(result["content"][0]["text"].as_str().unwrap_or_default())
+                .map_err(|error| format!("no structured result: {error}")),
+            value => Ok(value),
+        }
+    }
+
+    /// Connects to a broker on this machine; the session's id.
+    pub fn connect(&mut self, port: u16) -> Result<String> {
+        let arguments = json!({ "connection_string": format!("mqtt://127.0.0.1:{port}") });
+        let opened = self.call("establish_connection", &arguments)?;
+        opened["session_id"].as_str().map(str::to_owned).ok_or_else(|| format!("no session_id in {opened}"))
+    }
+
+    /// Waits for the answer to `id`, keeping others for later.
+    pub fn wait_for(&mut self, id: u64) -> Result<Value> {
+        loop {
+            if let Some(index) = self.early.iter().position(|(other, _)| *other == id) {
+                return result_of(&self.early.swap_remove(index).1);
+            }
+            self.read_line()?;
+            match id_of(&self.line) {
+                Some(other) if other == id => return result_of(&self.line),
+                Some(other) => self.early.push((other, self.line.clone())),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether the answer to `id` came while something else was waited for.
+    pub fn has_answer(&self, id: u64) -> bool {
+        self.early.iter().any(|(other, _)| *other == id)
+    }
+
+    /// The time of one `ping`.
+    pub fn ping(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        let id = self.send("ping", &json!({}))?;
+        self.wait_for(id)?;
+        Ok(began.elapsed())
+    }
+
+    fn name_of<'a>(&'a self, tool: &'a str) -> &'a str {
+        let has = |name: &str| self.names.iter().any(|known| known == name);
+        let others = OTHER_NAMES.iter().find(|(ours, _)| *ours == tool).map_or(&[][..], |(_, others)| others);
+        if has(tool) { tool } else { others.iter().copied().find(|name| has(name)).unwrap_or(tool) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The end of its input ends a server; one that does not listen is killed.
+        drop(self.stdin.take());
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = Instant::now() + Duration::from_millis(1500);
+        while Instant::now() < end {
+            if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+fn id_of(line: &str) -> Option<u64> {
+    serde_json::from_str::<Reply<'_>>(line).ok()?.id
+}
+
+fn result_of(line: &str) -> Result<Value> {
+    let reply: Reply<'_> = serde_json::from_str(line).map_err(|error| format!("{error} in {line}"))?;
+    match (reply.result, reply.error) {
+        (Some(result), _) => serde_json::from_str(result.get()).map_err(|error| error.to_string()),
+        (None, error) => Err(error.map_or("an answer without result", RawValue::get).to_owned()),
+    }
+}
