@@ -104,8 +104,9 @@ pub const COPIES_WINDOW: Duration = Duration::from_secs(2);
 pub const RETAINED_QUIET: Duration = Duration::from_millis(250);
 /// Retained messages remembered per capture to show each once.
 pub const RETAINED_SEEN_MAX: usize = 16_384;
-/// Gaps remembered per capture; later ones are merged into the last.
-pub const INTERRUPTIONS_MAX: usize = 50;
+/// Gaps remembered per capture, as many as the back-off allows in a call and the smallest result has room for; later
+/// ones are merged into the last.
+pub const INTERRUPTIONS_MAX: usize = 7;
 
 /// Distinct topics a call tracks by name; beyond it they are counted, not named.
 pub const TOPICS_TRACKED_MAX: usize = 10_000;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use async_signal::{Signal, Signals};
-use smol::future::{or, zip};
+use smol::future::{or, yield_now, zip};
 use smol::stream::StreamExt;
 use smol::{LocalExecutor, Task};
 
@@ -41,7 +41,16 @@ pub fn run(config: Config) -> io::Result<()> {
         calls_changed: Notify::default(),
         lines: Lines::default(),
     });
-    smol::block_on(executor.run(runtime.serve()))
+    let served = executor.spawn(runtime.serve());
+    smol::block_on(async {
+        // One task at a time between looks at the system's events: the executor's own loop runs 200, and with a
+        // session that reads a flood in each of them, requests would wait a tenth of a second.
+        while !served.is_finished() {
+            executor.tick().await;
+            yield_now().await;
+        }
+        served.await
+    })
 }
 
 struct Runtime {

@@ -43,12 +43,14 @@ pub fn role(name: &str) -> Role {
         "exception",
     ];
     const WARNINGS: &[&str] = &["warning", "warnings", "warn"];
-    let is_in = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    if is_in(LEVELS) {
+    // Asked for each member of each message: most names begin with another letter.
+    if !begins_with(name, b"lshrefawLSHREFAW") {
+        Role::Plain
+    } else if is_in(LEVELS, name) {
         Role::Level
-    } else if is_in(ERRORS) {
+    } else if is_in(ERRORS, name) {
         Role::Report(Severity::Error)
-    } else if is_in(WARNINGS) {
+    } else if is_in(WARNINGS, name) {
         Role::Report(Severity::Warning)
     } else {
         Role::Plain
@@ -61,8 +63,7 @@ pub fn is_all_well(text: &str) -> bool {
         "", "0", "none", "ok", "no", "false", "off", "null", "normal", "clear", "cleared", "no error", "no_error",
         "n/a", "inactive",
     ];
-    let text = text.trim();
-    WELL.iter().any(|well| well.eq_ignore_ascii_case(text))
+    is_in(WELL, text.trim())
 }
 
 /// The severity that one word names.
@@ -88,10 +89,12 @@ pub fn word(text: &str) -> Option<Severity> {
         "panic",
     ];
     const WARNINGS: &[&str] = &["warn", "warning", "warnings", "degraded"];
-    let is_in = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(text));
-    if is_in(ERRORS) {
+    // Asked for each word of each text.
+    if !begins_with(text, b"efcapwdEFCAPWD") {
+        None
+    } else if is_in(ERRORS, text) {
         Some(Severity::Error)
-    } else if is_in(WARNINGS) {
+    } else if is_in(WARNINGS, text) {
         Some(Severity::Warning)
     } else {
         None
@@ -100,26 +103,37 @@ pub fn word(text: &str) -> Option<Severity> {
 
 /// The worst report in free text: whole words, unless the words around them deny it ("no errors", "errors: 0").
 pub fn text(text: &str) -> Option<Severity> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut words = text.split(|c| !is_word(c)).filter(|word| !word.is_empty()).peekable();
-    let mut before = "";
-    let mut worst = None;
-    while let Some(current) = words.next() {
+    const DENY_BEFORE: &[&str] = &["no", "not", "zero", "without", "0", "never"];
+    const DENY_AFTER: &[&str] = &["0", "none", "null", "false", "ok", "cleared", "resolved"];
+    let (mut worst, mut before, mut rest) = (None, "", text);
+    while let Some(current) = next_word(&mut rest) {
         if let Some(severity) = word(current) {
-            let denied_before =
-                ["no", "not", "zero", "without", "0", "never"].iter().any(|no| no.eq_ignore_ascii_case(before));
-            let denied_after = words.peek().is_some_and(|next| {
-                ["0", "none", "null", "false", "ok", "cleared", "resolved"]
-                    .iter()
-                    .any(|no| no.eq_ignore_ascii_case(next))
-            });
-            if !denied_before && !denied_after {
+            let after = next_word(&mut &*rest).unwrap_or_default();
+            if !is_in(DENY_BEFORE, before) && !is_in(DENY_AFTER, after) {
                 worst = worst.max(Some(severity));
             }
         }
         before = current;
     }
     worst
+}
+
+/// Cuts the next word off the front: letters, digits and underscores, and all that is not ASCII.
+fn next_word<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
+    let start = rest.bytes().position(is_word)?;
+    let length = rest.bytes().skip(start).position(|byte| !is_word(byte)).unwrap_or(rest.len() - start);
+    let (word, behind) = rest[start..].split_at(length);
+    *rest = behind;
+    Some(word)
+}
+
+fn is_in(words: &[&str], text: &str) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+fn begins_with(text: &str, letters: &[u8]) -> bool {
+    text.bytes().next().is_some_and(|first| letters.contains(&first))
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! Kept messages in one flat piece of memory, which goes back to the system as a whole.
 
+use super::payload::Kind;
+
 /// What is known of a message besides its topic and payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Facts {
+    /// What the payload was taken for when it was there as a whole.
+    pub kind: Kind,
     /// Its place in the order of arrival, from 0.
     pub sequence: u64,
     /// When it arrived, milliseconds since 1970.
@@ -15,6 +19,13 @@ pub struct Facts {
     pub retain: bool,
     /// Possibly sent before.
     pub dup: bool,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        let kind = Kind::Empty;
+        Self { kind, sequence: 0, unix_ms: 0, payload_bytes: 0, qos: 0, retain: false, dup: false }
+    }
 }
 
 /// A message in the store.
@@ -62,8 +73,12 @@ impl Store {
             || self.freed_bytes > SWEEP_BYTES + self.bytes.len() / 2
         {
             self.sweep();
-            while self.bytes.len() > self.max_bytes / 4 * 3 && self.payload_limit > PAYLOAD_LIMIT_MIN {
-                self.payload_limit /= 2;
+            while self.bytes.len() > self.max_bytes / 4 * 3 {
+                if self.payload_limit > PAYLOAD_LIMIT_MIN {
+                    self.payload_limit /= 2
+                } else {
+                    self.shed()
+                }
                 self.sweep();
             }
         }
@@ -114,6 +129,11 @@ impl Store {
         self.slots.binary_search_by_key(&sequence, |slot| slot.facts.sequence).ok()
     }
 
+    /// Gives up every other message: even without payloads their topics are too long.
+    fn shed(&mut self) {
+        self.slots.iter_mut().skip(1).step_by(2).for_each(|slot| slot.claims = 0);
+    }
+
     /// Moves what is claimed to the front, shortened to the payload limit.
     fn sweep(&mut self) {
         let mut end = 0;
@@ -152,6 +172,16 @@ mod tests {
         let last = store.slots().last().expect("slot");
         assert_eq!(store.message(last), ("topic", &[b'x'; 200][..]));
         assert_eq!(store.slots().iter().filter(|slot| slot.claims != 0).count(), 10);
+    }
+
+    #[test]
+    fn long_topics_do_not_pass_the_bound() {
+        let mut store = Store::new(1000, 500_000);
+        for n in 0..1000 {
+            store.push(facts(n), &"t".repeat(60_000), b"x", 1);
+            assert!(store.used_bytes() < 600_000, "{}", store.used_bytes());
+        }
+        assert_eq!(store.slots()[0].facts.sequence, 0, "the first one stays");
     }
 
     #[test]

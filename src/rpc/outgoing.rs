@@ -51,16 +51,19 @@ impl<R: Fn(usize, &mut Vec<u8>)> WithRows<R> {
         Self { head, count, row }
     }
 
-    /// The size of the whole as JSON.
-    pub fn size_bytes(&self) -> usize {
+    /// Whether the whole has at most `budget` bytes as JSON. Rows are looked at no further than that takes.
+    pub fn fits(&self, budget: usize) -> bool {
         let mut row = Vec::new();
         let mut size = self.head.len() + 2;
         for index in 0..self.count {
+            if size > budget {
+                return false;
+            }
             row.clear();
             (self.row)(index, &mut row);
             size += row.len() + 1;
         }
-        size
+        size <= budget
     }
 }
 

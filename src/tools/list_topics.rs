@@ -71,8 +71,8 @@ fn fitting(seen: &Rc<Seen>, heard: &Heard, limit: usize, budget: usize) -> Rc<dy
     let mut shown = limit.min(seen.topics.len());
     let mut preview = PREVIEW_BYTES;
     loop {
-        let body = seen.clone().body(heard, shown, preview);
-        if body.size_bytes() <= budget || shown == 0 {
+        let body = seen.clone().body(heard, shown, preview, (budget / 512).clamp(2, TREE_ROWS_MAX));
+        if shown == 0 || body.fits(budget) {
             return Rc::new(body);
         }
         if preview > SHORTEST_PREVIEW { preview /= 2 } else { shown = shown * 3 / 4 }
@@ -136,6 +136,7 @@ impl Seen {
         heard: &Heard,
         shown: usize,
         preview: usize,
+        tree_rows: usize,
     ) -> WithRows<impl Fn(usize, &mut Vec<u8>) + use<>> {
         let sorted = self.topics.sorted();
         let summary = Summary {
@@ -147,7 +148,7 @@ impl Seen {
             omitted: self.topics.len() - shown,
             duration_seconds: seconds(heard.elapsed),
             granted_qos: heard.granted_qos,
-            tree: self.tree(),
+            tree: self.tree(tree_rows),
             interruptions: &heard.interruptions,
             note: self.note(heard),
         };
@@ -159,7 +160,7 @@ impl Seen {
     }
 
     /// Topics and messages under each first level, and under the first two when that stays readable.
-    fn tree(&self) -> Vec<Branch> {
+    fn tree(&self, rows: usize) -> Vec<Branch> {
         for depth in [2, 1] {
             let mut branches = Topics::<(usize, u64)>::default();
             for (topic, stat) in (0..self.topics.len()).map(|row| self.topics.get(row)) {
@@ -170,8 +171,8 @@ impl Seen {
                     }
                 }
             }
-            if branches.len() <= TREE_ROWS_MAX || depth == 1 {
-                return largest(&branches);
+            if branches.len() <= rows || depth == 1 {
+                return largest(&branches, rows);
             }
         }
         Vec::new()
@@ -196,10 +197,10 @@ fn branch_ends(topic: &str, depth: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The branches with the most messages, sorted by name; what is left out is counted in a last row.
-fn largest(branches: &Topics<(usize, u64)>) -> Vec<Branch> {
+fn largest(branches: &Topics<(usize, u64)>, rows: usize) -> Vec<Branch> {
     let mut by_messages: Vec<_> = (0..branches.len()).map(|row| branches.get(row)).collect();
     by_messages.sort_unstable_by(|a, b| b.1.1.cmp(&a.1.1).then(a.0.cmp(b.0)));
-    let others = by_messages.split_off(by_messages.len().min(TREE_ROWS_MAX));
+    let others = by_messages.split_off(by_messages.len().min(rows));
     by_messages.sort_unstable_by_key(|(prefix, _)| *prefix);
     let row = |(prefix, (topics, messages)): &(&str, &(usize, u64))| Branch {
         prefix: prefix[..prefix.floor_char_boundary(PREVIEW_BYTES)].to_owned(),
@@ -207,14 +208,14 @@ fn largest(branches: &Topics<(usize, u64)>) -> Vec<Branch> {
         messages: *messages,
         branches: None,
     };
-    let mut rows: Vec<_> = by_messages.iter().map(row).collect();
+    let mut shown: Vec<_> = by_messages.iter().map(row).collect();
     if !others.is_empty() {
         let sum =
             |sum: (usize, u64), (_, (topics, messages)): &(&str, &(usize, u64))| (sum.0 + topics, sum.1 + messages);
         let (topics, messages) = others.iter().fold((0, 0), sum);
-        rows.push(Branch { prefix: "(others)".into(), topics, messages, branches: Some(others.len()) });
+        shown.push(Branch { prefix: "(others)".into(), topics, messages, branches: Some(others.len()) });
     }
-    rows
+    shown
 }
 
 #[derive(Serialize)]
@@ -308,14 +309,14 @@ mod tests {
     fn the_tree_counts_the_first_two_levels() {
         let seen = seen(&[("a/x/1", 2), ("a/x/2", 1), ("a/y", 1), ("b", 1), ("/c", 1)]);
         let expected = [("", 1, 1), ("/c", 1, 1), ("a", 3, 4), ("a/x", 2, 3), ("a/y", 1, 1), ("b", 1, 1)];
-        assert_eq!(rows(&seen.tree()), expected);
+        assert_eq!(rows(&seen.tree(TREE_ROWS_MAX)), expected);
     }
 
     #[test]
     fn a_wide_tree_shows_first_levels_and_counts_the_others() {
         let names: Vec<_> = (0..100).map(|n| (format!("r{n:03}/t"), if n == 99 { 5 } else { 1 })).collect();
         let topics: Vec<_> = names.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-        let tree = seen(&topics).tree();
+        let tree = seen(&topics).tree(TREE_ROWS_MAX);
         assert_eq!(tree.len(), TREE_ROWS_MAX + 1);
         assert!(rows(&tree).contains(&("r099", 1, 5)));
         let last = tree.last().expect("row");
@@ -339,7 +340,7 @@ mod tests {
             let value: serde_json::Value = serde_json::from_slice(&bytes).expect("json");
             let listed = value["topics"].as_array().expect("topics").len();
             assert_eq!(value["omitted"], 1000 - listed);
-            assert!(bytes.len() <= budget || listed == 0, "{} of {budget}", bytes.len());
+            assert!(bytes.len() <= budget && listed > 0, "{} of {budget}, {listed} listed", bytes.len());
         }
     }
 }

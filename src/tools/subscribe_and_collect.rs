@@ -156,7 +156,7 @@ impl Collection {
         let this = Rc::new(self);
         loop {
             let body = this.clone().body(heard, wish, keep, payload_limit);
-            if body.size_bytes() <= budget || (keep == 1 && payload_limit <= SHORTEST_PREVIEW) {
+            if keep == 0 || body.fits(budget) {
                 return Rc::new(body);
             }
             // Previews get shorter first, then fewer messages are shown, then previews get shorter still.
@@ -165,8 +165,10 @@ impl Collection {
             } else if keep > 1 {
                 keep = keep.min(this.pruner.seen() as usize);
                 keep = (keep * 3 / 4).max(1);
-            } else {
+            } else if payload_limit > SHORTEST_PREVIEW {
                 payload_limit /= 2;
+            } else {
+                keep = 0;
             }
         }
     }
@@ -223,7 +225,11 @@ impl Collection {
         }
         let mut omitted: Vec<_> = (0..self.topics.len())
             .map(|row| self.topics.get(row))
-            .map(|(topic, count)| Omitted { topic, messages: count - shown.value(topic).copied().unwrap_or(0) })
+            .map(|(topic, count)| (topic, count - shown.value(topic).copied().unwrap_or(0)))
+            .map(|(topic, messages)| Omitted {
+                topic: &topic[..topic.floor_char_boundary(OMITTED_TOPIC_BYTES)],
+                messages,
+            })
             .filter(|row| row.messages > 0)
             .collect();
         omitted.sort_unstable_by(|a, b| b.messages.cmp(&a.messages).then(a.topic.cmp(b.topic)));
@@ -255,6 +261,8 @@ impl Collection {
     }
 }
 
+/// In the pruning report a topic is cut here: the report must not outweigh the messages.
+const OMITTED_TOPIC_BYTES: usize = 100;
 /// Payloads get this short before messages are left out …
 const SHORT_PREVIEW: usize = 256;
 /// … and the last message no shorter than this.
@@ -273,6 +281,7 @@ impl Recorder for Collection {
             None => false,
         };
         let facts = Facts {
+            kind: inspection.kind,
             sequence: 0,
             unix_ms: now.unix_ms,
             payload_bytes: message.payload_bytes as u32,
@@ -361,7 +370,7 @@ impl<'a> Message<'a> {
             payload,
             encoding,
             truncated,
-            payload_type: payload::inspect(kept, kept.len() == payload_bytes).kind,
+            payload_type: facts.kind,
             payload_bytes: facts.payload_bytes,
             qos: facts.qos,
             retain: facts.retain,
