@@ -70,6 +70,8 @@ struct Lines {
     held_bytes: Cell<usize>,
     /// A line is being written.
     writing: Cell<bool>,
+    /// Nobody reads any more.
+    broken: Cell<bool>,
     changed: Notify,
 }
 
@@ -79,7 +81,7 @@ impl Runtime {
         let output = Rc::new(Output::open()?);
         let mut signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])?;
         let (this, to) = (self.clone(), output.clone());
-        let writer = self.executor.spawn(async move { this.write(&to).await });
+        self.executor.spawn(async move { this.write(&to).await }).detach();
         let table = self.table.clone();
         let _expiry = self.executor.spawn(async move { table.expire().await });
         let stop = async {
@@ -87,11 +89,8 @@ impl Runtime {
             log::info!("ending on a signal");
         };
         let gone = async {
-            or(output.closed(), async {
-                let error = writer.await;
-                log::info!("stdout is closed: {error}");
-            })
-            .await;
+            or(output.closed(), self.lines.changed.until(|| self.lines.broken.get().then_some(()))).await;
+            log::info!("nobody reads stdout any more");
         };
         let ended = or(async { self.read(&input).await.map(|()| true) }, async {
             or(stop, gone).await;
@@ -193,15 +192,21 @@ impl Runtime {
         Some(calls.swap_remove(index).1)
     }
 
-    /// Writes lines as they come; ends with the error that stdout gives.
-    async fn write(&self, output: &Output) -> io::Error {
+    /// Writes lines as they come, until nobody reads them.
+    async fn write(&self, output: &Output) {
+        if let Err(error) = self.write_lines(output).await {
+            log::debug!("stdout: {error}");
+            self.lines.broken.set(true);
+            self.lines.changed.notify();
+        }
+    }
+
+    async fn write_lines(&self, output: &Output) -> io::Result<()> {
         let mut chunk = Vec::with_capacity(WRITE_CHUNK_BYTES);
         loop {
             let mut line = self.lines.changed.until(|| self.lines.take()).await;
             while line.fill(&mut chunk, WRITE_CHUNK_BYTES) {
-                if let Err(error) = output.write_all(&chunk).await {
-                    return error;
-                }
+                output.write_all(&chunk).await?;
                 chunk.clear();
             }
             drop(line);
@@ -209,9 +214,7 @@ impl Runtime {
             if chunk.len() < WRITE_CHUNK_BYTES && !self.lines.waiting.borrow().is_empty() {
                 continue;
             }
-            if let Err(error) = output.write_all(&chunk).await {
-                return error;
-            }
+            output.write_all(&chunk).await?;
             chunk.clear();
             chunk.shrink_to(2 * WRITE_CHUNK_BYTES);
             self.lines.written();

@@ -18,6 +18,9 @@ pub struct Vault {
 /// Credentials that only their vault can read.
 pub struct Sealed {
     nonce: [u8; 12],
+    /// The clear text is masked with this before the cipher sees it: the cipher's working copies of a block stay behind
+    /// on the stack, where nothing wipes them.
+    mask: Vec<u8>,
     bytes: Vec<u8>,
 }
 
@@ -41,15 +44,19 @@ impl Vault {
         bytes.extend_from_slice(password);
         let mut nonce = [0; 12];
         getrandom::fill(&mut nonce)?;
+        let mut mask = vec![0; bytes.len()];
+        getrandom::fill(&mut mask)?;
+        apply(&mask, &mut bytes);
         // Encrypted in place: the clear text is overwritten. It fails only beyond 64 GiB.
         self.cipher.encrypt_in_place(&Nonce::from(nonce), b"", &mut bytes).map_err(|_| getrandom::Error::UNEXPECTED)?;
-        Ok(Sealed { nonce, bytes })
+        Ok(Sealed { nonce, mask, bytes })
     }
 
     /// Opens; `None` when the bytes were changed or are another vault's.
     pub fn open(&self, sealed: &Sealed) -> Option<Credentials> {
         let mut bytes = Zeroizing::new(sealed.bytes.clone());
         self.cipher.decrypt_in_place(&Nonce::from(sealed.nonce), b"", &mut *bytes).ok()?;
+        apply(&sealed.mask, &mut bytes);
         let present = *bytes.first()?;
         let length = u32::from_be_bytes(bytes.get(1..HEAD_BYTES)?.try_into().ok()?) as usize;
         let username = std::str::from_utf8(bytes.get(HEAD_BYTES..HEAD_BYTES + length)?).ok()?;
@@ -59,6 +66,10 @@ impl Vault {
             password: (present & 2 != 0).then(|| Secret::new(Zeroizing::new(password.to_vec()))),
         })
     }
+}
+
+fn apply(mask: &[u8], bytes: &mut [u8]) {
+    bytes.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
 }
 
 /// What is present, and the user name's length.
