@@ -335,7 +335,7 @@ mod tests {
             (r#"{"topic":"t","mode":"c"}"#, "mode", "\"a\", \"b\""),
             (r#"{"topic":"t","typo":1}"#, "typo", "topic, qos, retain"),
         ] {
-            let failure = Args::check(PARAMS, json).err().expect(json);
+            let failure = Args::check(PARAMS, json).expect_err(json);
             assert_eq!(failure.parameter(), Some(parameter), "{json}");
             assert!(failure.message().contains(right), "{json}: {}", failure.message());
         }

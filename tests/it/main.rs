@@ -1,2 +1,22 @@
-//! Black-box tests over the real binary.
-fn main() {}
+//! Black-box tests: the real binary, a real Mosquitto, and a scripted broker for what no real one does on demand.
+//!
+//! One file per concern. What every line of stdout owes is checked in `support::server`, whatever a test is about.
+
+mod cli;
+mod collect;
+mod connect_errors;
+mod jsonrpc;
+mod large;
+mod lifecycle;
+mod progress;
+mod publish;
+mod readme;
+mod reconnect;
+mod secrets;
+mod sessions;
+mod shared;
+mod snapshots;
+mod stdio;
+mod support;
+mod tidy;
+mod topics;

@@ -1,0 +1,74 @@
+//! The README tells the truth: its conversation happens as written, and its tool table is the tools'.
+
+use serde_json::{Value, json};
+
+use crate::support::mosquitto::Mosquitto;
+use crate::support::root;
+use crate::support::server::Server;
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).expect("README.md")
+}
+
+/// The parts of an answer as the README shows it, between the places where it was shortened.
+fn parts(answer: &str) -> Vec<&str> {
+    answer.split('…').map(|part| part.trim_matches(',')).collect()
+}
+
+#[test]
+fn the_conversation_happens_as_written() {
+    let (mut server, broker) = (Server::start(), Mosquitto::start());
+    let text = readme();
+    let mut session = String::new();
+    let mut answer = String::new();
+    let mut steps = 0;
+    for line in text.lines() {
+        if let Some(request) = line.strip_prefix("→ ") {
+            let request = request.replace("mqtt://localhost:1883", &broker.url()).replace("SESSION", &session);
+            let id = serde_json::from_str::<Value>(&request).expect("JSON")["id"].clone();
+            server.raw(&request);
+            let line = server.response(&id);
+            if let Some(id) = line.json["result"]["session_id"].as_str() {
+                session = id.to_owned();
+            }
+            answer = line.raw.replace(&session, "SESSION").replace("127.0.0.1", "localhost");
+        } else if let Some(shown) = line.strip_prefix("← ") {
+            let mut rest = answer.as_str();
+            for part in parts(shown) {
+                let at = rest.find(part).unwrap_or_else(|| panic!("{part} is not in its place in {answer}"));
+                rest = &rest[at + part.len()..];
+            }
+            steps += 1;
+        }
+    }
+    assert_eq!(steps, 5, "all of it was played");
+}
+
+#[test]
+fn the_tool_table_is_generated_from_the_tools() {
+    const BEGIN: &str = "<!-- tools: written by UPDATE_SNAPSHOTS=1 cargo test --test it readme -->\n";
+    const END: &str = "<!-- /tools -->";
+    let mut server = Server::start();
+    let id = server.request("tools/list", json!({}));
+    let list = server.result(&id);
+    let mut table = String::from("| tool | parameters | what it does |\n|---|---|---|\n");
+    for tool in list["tools"].as_array().expect("tools") {
+        let required: Vec<_> = tool["inputSchema"]["required"].as_array().into_iter().flatten().collect();
+        let names = tool["inputSchema"]["properties"].as_object().expect("parameters").keys();
+        let show =
+            |name: &String| if required.iter().any(|r| *r == name) { format!("**{name}**") } else { name.clone() };
+        let parameters: Vec<_> = names.map(show).collect();
+        let description = tool["description"].as_str().expect("description");
+        let sentence = description.split_once(". ").map_or(description, |(first, _)| first).trim_end_matches('.');
+        let name = tool["name"].as_str().expect("name");
+        table.push_str(&format!("| `{name}` | {} | {sentence} |\n", parameters.join(", ")));
+    }
+    let text = readme();
+    let (before, rest) = text.split_once(BEGIN).expect("the table's place");
+    let (known, after) = rest.split_once(END).expect("the table's end");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some_and(|value| value == "1") {
+        std::fs::write(root().join("README.md"), [before, BEGIN, &table, END, after].concat()).expect("written");
+        return;
+    }
+    assert_eq!(known, table, "UPDATE_SNAPSHOTS=1 writes it anew");
+}
