@@ -76,6 +76,8 @@ pub const DISCONNECT_WAIT: Duration = Duration::from_millis(200);
 pub const READ_CHUNK_BYTES: usize = 16 << 10;
 /// Reads of one session before the others get their turn.
 pub const READS_PER_TURN: usize = 4;
+/// Tasks run for this long, and the last one to its end, before new events are looked at.
+pub const EVENTS_EVERY: Duration = Duration::from_micros(200);
 /// Longest packet other than PUBLISH that a broker may send us: SUBACK of one filter is 3 bytes, with room to spare.
 pub const CONTROL_PACKET_MAX_BYTES: usize = 16;
 /// Acknowledgements and requests that may wait to be written before reading pauses.

@@ -43,11 +43,17 @@ pub fn run(config: Config) -> io::Result<()> {
     });
     let served = executor.spawn(runtime.serve());
     smol::block_on(async {
-        // One task at a time between looks at the system's events: the executor's own loop runs 200, and with a
-        // session that reads a flood in each of them, requests would wait a tenth of a second.
+        // Tasks run for a bounded time between looks at the system's events: the executor's own loop runs 200, and
+        // with a session that reads a flood in each of them, requests would wait a tenth of a second.
         while !served.is_finished() {
             executor.tick().await;
-            yield_now().await;
+            let since = Instant::now();
+            while executor.try_tick() {
+                if since.elapsed() >= EVENTS_EVERY {
+                    yield_now().await;
+                    break;
+                }
+            }
         }
         served.await
     })
