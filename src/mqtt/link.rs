@@ -109,5 +109,5 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, Trouble> {
 /// An I/O error without the number that Rust appends.
 pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+    text.split(" (os error").next().unwrap_or(&text).to_ascii_lowercase()
 }

@@ -181,10 +181,10 @@ impl Seen {
     fn note(&self, heard: &Heard) -> Option<String> {
         (self.messages == 0).then(|| {
             format!(
-                "nothing is retained and nothing was published on this filter within {} s, although the broker granted \
+                "nothing is retained and nothing was published on this filter within {} ms, although the broker granted \
                  it at QoS {}; try a longer duration_seconds or `$SYS/#`, or check that the user may read these topics: \
                  brokers do not tell",
-                seconds(heard.elapsed),
+                heard.elapsed.as_millis(),
                 heard.granted_qos
             )
         })

@@ -253,9 +253,9 @@ impl Collection {
             Retained::Only => "nothing is retained",
         };
         Some(format!(
-            "{what} on this filter within {} s, although the broker granted it at QoS {}; try a wider filter (list_topics \
+            "{what} on this filter within {} ms, although the broker granted it at QoS {}; try a wider filter (list_topics \
              with #), a longer duration_seconds, or check that the user may read these topics: brokers do not tell",
-            seconds(heard.elapsed),
+            heard.elapsed.as_millis(),
             heard.granted_qos
         ))
     }
