@@ -193,7 +193,8 @@ impl Pruner {
 
     fn spread_claim(&mut self, elapsed: Duration, sequence: u64) -> u8 {
         let parts = self.spread.len();
-        let place = elapsed.as_micros() * parts as u128 / self.duration.as_micros();
+        let micros = |duration: Duration| duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros());
+        let place = micros(elapsed) * parts as u64 / micros(self.duration);
         let bucket = &mut self.spread[(place as usize).min(parts - 1)];
         bucket.stride = bucket.stride.max(1);
         let turn = bucket.seen.is_multiple_of(bucket.stride);

@@ -12,6 +12,8 @@ pub struct Topics<T> {
     index: Vec<u32>,
     hasher: RandomState,
     untracked_messages: u64,
+    /// The row of the last message: many in a row are on one topic.
+    recent: usize,
 }
 
 struct Row<T> {
@@ -24,7 +26,7 @@ struct Row<T> {
 impl<T> Default for Topics<T> {
     fn default() -> Self {
         let (names, rows, index) = (Vec::new(), Vec::new(), Vec::new());
-        Self { names, rows, index, hasher: RandomState::new(), untracked_messages: 0 }
+        Self { names, rows, index, hasher: RandomState::new(), untracked_messages: 0, recent: 0 }
     }
 }
 
@@ -32,8 +34,12 @@ impl<T> Topics<T> {
     /// The value for `topic`, made by `new` when it is seen for the first time (then the flag is true). `None` when
     /// the limits are reached; such messages are counted.
     pub fn entry(&mut self, topic: &str, new: impl FnOnce() -> T) -> Option<(&mut T, bool)> {
+        if self.rows.get(self.recent).is_some_and(|row| self.name_bytes(row) == topic.as_bytes()) {
+            return Some((&mut self.rows[self.recent].value, false));
+        }
         let hash = self.hasher.hash_one(topic) as u32;
         if let Some(row) = self.find(topic, hash) {
+            self.recent = row;
             return Some((&mut self.rows[row].value, false));
         }
         if self.rows.len() >= TOPICS_TRACKED_MAX || self.names.len() + topic.len() > TOPIC_NAMES_MAX_BYTES {
@@ -84,8 +90,11 @@ impl<T> Topics<T> {
     }
 
     fn name(&self, row: &Row<T>) -> &str {
-        let bytes = &self.names[row.start as usize..(row.start + row.length) as usize];
-        std::str::from_utf8(bytes).unwrap_or_default()
+        std::str::from_utf8(self.name_bytes(row)).unwrap_or_default()
+    }
+
+    fn name_bytes(&self, row: &Row<T>) -> &[u8] {
+        &self.names[row.start as usize..(row.start + row.length) as usize]
     }
 
     fn find(&self, topic: &str, hash: u32) -> Option<usize> {
@@ -93,7 +102,7 @@ impl<T> Topics<T> {
         let mut at = hash as usize & mask;
         loop {
             let row = (self.index[at] as usize).checked_sub(1)?;
-            if self.rows[row].hash == hash && self.name(&self.rows[row]) == topic {
+            if self.rows[row].hash == hash && self.name_bytes(&self.rows[row]) == topic.as_bytes() {
                 return Some(row);
             }
             at = (at + 1) & mask;

@@ -2,10 +2,14 @@
 //! so a test reads like the conversation it is about.
 
 use std::io::{BufReader, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
 
 use super::packets::{self, *};
 use super::{DEADLINE, wait_for};
+
+/// A peer that takes no byte for this long has stopped reading.
+const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 
 pub struct FakeBroker {
     listener: TcpListener,
@@ -13,9 +17,14 @@ pub struct FakeBroker {
 
 impl FakeBroker {
     pub fn new() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        listener.set_nonblocking(true).expect("a listener that does not block");
-        Self { listener }
+        Self::on(Ipv4Addr::LOCALHOST.into()).expect("a port")
+    }
+
+    /// Only on this address; fails where the machine does not have it.
+    pub fn on(address: IpAddr) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((address, 0))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener })
     }
 
     pub fn port(&self) -> u16 {
@@ -38,6 +47,11 @@ impl FakeBroker {
         stream.set_write_timeout(Some(DEADLINE)).expect("a write timeout");
         stream.set_nodelay(true).expect("no delay");
         Peer { stream: BufReader::new(stream) }
+    }
+
+    /// Whether no connection waits to be accepted.
+    pub fn nobody_calls(&self) -> bool {
+        matches!(self.listener.accept(), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     /// The next connection, greeted as a broker without a memory of the client does.
@@ -75,6 +89,44 @@ impl Peer {
             assert_eq!(packet.kind(), PINGREQ, "expected packet type {kind}, got {packet:?}");
             self.send(&packet_of(PINGRESP));
         }
+    }
+
+    /// The next packet, whatever it is; `None` at the end.
+    pub fn next(&mut self) -> Option<Packet> {
+        packets::read(&mut self.stream).expect("a packet in time")
+    }
+
+    /// Whether something can be read at once.
+    pub fn has_input(&mut self) -> bool {
+        if !self.stream.buffer().is_empty() {
+            return true;
+        }
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).expect("a stream that does not block");
+        let there = stream.peek(&mut [0]).is_ok();
+        stream.set_nonblocking(false).expect("a stream that blocks");
+        there
+    }
+
+    /// Sends what the server takes before it takes nothing for a second; gives the number of bytes.
+    pub fn send_until_blocked(&mut self, bytes: &[u8]) -> usize {
+        let stream = self.stream.get_mut();
+        stream.set_write_timeout(Some(BLOCKED_AFTER)).expect("a write timeout");
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match stream.write(&bytes[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+                Err(error) => panic!("after {sent} bytes: {error}"),
+            }
+        }
+        stream.set_write_timeout(Some(DEADLINE)).expect("a write timeout");
+        sent
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    pub fn close_half(&self) {
+        self.stream.get_ref().shutdown(Shutdown::Write).expect("a connection");
     }
 
     /// Grants the next SUBSCRIBE and gives back its filter.

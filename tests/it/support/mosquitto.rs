@@ -56,6 +56,12 @@ impl Mosquitto {
         self.child.wait().expect("Mosquitto ended");
     }
 
+    /// Sends a signal by name, as `kill -STOP` does.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.expect("kill").success(), "kill -{name}");
+    }
+
     /// Starts it again on the same port, without what it knew before.
     pub fn restart(&mut self) {
         let directory = &self.directory;
