@@ -3,7 +3,7 @@
 //!     cargo bench --bench mqtt                              the build of this package
 //!     cargo bench --bench mqtt -- --bin target/…/mqtt-mcp   another build of it as well
 //!     cargo bench --bench mqtt -- --vs 'python -m server'   any stdio MCP server for MQTT as well
-//!     cargo bench --bench mqtt -- 'JSON of 64'              only what has this in its name; also `huge`
+//!     cargo bench --bench mqtt -- 'JSON of 64'              only what has this in its name; also `huge`, `Mosquitto`
 //!     cargo bench --bench mqtt -- --json
 //!
 //! A broker inside this program sends as fast as it is read. Readers take turns: a loop that only reads the socket, one
@@ -20,9 +20,11 @@ use std::process::ExitCode;
 
 use support::drain::{self, Drain};
 use support::fake_broker::{FakeBroker, Flood, reading};
+use support::mosquitto::Mosquitto;
 use support::options::{self, Subject};
 use support::server::Result;
 use support::table::{Table, median};
+use support::through;
 
 /// Rounds of which the median counts.
 const ROUNDS: usize = 3;
@@ -46,6 +48,9 @@ fn main() -> ExitCode {
             }
             failed |= !compare(&name, messages, &flood, &fake, &options.subjects, &mut table);
         }
+    }
+    if "through Mosquitto".contains(&options.only) {
+        failed |= !through_mosquitto(&options.subjects, &mut table);
     }
     for (column, subject) in options.subjects.iter().enumerate() {
         if !"huge".contains(&options.only) {
@@ -101,6 +106,32 @@ fn compare(
     }
     for (index, peaks) in peaks.into_iter().enumerate() {
         table.set(READERS.len() + index, &format!("{name}: peak above idle"), "kB", median(peaks));
+    }
+    fine
+}
+
+/// The same through a real broker, where system calls and the broker's pace weigh as in life.
+fn through_mosquitto(subjects: &[Subject], table: &mut Table) -> bool {
+    let broker = Mosquitto::start().expect("a Mosquitto");
+    let mut fine = true;
+    for (name, payload) in [("text of 64 B", vec![b'x'; 64]), ("JSON of 64 B", reading(7, 64))] {
+        let bare: Vec<_> = (0..ROUNDS).map(|_| through::bare(&broker, &payload).expect("the bare loop")).collect();
+        let known = median(bare.iter().map(|drain| drain.cpu_us));
+        let name = format!("{name} through Mosquitto: CPU per message");
+        table.set(1, &name, "µs", known);
+        for (index, subject) in subjects.iter().enumerate() {
+            match (0..ROUNDS).map(|_| through::collect(subject, &broker, &payload)).collect::<Result<Vec<_>>>() {
+                Ok(drains) => {
+                    let cpu = median(drains.iter().map(|drain| drain.cpu_us));
+                    table.set(READERS.len() + index, &name, "µs", cpu);
+                    table.set(READERS.len() + index, &format!("{name} against the mqttrs loop"), "ratio", cpu / known);
+                }
+                Err(why) => {
+                    eprintln!("{name}, {}: {why}", subject.name);
+                    fine &= !subject.is_ours;
+                }
+            }
+        }
     }
     fine
 }

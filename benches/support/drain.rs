@@ -24,7 +24,8 @@ pub struct Drain {
 }
 
 impl Drain {
-    fn since(began: Instant, messages: usize, cpu_us: f64) -> Self {
+    /// What was done from `began` to now.
+    pub fn since(began: Instant, messages: usize, cpu_us: f64) -> Self {
         let messages = messages as f64;
         Self { rate: messages / began.elapsed().as_secs_f64(), cpu_us: cpu_us / messages }
     }
@@ -38,18 +39,21 @@ pub fn read_only(fake: &FakeBroker, flood: &Flood) -> io::Result<Drain> {
 /// A loop that decodes each packet with mqttrs and counts.
 pub fn decode(fake: &FakeBroker, flood: &Flood) -> io::Result<Drain> {
     let mut messages = 0;
-    let drain = bare(fake, flood, |input| {
-        let mut used = 0;
-        while let Some(length) = whole_packet(&input[used..]) {
-            if let Ok(Some(Packet::Publish(publish))) = decode_slice(&input[used..used + length]) {
-                messages += usize::from(!black_box(publish.payload).is_empty());
-            }
-            used += length;
-        }
-        used
-    })?;
+    let drain = bare(fake, flood, |input| count_messages(input, &mut messages))?;
     assert_eq!(messages, flood.messages, "the bare loop lost messages");
     Ok(drain)
+}
+
+/// Decodes the whole packets at the front with mqttrs and counts the messages; says how many bytes they were.
+pub fn count_messages(input: &[u8], messages: &mut usize) -> usize {
+    let mut used = 0;
+    while let Some(length) = whole_packet(&input[used..]) {
+        if let Ok(Some(Packet::Publish(publish))) = decode_slice(&input[used..used + length]) {
+            *messages += usize::from(!black_box(publish.payload).is_empty());
+        }
+        used += length;
+    }
+    used
 }
 
 /// Reads a whole flood; `take` gets what is there and says how much of it is done with.

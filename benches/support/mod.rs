@@ -14,3 +14,4 @@ pub mod server;
 pub mod speed;
 pub mod startup;
 pub mod table;
+pub mod through;

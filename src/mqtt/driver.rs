@@ -234,7 +234,14 @@ fn turn(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> Result
         }
         match link.read(&mut buffer) {
             Ok(0) => return Err(ended(&session)),
-            Ok(count) => session.handle_bytes(Now::read(), &buffer[..count])?,
+            Ok(count) => {
+                session.handle_bytes(Now::read(), &buffer[..count])?;
+                // A short read has emptied the socket: no need to ask it again before waiting.
+                if count < buffer.len() {
+                    flush(&mut session, link)?;
+                    return Ok(false);
+                }
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 flush(&mut session, link)?;
                 return Ok(false);
