@@ -125,6 +125,19 @@ pub const CAPTURE_MAX_BYTES: usize = 3 << 20;
 /// Distinct payload shapes a call remembers.
 pub const SHAPES_MAX: usize = 512;
 
+/// How long clear_retained waits for each acknowledgement.
+pub const CLEAR_ACKNOWLEDGE_WAIT: Duration = Duration::from_secs(10);
+/// Watches that may run; each costs its bytes.
+pub const WATCHES_MAX: usize = 5;
+/// Messages a watch may keep.
+pub const WATCH_CAPACITY_MAX: i64 = 5000;
+/// Topics and payloads a watch keeps.
+pub const WATCH_MAX_BYTES: usize = 512 << 10;
+/// Longer payloads are cut by a watch.
+pub const WATCH_PAYLOAD_MAX_BYTES: usize = 4096;
+/// `wait_seconds` of read_watch: as long as the least patient clients wait.
+pub const WATCH_WAIT_MAX_SECONDS: i64 = 60;
+
 /// `duration_seconds` of collecting calls; longer waits are made of several calls.
 pub const DURATION_MAX_SECONDS: i64 = 300;
 /// Result size unless a call says otherwise, about 10,000 tokens; clients cut at 25,000.

@@ -23,6 +23,7 @@ use crate::rpc::outgoing::OutLine;
 use crate::stdio::{Input, Output};
 use crate::tools::failure::{Code, Failure};
 use crate::tools::schema::Tools;
+use crate::tools::watch::Watches;
 use crate::tools::{self, Context, Ended, Profile, Profiles};
 use crate::vault::Vault;
 
@@ -36,6 +37,7 @@ pub fn run(config: Config) -> io::Result<()> {
         executor: executor.clone(),
         table: Rc::new(table),
         profiles: Rc::new(profiles),
+        watches: Rc::default(),
         server: RefCell::new(Server::new(Box::new(Tools))),
         calls: RefCell::default(),
         calls_changed: Notify::default(),
@@ -63,6 +65,7 @@ struct Runtime {
     executor: Rc<LocalExecutor<'static>>,
     table: Rc<Table>,
     profiles: Rc<Profiles>,
+    watches: Rc<Watches>,
     server: RefCell<Server>,
     calls: RefCell<Vec<(CallKey, Task<()>)>>,
     calls_changed: Notify,
@@ -174,8 +177,12 @@ impl Runtime {
                 this.apply_effects();
             }
         };
-        let context =
-            Context { table: self.table.clone(), profiles: self.profiles.clone(), progress: Rc::new(progress) };
+        let context = Context {
+            table: self.table.clone(),
+            profiles: self.profiles.clone(),
+            watches: self.watches.clone(),
+            progress: Rc::new(progress),
+        };
         tools::call(tool, context, &call.arguments).await
     }
 

@@ -4,5 +4,6 @@ pub mod alarm;
 pub mod expect;
 pub mod payload;
 pub mod prune;
+pub mod ring;
 pub mod store;
 pub mod topics;

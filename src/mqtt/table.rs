@@ -225,7 +225,8 @@ impl Drop for Attempt<'_> {
     }
 }
 
-fn new_id() -> Option<String> {
+/// A random id (UUID version 4); `None` when the system has no random numbers.
+pub fn new_id() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())

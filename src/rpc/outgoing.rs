@@ -23,6 +23,11 @@ impl Whole {
     pub fn new(value: &impl Serialize) -> Self {
         Self(to_json(value))
     }
+
+    /// Takes JSON text over: a non-empty object without raw control characters.
+    pub fn from_json(json: Vec<u8>) -> Self {
+        Self(json)
+    }
 }
 
 impl Body for Whole {

@@ -57,12 +57,9 @@ pub(super) async fn listen(
     check_filter(wish.parameter, wish.filter)?;
     let started = Instant::now();
     let capture = Listening::start(connection, wish, recorder);
-    let mut progress = Progress { context, started, total: wish.duration, next: started + PROGRESS_FIRST };
+    let mut progress = Progress::new(context, wish.duration);
     let grant_by = started + wish.duration.max(SUBACK_WAIT);
-    let granted_qos = match capture.wait(grant_by, &mut progress, &count, |capture| capture.granted()).await {
-        Some(granted) => granted?,
-        None => return Err(capture.never_granted()),
-    };
+    let granted_qos = capture.grant(grant_by, &mut progress).await?;
     let listening_since = Instant::now();
     progress.total = listening_since - started + wish.duration;
     let end = listening_since + wish.duration;
@@ -71,17 +68,26 @@ pub(super) async fn listen(
 }
 
 /// A capture that is released when the call ends, also when it is cancelled.
-struct Listening<'a> {
-    connection: &'a Connection,
+pub(super) struct Listening {
+    connection: Rc<Connection>,
     id: CaptureId,
     qos: u8,
 }
 
-impl<'a> Listening<'a> {
-    fn start(connection: &'a Connection, wish: &Wish<'_>, recorder: Rc<RefCell<dyn Recorder>>) -> Self {
+impl Listening {
+    /// Subscribes.
+    pub(super) fn start(connection: &Rc<Connection>, wish: &Wish<'_>, recorder: Rc<RefCell<dyn Recorder>>) -> Self {
         let Wish { filter, qos, retained, .. } = *wish;
         let id = connection.with(|session| session.capture(Now::read(), filter, qos, retained, recorder));
-        Self { connection, id, qos }
+        Self { connection: connection.clone(), id, qos }
+    }
+
+    /// Waits until the subscription is in force: the granted QoS.
+    pub(super) async fn grant(&self, by: Instant, progress: &mut Progress<'_>) -> Result<u8, Failure> {
+        match self.wait(by, progress, &|| 0, Self::granted).await {
+            Some(granted) => granted,
+            None => Err(self.never_granted()),
+        }
     }
 
     /// Waits for `condition`, telling progress meanwhile; `None` at `end`.
@@ -153,28 +159,35 @@ impl<'a> Listening<'a> {
         }
     }
 
-    fn interruptions(&self) -> Vec<Interruption> {
+    /// Times without connection so far.
+    pub(super) fn interruptions(&self) -> Vec<Interruption> {
         self.connection.look(|session| {
             session.captures.get(self.id).map(|capture| capture.interruptions.clone()).unwrap_or_default()
         })
     }
 }
 
-impl Drop for Listening<'_> {
+impl Drop for Listening {
     fn drop(&mut self) {
         self.connection.with(|session| session.release(Now::read(), self.id));
     }
 }
 
 /// Tells how far a call is, about once a second, and not right before its end.
-struct Progress<'a> {
+pub(super) struct Progress<'a> {
     context: &'a Context,
     started: Instant,
     total: Duration,
     next: Instant,
 }
 
-impl Progress<'_> {
+impl<'a> Progress<'a> {
+    /// From now on, towards `total`.
+    pub(super) fn new(context: &'a Context, total: Duration) -> Self {
+        let started = Instant::now();
+        Self { context, started, total, next: started + PROGRESS_FIRST }
+    }
+
     fn tell(&mut self, end: Instant, count: u64) {
         let now = Instant::now();
         self.next = now + PROGRESS_EVERY;

@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::args::{Args, Kind, Param};
 use super::failure::Failure;
 use super::listen::{Heard, Wish, listen};
+use super::message::{MessageRow, facts_of};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::expect::payload_contains;
-use crate::analysis::payload::{self, Kind as PayloadKind, Shown, ShownPayload};
+use crate::analysis::payload;
 use crate::analysis::prune::{KeptBy, Pruner};
-use crate::analysis::store::Facts;
 use crate::analysis::topics::Topics;
-use crate::clock::{Now, Timestamp, seconds};
+use crate::clock::{Now, seconds};
 use crate::limits::{CAPTURE_MAX_BYTES, DURATION_MAX_SECONDS, OMITTED_TOPICS_MAX, RESPONSE_DEFAULT_BYTES};
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
 use crate::mqtt::wire::Publish;
@@ -202,7 +202,7 @@ impl Collection {
         let head = to_json(&summary);
         WithRows::new(head, "messages", count, move |index, out| {
             let (slot, topic, kept) = this.pruner.message(chosen[index]);
-            out.extend(to_json(&Message::new(&slot.facts, topic, kept, payload_limit)));
+            out.extend(to_json(&MessageRow::new(&slot.facts, topic, kept, payload_limit)));
         })
     }
 
@@ -280,15 +280,7 @@ impl Recorder for Collection {
             }
             None => false,
         };
-        let facts = Facts {
-            kind: inspection.kind,
-            sequence: 0,
-            unix_ms: now.unix_ms,
-            payload_bytes: message.payload_bytes as u32,
-            qos: message.qos,
-            retain: message.retain,
-            dup: message.dup,
-        };
+        let facts = facts_of(message, &inspection, now);
         let elapsed = now.at.saturating_duration_since(self.started);
         self.pruner.record(elapsed, facts, message.topic, message.payload, &inspection, new_topic);
         if self.until.as_ref().is_some_and(|until| payload_contains(until, message.payload)) {
@@ -343,38 +335,4 @@ struct Pruning<'a> {
 struct Omitted<'a> {
     topic: &'a str,
     messages: u64,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    timestamp: Timestamp,
-    topic: &'a str,
-    payload: ShownPayload<'a>,
-    encoding: &'static str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    truncated: bool,
-    payload_type: PayloadKind,
-    payload_bytes: u32,
-    qos: u8,
-    retain: bool,
-    dup: bool,
-}
-
-impl<'a> Message<'a> {
-    fn new(facts: &Facts, topic: &'a str, kept: &'a [u8], payload_limit: usize) -> Self {
-        let payload_bytes = facts.payload_bytes as usize;
-        let Shown { payload, encoding, truncated } = payload::show(kept, payload_bytes, payload_limit);
-        Self {
-            timestamp: Timestamp(facts.unix_ms),
-            topic,
-            payload,
-            encoding,
-            truncated,
-            payload_type: facts.kind,
-            payload_bytes: facts.payload_bytes,
-            qos: facts.qos,
-            retain: facts.retain,
-            dup: facts.dup,
-        }
-    }
 }

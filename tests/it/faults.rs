@@ -8,6 +8,8 @@ mod qos;
 mod reconnect;
 mod sharing;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::fake_broker::{FakeBroker, Peer};
@@ -41,6 +43,15 @@ fn assert_usable(server: &mut Server, session: &str, peer: &mut Peer) {
     assert_eq!((sent.topic().as_str(), sent.payload()), ("usable", &b"yes"[..]));
     peer.send(&ack(PUBACK, sent.pid()));
     assert_eq!(server.outcome(&id)["delivery"], "acknowledged");
+}
+
+/// A request that needs no broker is answered within a second.
+fn assert_answers(server: &mut Server) {
+    let started = Instant::now();
+    let id = server.request("ping", json!({}));
+    assert_eq!(server.result(&id), json!({}));
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 /// A PUBLISH that says that it may have been sent before.

@@ -21,3 +21,4 @@ mod stdio;
 mod support;
 mod tidy;
 mod topics;
+mod watches;

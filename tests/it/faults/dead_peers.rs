@@ -1,34 +1,24 @@
 //! Peers that are there and do nothing, and addresses where nobody is.
 
 use std::net::{Ipv6Addr, ToSocketAddrs};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{assert_usable, last_error, meet_with_keep_alive, start_publish};
+use super::{assert_answers, assert_usable, last_error, meet_with_keep_alive, start_publish};
 use crate::support::client::Client;
-use crate::support::fake_broker::FakeBroker;
+use crate::support::fake_broker::{FakeBroker, Peer};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::*;
 use crate::support::server::Server;
 
 /// Answers nothing until the server has had enough.
-fn ignore_until_the_end(peer: &mut crate::support::fake_broker::Peer) -> usize {
+fn ignore_until_the_end(peer: &mut Peer) -> usize {
     let mut pings = 0;
     while let Some(packet) = peer.next() {
         assert_eq!(packet.kind(), PINGREQ);
         pings += 1;
     }
     pings
-}
-
-/// A request that needs no broker is answered within a second.
-fn assert_answers(server: &mut Server) {
-    let started = Instant::now();
-    let id = server.request("ping", json!({}));
-    assert_eq!(server.result(&id), json!({}));
-    let took = started.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[test]
@@ -152,13 +142,17 @@ fn a_message_that_was_cut_while_it_was_written_is_unknown_and_those_behind_it_ar
 #[test]
 fn a_host_name_is_tried_at_each_of_its_addresses() {
     let mut server = Server::start();
+    let mut tried = 0;
     for address in ("localhost", 0).to_socket_addrs().expect("an address of localhost") {
-        let broker = FakeBroker::on(address.ip()).expect("a port");
+        // A name may have an IPv6 address on a machine that has no IPv6.
+        let Ok(broker) = FakeBroker::on(address.ip()) else { continue };
+        tried += 1;
         let url = format!("mqtt://localhost:{}", broker.port());
         let id = server.start_call("establish_connection", json!({"connection_string": url}));
         let _peer = broker.welcome();
         assert_eq!(server.outcome(&id)["broker"], "localhost", "{address}");
     }
+    assert!(tried > 0);
 }
 
 #[test]

@@ -18,7 +18,8 @@ fn not_connack() -> Vec<Vec<u8>> {
 }
 
 fn start(server: &mut Server, broker: &FakeBroker) -> (Value, Peer) {
-    let id = server.start_call("establish_connection", json!({"connection_string": broker.url(), "timeout_seconds": 5}));
+    let id =
+        server.start_call("establish_connection", json!({"connection_string": broker.url(), "timeout_seconds": 5}));
     let mut peer = broker.accept();
     peer.expect(CONNECT);
     (id, peer)
@@ -79,8 +80,8 @@ fn a_connack_byte_by_byte_is_understood_on_the_first_and_on_later_connections() 
     let (id, mut peer) = start(&mut server, &broker);
     for byte in connack(false, 0) {
         peer.send(&[byte]);
-        // Its answer shows that the server has had a turn.
-        assert_no_session_yet(&mut server);
+        // Its answer shows that the server has had a turn; what it lists is another test's concern.
+        server.call("list_active_connections", json!({}));
     }
     let session = server.outcome(&id)["session_id"].as_str().expect("a session id").to_owned();
     drop(peer);
@@ -93,11 +94,6 @@ fn a_connack_byte_by_byte_is_understood_on_the_first_and_on_later_connections() 
     }
     assert_eq!(server.wait_for_state(&session, "connected")["reconnects"], 1);
     assert_usable(&mut server, &session, &mut peer);
-}
-
-/// A turn of the server; what it lists at this moment is another test's concern.
-fn assert_no_session_yet(server: &mut Server) {
-    assert_eq!(server.call("list_active_connections", json!({}))["status"], "success");
 }
 
 #[test]

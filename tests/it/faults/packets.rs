@@ -166,6 +166,22 @@ fn a_connection_that_ends_inside_a_packet_comes_back_and_forgets_the_piece() {
     assert_eq!(heard, sessions);
 }
 
+#[test]
+fn a_connection_that_ends_inside_a_large_message_comes_back_and_is_in_step() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let arguments = json!({"topic_pattern": "big", "max_messages": 1, "duration_seconds": 60});
+    let id = server.collect_from(&mut peer, &session, arguments);
+    let large = publish("big", &vec![b'x'; 4 << 20], 0, 0, false);
+    peer.send(&large[..large.len() / 2]);
+    drop(peer);
+    let mut peer = broker.welcome();
+    peer.grant();
+    peer.send(&publish("big", b"whole", 0, 0, false));
+    let collected = server.outcome(&id);
+    assert_eq!(messages(&collected)[0]["payload"], "whole", "nothing of the piece is given out");
+}
+
 /// A line of the tables of packets.
 struct Frame {
     what: String,

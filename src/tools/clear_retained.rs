@@ -1,0 +1,166 @@
+//! Lists retained messages and, if asked, deletes them.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::args::{Args, Kind, Param};
+use super::failure::Failure;
+use super::listen::{Wish, listen};
+use super::message::{MessageRow, facts_of};
+use super::publish_message::Flight;
+use super::{Context, Effect, Ended, SESSION_ID, Tool};
+use crate::analysis::payload;
+use crate::analysis::ring::{OnFull, Ring};
+use crate::clock::Now;
+use crate::limits::{CAPTURE_MAX_BYTES, CLEAR_ACKNOWLEDGE_WAIT, RESPONSE_DEFAULT_BYTES, RESPONSE_MAX_BYTES};
+use crate::mqtt::capture::{Flow, Recorder, Retained};
+use crate::mqtt::inflight::Publish;
+use crate::mqtt::wire;
+use crate::rpc::outgoing::{WithRows, to_json};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "clear_retained",
+    title: "Delete retained messages",
+    description: "Lists the retained messages that match a filter and, only with dry_run false, deletes them by publishing \
+an empty retained message to each topic (QoS 1). Subscribers see that empty message. Call it first as a dry run (the \
+default) and show the user what would go. The result has each topic's payload and QoS, so that publish_message with \
+retain true can restore it. Never touches topics that begin with $.",
+    params: &[
+        SESSION_ID,
+        Param {
+            name: "topic_pattern",
+            kind: Kind::Text { max_bytes: 65_535, default: None },
+            required: true,
+            doc: "Topic filter: + is one level, # the rest.",
+        },
+        Param {
+            name: "dry_run",
+            kind: Kind::Flag { default: true },
+            required: false,
+            doc: "true lists, false deletes.",
+        },
+        Param {
+            name: "limit",
+            kind: Kind::Integer { min: 1, max: 1000, default: Some(100) },
+            required: false,
+            doc: "The most topics that are listed and deleted; all are counted.",
+        },
+        Param {
+            name: "wait_ms",
+            kind: Kind::Integer { min: 100, max: 60_000, default: Some(1500) },
+            required: false,
+            doc: "How long to wait at most for the broker to send what it retains.",
+        },
+    ],
+    output: r#""topics":{"type":"array","items":{"type":"object","required":["topic","payload","encoding","qos"]}},"topic_count":{"type":"integer"},"listed":{"type":"integer"},"cleared":{"type":"integer"},"dry_run":{"type":"boolean"},"failed":{"type":"string"}"#,
+    effect: Effect::Publishes,
+    run: |context, args| Box::pin(run(context, args)),
+};
+
+#[derive(Serialize)]
+struct Cleared {
+    status: &'static str,
+    dry_run: bool,
+    topic_count: u64,
+    listed: usize,
+    cleared: usize,
+    /// Why not all that are listed were deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
+}
+
+/// Retained messages, one per topic; what does not fit is counted.
+struct Found {
+    ring: Ring,
+    limit: usize,
+    others: u64,
+}
+
+async fn run(context: Context, args: Args) -> Ended {
+    let session = context.session(&args)?;
+    let filter = args.text("topic_pattern");
+    if filter.starts_with('$') {
+        return Err(Failure::invalid("topic_pattern", "must not begin with $: such topics are the broker's own"));
+    }
+    let limit = args.size("limit");
+    let found = Rc::new(RefCell::new(Found {
+        ring: Ring::new(limit, CAPTURE_MAX_BYTES, OnFull::DropOldest),
+        limit,
+        others: 0,
+    }));
+    let wish = Wish {
+        filter,
+        parameter: "topic_pattern",
+        // The highest, so that each message tells the QoS that it is retained with.
+        qos: 2,
+        retained: Retained::Only,
+        duration: Duration::from_millis(args.integer("wait_ms") as u64),
+    };
+    listen(&context, &session.connection, &wish, found.clone(), || found.borrow().ring.seen()).await?;
+    let found = found.replace(Found { ring: Ring::new(0, 0, OnFull::DropOldest), limit: 0, others: 0 });
+    let dry_run = args.flag("dry_run");
+    let (mut cleared, mut failed) = (0, None);
+    let topics: BTreeSet<_> = found.ring.kept().map(|kept| kept.topic().to_owned()).collect();
+    for topic in topics.iter().filter(|_| !dry_run) {
+        match clear(&session.connection, topic).await {
+            Ok(()) => cleared += 1,
+            Err(failure) => {
+                failed = Some(format!("{}; {} were left", failure.message(), topics.len() - cleared));
+                break;
+            }
+        }
+    }
+    let topic_count = found.ring.seen() + found.others;
+    Ok(body(found, Cleared { status: "success", dry_run, topic_count, listed: topics.len(), cleared, failed }))
+}
+
+/// Payloads are shown at least this far.
+const SHORTEST_PREVIEW: usize = 32;
+
+async fn clear(connection: &crate::mqtt::driver::Connection, topic: &str) -> Result<(), Failure> {
+    let message = Publish { topic: topic.to_owned(), payload: Rc::from([]), qos: 1, retain: true };
+    Flight::start(connection, message)?.wait(Instant::now() + CLEAR_ACKNOWLEDGE_WAIT).await.map(|_| ())
+}
+
+fn body(found: Found, mut summary: Cleared) -> Rc<dyn crate::rpc::outgoing::Body> {
+    let found = Rc::new(found);
+    // What was deleted is told whole as far as any result can, so that it can be restored.
+    let budget = if summary.dry_run { RESPONSE_DEFAULT_BYTES } else { RESPONSE_MAX_BYTES } as usize;
+    let mut limit = usize::MAX;
+    loop {
+        let rows: Vec<Vec<u8>> = found
+            .ring
+            .kept()
+            .map(|kept| to_json(&MessageRow::new(&kept.facts, kept.topic(), kept.payload(), limit)))
+            .collect();
+        summary.listed = rows.len();
+        let body = WithRows::new(to_json(&summary), "topics", rows.len(), move |index, out| out.extend(&rows[index]));
+        if limit < SHORTEST_PREVIEW || body.fits(budget) {
+            return Rc::new(body);
+        }
+        limit = limit.min(budget) / 2;
+    }
+}
+
+impl Recorder for Found {
+    fn record(&mut self, message: &wire::Publish<'_>, now: Now) -> Flow {
+        if message.topic.starts_with('$') || self.ring.kept().any(|kept| kept.topic() == message.topic) {
+            return Flow::More;
+        }
+        if self.ring.kept().count() >= self.limit {
+            self.others += 1;
+            return Flow::More;
+        }
+        let inspection = payload::inspect(message.payload, message.payload.len() == message.payload_bytes);
+        self.ring.push(facts_of(message, &inspection, now), message.topic, message.payload, None);
+        Flow::More
+    }
+
+    fn wanted_payload_bytes(&self) -> usize {
+        RESPONSE_MAX_BYTES as usize
+    }
+}

@@ -1,0 +1,198 @@
+//! Watches: recorded in the background, read by an exact cursor, nothing lost but what the bound forces.
+
+use serde_json::{Value, json};
+
+use crate::support::client::Client;
+use crate::support::fake_broker::FakeBroker;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::packets::*;
+use crate::support::server::Server;
+use crate::support::tools::payloads;
+use crate::support::wait_for;
+
+struct Play {
+    server: Server,
+    client: Client,
+    session: String,
+    broker: Mosquitto,
+}
+
+impl Play {
+    fn new() -> Self {
+        let (mut server, broker) = (Server::start(), Mosquitto::start());
+        let (session, client) = (server.connect(&broker.url()), Client::connect(broker.port()));
+        Self { server, client, session, broker }
+    }
+
+    fn watch(&mut self, filter: &str, mut options: Value) -> String {
+        options["session_id"] = json!(self.session);
+        options["topic_pattern"] = json!(filter);
+        let started = self.server.call("start_watch", options);
+        assert!(started["listening_since"].is_string(), "{started}");
+        started["watch_id"].as_str().expect("an id").to_owned()
+    }
+
+    fn read(&mut self, watch: &str, mut options: Value) -> Value {
+        options["watch_id"] = json!(watch);
+        self.server.call("read_watch", options)
+    }
+
+    /// Publishes at QoS 1, so that the broker has passed it on when this returns, and waits until the watch has it.
+    fn publish(&mut self, watch: &str, topic: &str, payload: &str) {
+        let before = self.read(watch, json!({"limit": 500}))["next"].as_u64().expect("a cursor");
+        self.client.publish_at(1, topic, payload);
+        wait_for("the message to be recorded", || {
+            let read = self.read(watch, json!({"since": before, "limit": 500}));
+            (read["next"].as_u64() > Some(before)).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_conversation_of_short_reads_sees_each_message_once_in_order() {
+    let mut play = Play::new();
+    let watch = play.watch("w/#", json!({}));
+    let (mut next, mut seen) = (0, Vec::new());
+    for n in 0..30 {
+        play.client.publish_at(1, &format!("w/{}", n % 3), n.to_string());
+        let read = play.read(&watch, json!({"since": next, "wait_seconds": 10, "limit": 1}));
+        assert_eq!(read["dropped"], 0);
+        seen.extend(payloads(&read));
+        next = read["next"].as_u64().expect("a cursor");
+    }
+    assert_eq!(seen, (0..30).map(|n| json!(n)).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_the_bound_forced_out_is_counted_exactly() {
+    let mut play = Play::new();
+    let watch = play.watch("w", json!({"capacity": 10}));
+    for n in 0..25 {
+        play.publish(&watch, "w", &n.to_string());
+    }
+    let first = play.read(&watch, json!({"limit": 4}));
+    assert_eq!((&first["dropped"], &first["next"], &first["has_more"]), (&json!(15), &json!(19), &json!(true)));
+    let rest = play.read(&watch, json!({"since": first["next"]}));
+    assert_eq!((&rest["dropped"], &rest["next"], &rest["has_more"]), (&json!(0), &json!(25), &json!(false)));
+    let middle = play.read(&watch, json!({"since": 10}));
+    assert_eq!((&middle["dropped"], &middle["message_count"]), (&json!(5), &json!(10)));
+    let totals = play.server.call("stop_watch", json!({"watch_id": watch}));
+    assert_eq!((&totals["message_count"], &totals["dropped"]), (&json!(25), &json!(15)));
+}
+
+#[test]
+fn a_pruned_watch_keeps_errors_and_counts_the_rest() {
+    let mut play = Play::new();
+    let watch = play.watch("w", json!({"capacity": 10, "on_full": "prune"}));
+    for n in 0..40 {
+        play.publish(&watch, "w", &if n == 3 { "error: jammed".to_owned() } else { n.to_string() });
+    }
+    let read = play.read(&watch, json!({"limit": 500}));
+    assert!(payloads(&read).iter().any(|payload| *payload == "error: jammed"), "{read}");
+    let shown = read["message_count"].as_u64().expect("a count");
+    assert_eq!(read["dropped"].as_u64().expect("a count") + shown, 40);
+}
+
+#[test]
+fn a_cancelled_read_consumes_nothing_and_is_not_answered() {
+    let mut play = Play::new();
+    let watch = play.watch("w", json!({}));
+    let id = play.server.start_call("read_watch", json!({"watch_id": watch, "wait_seconds": 60}));
+    play.server.notify("notifications/cancelled", json!({"requestId": id}));
+    play.publish(&watch, "w", "1");
+    assert_eq!(payloads(&play.read(&watch, json!({}))), [json!(1)]);
+    assert!(play.server.take_kept().iter().all(|line| line.json.get("id") != Some(&id)));
+}
+
+#[test]
+fn reads_can_be_narrowed_to_topics_and_to_changes() {
+    let mut play = Play::new();
+    let watch = play.watch("w/#", json!({}));
+    for (topic, payload) in [("w/a", "1"), ("w/b", "1"), ("w/a", "1"), ("w/a", "2"), ("w/b", "1")] {
+        play.publish(&watch, topic, payload);
+    }
+    let changes = play.read(&watch, json!({"changes_only": true}));
+    assert_eq!(payloads(&changes), [json!(1), json!(1), json!(2)]);
+    assert_eq!(changes["next"], 5, "what was passed over is not read again");
+    let narrow = play.read(&watch, json!({"topic_pattern": "w/b"}));
+    assert_eq!(narrow["message_count"], 2);
+    assert_eq!(play.read(&watch, json!({"since": 3, "changes_only": true}))["message_count"], 1);
+}
+
+#[test]
+fn a_read_that_waits_ends_with_its_session_and_at_its_time() {
+    let mut play = Play::new();
+    let watch = play.watch("w", json!({}));
+    let empty = play.read(&watch, json!({"wait_seconds": 1}));
+    assert_eq!((&empty["message_count"], &empty["next"]), (&json!(0), &json!(0)));
+    let id = play.server.start_call("read_watch", json!({"watch_id": watch, "wait_seconds": 60}));
+    play.server.call("close_connection", json!({"session_id": play.session}));
+    assert_eq!(play.server.failure(&id)["code"], "connection_lost");
+    assert_eq!(play.server.fail("read_watch", json!({"watch_id": watch}))["code"], "invalid_argument");
+}
+
+#[test]
+fn a_watch_goes_on_over_a_reconnect_and_tells_the_gap() {
+    let mut play = Play::new();
+    let watch = play.watch("w", json!({}));
+    play.publish(&watch, "w", "before");
+    play.broker.kill();
+    play.broker.restart();
+    play.server.wait_for_state(&play.session.clone(), "connected");
+    play.client = Client::connect(play.broker.port());
+    wait_for("the subscription", || {
+        let gap = play.read(&watch, json!({}));
+        gap["interruptions"][0]["to"].is_string().then_some(())
+    });
+    play.publish(&watch, "w", "after");
+    assert_eq!(payloads(&play.read(&watch, json!({}))), [json!("before"), json!("after")]);
+}
+
+#[test]
+fn watches_are_limited_and_give_their_subscription_back() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let mut watches = Vec::new();
+    for n in 0..5 {
+        let arguments = json!({"session_id": session, "topic_pattern": format!("w/{n}")});
+        let id = server.start_call("start_watch", arguments);
+        peer.grant();
+        watches.push(server.outcome(&id)["watch_id"].as_str().expect("an id").to_owned());
+    }
+    let sixth = server.fail("start_watch", json!({"session_id": session, "topic_pattern": "w/6"}));
+    assert_eq!(sixth["code"], "too_many_calls");
+    server.call("stop_watch", json!({"watch_id": watches[0]}));
+    assert_eq!(peer.expect(UNSUBSCRIBE).filter(), "w/0");
+    assert_eq!(server.fail("stop_watch", json!({"watch_id": watches[0]}))["parameter"], "watch_id");
+    for wrong in ["a/#/b", ""] {
+        let failure = server.fail("start_watch", json!({"session_id": session, "topic_pattern": wrong}));
+        assert_eq!((&failure["code"], &failure["parameter"]), (&json!("invalid_argument"), &json!("topic_pattern")));
+    }
+}
+
+#[test]
+fn retained_messages_are_deleted_only_when_that_was_asked_for() {
+    let mut play = Play::new();
+    for n in 0..3 {
+        play.client.retain(&format!("r/{n}"), format!("{{\"n\": {n}}}"));
+    }
+    let arguments = |limit: u64, dry_run: Option<bool>| {
+        let mut arguments = json!({"session_id": play.session, "topic_pattern": "r/#", "limit": limit});
+        dry_run.into_iter().for_each(|dry_run| arguments["dry_run"] = json!(dry_run));
+        arguments
+    };
+    let (dry, two, all) = (arguments(100, None), arguments(2, Some(false)), arguments(100, Some(false)));
+    let listed = play.server.call("clear_retained", dry.clone());
+    assert_eq!((&listed["topic_count"], &listed["cleared"], &listed["dry_run"]), (&json!(3), &json!(0), &json!(true)));
+    assert_eq!(listed["topics"][1]["payload"], json!({"n": 1}));
+    let some = play.server.call("clear_retained", two);
+    assert_eq!(
+        (&some["topic_count"], &some["cleared"], &some["topics"][1]["topic"]),
+        (&json!(3), &json!(2), &json!("r/1"))
+    );
+    assert_eq!(play.server.call("clear_retained", dry)["topic_count"], 1);
+    assert_eq!(play.server.call("clear_retained", all.clone())["cleared"], 1);
+    assert_eq!(play.server.call("clear_retained", all)["topic_count"], 0);
+    let broker_topics = json!({"session_id": play.session, "topic_pattern": "$SYS/#", "dry_run": false});
+    assert_eq!(play.server.fail("clear_retained", broker_topics)["parameter"], "topic_pattern");
+}
