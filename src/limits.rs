@@ -104,6 +104,8 @@ pub const COPIES_RECENT_MAX: usize = 256;
 pub const COPIES_WINDOW: Duration = Duration::from_secs(2);
 /// Retained messages are done when a PINGRESP came back and none arrived for this long.
 pub const RETAINED_QUIET: Duration = Duration::from_millis(250);
+/// So much of each payload is always kept and compared to tell messages apart, however its packet was split.
+pub const MARK_PREFIX_BYTES: usize = 512;
 /// Retained messages remembered per capture to show each once.
 pub const RETAINED_SEEN_MAX: usize = 16_384;
 /// Gaps remembered per capture, as many as the back-off allows in a call and the smallest result has room for; later
@@ -120,6 +122,10 @@ pub const PREVIEW_BYTES: usize = 80;
 pub const TREE_ROWS_MAX: usize = 40;
 /// Per-topic rows in the pruning report.
 pub const OMITTED_TOPICS_MAX: usize = 10;
+/// So much of a payload is looked into for its type, shape and what it reports.
+pub const INSPECT_MAX_BYTES: usize = 4096;
+/// `until` is compared with payloads up to this size.
+pub const COMPARE_MAX_BYTES: usize = 1 << 20;
 /// Captured topics and payloads one call holds.
 pub const CAPTURE_MAX_BYTES: usize = 3 << 20;
 /// Distinct payload shapes a call remembers.

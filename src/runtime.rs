@@ -159,7 +159,7 @@ impl Runtime {
     fn start(self: &Rc<Self>, call: Call) {
         let key = call.key;
         let this = self.clone();
-        let full = self.calls.borrow().len() >= CALLS_MAX;
+        let full = self.calls.borrow().len() >= CALLS_MAX && !tools::is_brief(call.tool);
         let task = self.executor.spawn(async move {
             let ended = if full { Err(too_many_calls()) } else { this.call(call).await };
             this.finish(key, ended);

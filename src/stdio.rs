@@ -13,6 +13,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::SendFlags;
 use smol::future::yield_now;
 
+use crate::limits::WRITE_CHUNK_BYTES;
+
 /// stdin.
 pub enum Input {
     /// Something that can be waited for.
@@ -99,7 +101,7 @@ impl Output {
         }
     }
 
-    /// Writes all of a piece of at most a page. `BrokenPipe` when nobody reads any more.
+    /// Writes all of a piece. `BrokenPipe` when nobody reads any more.
     pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let result = match &self.0 {
@@ -108,7 +110,7 @@ impl Output {
                 }
                 Sink::Own(file) => rustix::io::write(file.get_ref(), bytes),
                 Sink::Shared(file) if !is_ready(file.get_ref(), PollFlags::OUT)? => Err(rustix::io::Errno::AGAIN),
-                Sink::Shared(file) => rustix::io::write(file.get_ref(), bytes),
+                Sink::Shared(file) => rustix::io::write(file.get_ref(), &bytes[..bytes.len().min(WRITE_CHUNK_BYTES)]),
                 Sink::Ready(file) => rustix::io::write(file, bytes),
             };
             match result {

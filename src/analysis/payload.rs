@@ -65,6 +65,13 @@ pub fn inspect(payload: &[u8], whole: bool) -> Inspection {
     plain(kind, alarm::text(trimmed))
 }
 
+/// Looks at no more than `limit` bytes of a payload of `payload_bytes`, of which at least that many are there: the
+/// outcome does not depend on how the packet was split.
+pub fn inspect_prefix(payload: &[u8], payload_bytes: usize, limit: usize) -> Inspection {
+    let part = &payload[..payload.len().min(limit)];
+    inspect(part, part.len() == payload_bytes)
+}
+
 /// The payload as text, if that is what it is: UTF-8 without control characters but white space. The end of a payload
 /// that was cut may be half a character.
 pub fn readable(payload: &[u8], whole: bool) -> Option<&str> {

@@ -61,6 +61,11 @@ impl<T> Topics<T> {
         self.rows.len()
     }
 
+    /// Bytes in use.
+    pub fn used_bytes(&self) -> usize {
+        self.names.capacity() + self.rows.capacity() * size_of::<Row<T>>() + self.index.capacity() * 4
+    }
+
     /// Whether no topic was seen.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

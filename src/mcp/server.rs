@@ -316,7 +316,7 @@ impl Server {
     }
 
     fn list_tools(&self, request: &Request<'_>, revision: Revision) -> Result<Served, RpcError> {
-        if request.fields.get("cursor").is_some() {
+        if request.fields.get("cursor").is_some_and(|raw| raw.get() != "null") {
             return Err(RpcError::invalid_params("unknown cursor: the list has one page"));
         }
         Ok(Served::Answer { body: self.catalog.list(revision), cached: true })
@@ -331,6 +331,7 @@ impl Server {
         };
         let arguments = match request.fields.get("arguments") {
             None => "{}",
+            Some(raw) if raw.get() == "null" => "{}",
             Some(raw) if raw.get().starts_with('{') => raw.get(),
             Some(_) => return Err(RpcError::invalid_params("arguments must be an object")),
         };

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::topic;
 use super::wire::Publish;
 use crate::clock::{Now, Timestamp};
-use crate::limits::{INTERRUPTIONS_MAX, RETAINED_QUIET, RETAINED_SEEN_MAX};
+use crate::limits::{INTERRUPTIONS_MAX, MARK_PREFIX_BYTES, RETAINED_QUIET, RETAINED_SEEN_MAX};
 
 /// Keeps what a call needs of the messages, bounded, and counts the rest.
 pub trait Recorder {
@@ -230,7 +230,9 @@ impl Captures {
 }
 
 fn fingerprint(hasher: &RandomState, message: &Publish<'_>) -> u64 {
-    hasher.hash_one((message.topic, message.payload, message.payload_bytes))
+    // The same for a packet that came in one piece and one that was cut while it was read.
+    let prefix = &message.payload[..message.payload.len().min(MARK_PREFIX_BYTES)];
+    hasher.hash_one((message.topic, prefix, message.payload_bytes))
 }
 
 impl Capture {

@@ -3,8 +3,9 @@
 //! Calls share one connection, so their filters overlap, and a call must see each live message once. A copy looks just
 //! like a second message with the same payload, so the broker's habit has to be learned: when a message comes whose
 //! topic two or more of our filters match, the next PINGRESP shows whether copies of it came as well. One message
-//! without copies settles that the broker sends single ones; several with copies settle the opposite. Until then
-//! what may be a copy is held back, and given out if it turns out to be none.
+//! without copies settles that the broker sends single ones; several with copies say the opposite, for as long as no
+//! message without copies disproves it. Until then what may be a copy is held back, and given out if it turns out to be
+//! none.
 //!
 //! What this cannot tell apart: equal messages published within one round trip before anything else was learned.
 
@@ -78,13 +79,12 @@ impl Copies {
         let judged = self.judged.as_mut().map(|(judged, _)| judged);
         if let Some(recent) = self.recent.iter_mut().rev().chain(judged).find(is_copy) {
             recent.seen += 1;
-            if self.habit == Habit::Unknown {
-                self.hold(now, message);
-            }
-            return Decision::Skip;
+            // Beyond the bound, and until there is proof, a message too many is better than one lost.
+            let skip = self.habit == Habit::PerSubscription || self.hold(now, message);
+            return if skip { Decision::Skip } else { Decision::Deliver };
         }
         let fresh = Recent { mark, seen: 1, subscriptions, at: now.at };
-        if self.habit == Habit::Unknown && self.judged.is_none() {
+        if self.judged.is_none() {
             self.judged = Some((fresh, None));
             return Decision::DeliverAndAsk;
         }
@@ -108,7 +108,8 @@ impl Copies {
             self.settle(Habit::Single)
         } else {
             self.evidence += 1;
-            if self.evidence >= COPIES_EVIDENCE { self.settle(Habit::PerSubscription) } else { Vec::new() }
+            let settled = self.evidence == COPIES_EVIDENCE;
+            if settled { self.settle(Habit::PerSubscription) } else { Vec::new() }
         }
     }
 
@@ -120,8 +121,13 @@ impl Copies {
         self.held_bytes = 0;
     }
 
-    fn hold(&mut self, now: Now, message: &Publish<'_>) {
-        self.held_bytes += message.topic.len() + message.payload.len() + size_of::<Held>();
+    /// Holds a message back; false when there is no room.
+    fn hold(&mut self, now: Now, message: &Publish<'_>) -> bool {
+        let bytes = message.topic.len() + message.payload.len() + size_of::<Held>();
+        if self.held_bytes + bytes > COPIES_HELD_MAX_BYTES {
+            return false;
+        }
+        self.held_bytes += bytes;
         self.held.push(Held {
             topic: message.topic.to_owned(),
             payload: message.payload.to_vec(),
@@ -130,10 +136,7 @@ impl Copies {
             dup: message.dup,
             now,
         });
-        if self.held_bytes > COPIES_HELD_MAX_BYTES {
-            // So many within a round trip are copies: publishers seldom repeat themselves that often.
-            self.settle(Habit::PerSubscription);
-        }
+        true
     }
 
     fn settle(&mut self, habit: Habit) -> Vec<Held> {
@@ -229,6 +232,21 @@ mod tests {
         assert!(play.send(9));
         play.now = play.now.plus(COPIES_WINDOW);
         assert!(play.send(9));
+    }
+
+    #[test]
+    fn a_publisher_that_repeated_itself_is_not_mistaken_for_long() {
+        let mut play = Play::new();
+        for mark in 0..u64::from(COPIES_EVIDENCE) {
+            play.send(mark);
+            play.send(mark);
+            play.pong();
+        }
+        assert_eq!(play.copies.habit, Habit::PerSubscription);
+        assert!(play.send(100));
+        play.pong();
+        assert_eq!(play.copies.habit, Habit::Single);
+        assert!(play.send(101) && play.send(101));
     }
 
     #[test]

@@ -164,7 +164,7 @@ async fn say_connect(
         Some(Err(error)) => return Err(Trouble::Lost(plain(&error))),
         None => return Err(Trouble::Timeout("CONNECT to be taken")),
     }
-    connection.session.borrow_mut().connection_opened(Now::read(), packet.len(), deadline);
+    connection.session.borrow_mut().connection_opened(packet.len(), deadline);
     Ok(())
 }
 

@@ -42,6 +42,11 @@ impl Trouble {
         })
     }
 
+    /// The broker broke the protocol.
+    pub fn sent(what: &str) -> Self {
+        Self::Protocol(format!("the broker sent {what}"))
+    }
+
     /// The code that tools and logs use.
     pub fn code(&self) -> &'static str {
         match self {

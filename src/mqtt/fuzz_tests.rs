@@ -91,7 +91,7 @@ fn round(random: &mut Random) {
     let keeper = Rc::new(RefCell::new(Keeper(Pruner::new(10, Duration::from_secs(1), 64, 10_000))));
     let mut captures = Vec::new();
     for _ in 0..1 + random.below(3) {
-        session.connection_opened(now, 10, now.at + Duration::from_secs(10));
+        session.connection_opened(10, now.at + Duration::from_secs(10));
         for filter in ["#", "a/+", "a/#"].iter().take(random.below(4)) {
             let retained = [Retained::Include, Retained::Exclude, Retained::Only][random.below(3)];
             captures.push(session.capture(now, filter, random.below(3) as u8, retained, keeper.clone()));

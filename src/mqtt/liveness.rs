@@ -43,11 +43,14 @@ impl Liveness {
     }
 
     /// A PINGRESP came.
-    pub(super) fn pong(&mut self, timers: &mut Timers) {
+    pub(super) fn pong(&mut self, now: Instant, timers: &mut Timers) {
         self.answered = self.sent.min(self.answered + 1);
         if self.answered == self.sent {
             self.waiting_since = None;
             timers.clear(Timer::Pingresp);
+        } else {
+            self.waiting_since = Some(now);
+            timers.set(Timer::Pingresp, now + self.patience());
         }
     }
 

@@ -17,7 +17,7 @@ use super::liveness::Liveness;
 use super::outbox::Outbox;
 use super::state::{Counters, State};
 use super::subscriptions::Subscriptions;
-use super::timer::{Timer, Timers};
+use super::timer::{Timer, Timers, back_off};
 use super::wire::{self, Control, Framer, Malformed, Packet};
 use crate::clock::Now;
 use crate::limits::*;
@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// CONNECT of `connect_bytes` was written to a new connection.
-    pub fn connection_opened(&mut self, now: Now, connect_bytes: usize, connack_by: Instant) {
+    pub fn connection_opened(&mut self, connect_bytes: usize, connack_by: Instant) {
         self.on_line = true;
         self.framer.reset();
         self.outbox.clear();
@@ -124,7 +124,6 @@ impl Session {
         self.liveness.reset();
         self.connected_at = None;
         self.counters.bytes_out += connect_bytes as u64;
-        self.note_sent(now.at);
     }
 
     /// The connection ended, or could not be made.
@@ -150,9 +149,7 @@ impl Session {
 
     /// How long to wait before the next attempt; `random` spreads it over half to all of the back-off.
     pub fn retry_after(&self, random: u32) -> Duration {
-        let doublings = self.failures.saturating_sub(1).min(16);
-        let full = BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX);
-        full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+        back_off(self.failures, random)
     }
 
     /// Ends the session: what waits is sent, then DISCONNECT (3.14).
@@ -175,6 +172,8 @@ impl Session {
         self.outbox.wrote(count);
         self.counters.bytes_out += count as u64;
         self.timers.clear(Timer::WriteStall);
+        // No PINGREQ is due behind bytes that are still leaving.
+        self.note_sent(now.at);
         self.changed |= self.outbound.written(self.outbox.written());
         self.start_publishes(now.at);
     }
@@ -204,7 +203,7 @@ impl Session {
                     }
                 }
                 Ok(None) => break Ok(()),
-                Err(Malformed(why)) => break Err(Trouble::Protocol(format!("the broker sent {why}"))),
+                Err(Malformed(why)) => break Err(Trouble::sent(why)),
             }
         };
         self.framer = framer;
@@ -222,9 +221,7 @@ impl Session {
                 Timer::Pingresp => return Err(Trouble::Lost("no PINGRESP: the peer is silent".into())),
                 Timer::Suback => return Err(Trouble::Lost("no SUBACK: the broker did not answer SUBSCRIBE".into())),
                 Timer::WriteStall => return Err(Trouble::Lost("the peer takes no data".into())),
-                Timer::PingDue => {
-                    self.ping(now);
-                }
+                Timer::PingDue => _ = self.ping(now),
                 Timer::RetainedQuiet => self.close_bursts(now),
             }
         }
@@ -282,15 +279,19 @@ impl Session {
     pub fn release(&mut self, now: Now, id: CaptureId) {
         let Some(capture) = self.captures.remove(id) else { return };
         let wanted = self.captures.iter().any(|other| other.filter == capture.filter && other.grant != Grant::Rejected);
-        if wanted || !self.subscriptions.remove(&capture.filter) || self.state != State::Connected {
+        if wanted || !self.subscriptions.remove(&capture.filter) || capture.grant == Grant::Rejected {
             return;
         }
-        if capture.grant == Grant::Rejected {
-            return;
+        match self.state {
+            State::Connected => self.unsubscribe(now, &capture.filter),
+            _ => self.subscriptions.left(0, &capture.filter),
         }
+    }
+
+    fn unsubscribe(&mut self, now: Now, filter: &Rc<str>) {
         let pid = self.free_pid();
-        self.subscriptions.left(pid, &capture.filter);
-        self.outbox.push(|out| wire::unsubscribe(out, pid, &capture.filter));
+        self.subscriptions.left(pid, filter);
+        self.outbox.push(|out| wire::unsubscribe(out, pid, filter));
         self.note_sent(now.at);
     }
 
@@ -298,8 +299,8 @@ impl Session {
         let connected = self.connected_at.is_some();
         match packet {
             Packet::Connack { session_present, code } if !connected => self.connack(now, session_present, code),
-            Packet::Connack { .. } => Err(protocol("a second CONNACK (3.2)")),
-            _ if !connected => Err(protocol("something else before CONNACK (3.2)")),
+            Packet::Connack { .. } => Err(Trouble::sent("a second CONNACK (3.2)")),
+            _ if !connected => Err(Trouble::sent("something else before CONNACK (3.2)")),
             Packet::Publish(message) => self.message(now, &message),
             Packet::Puback(pid) => {
                 let known = self.outbound.acknowledged(now.at, pid, Acknowledgement::Puback);
@@ -325,7 +326,7 @@ impl Session {
                 self.note_ack(known, "UNSUBACK", pid)
             }
             Packet::Pingresp => {
-                self.liveness.pong(&mut self.timers);
+                self.liveness.pong(now.at, &mut self.timers);
                 let answered = self.liveness.answered();
                 self.captures.note_pong(answered, now.at);
                 for held in self.copies.answered(answered) {
@@ -341,6 +342,7 @@ impl Session {
     fn connack(&mut self, now: Now, session_present: bool, code: u8) -> Result<(), Trouble> {
         Trouble::refused(code)?;
         self.timers.clear(Timer::Connack);
+        self.note_sent(now.at);
         self.session_present = session_present;
         self.connected_at = Some(now.at);
         if self.state != State::Closed {
@@ -349,6 +351,9 @@ impl Session {
         }
         if !session_present {
             self.received.clear();
+        }
+        for filter in self.subscriptions.take_owed(session_present) {
+            self.unsubscribe(now, &filter);
         }
         for filter in self.subscriptions.filters() {
             self.subscribe(now, &filter, None);
@@ -365,7 +370,7 @@ impl Session {
         let again = message.qos == 2 && self.received.contains(&pid);
         if message.qos == 2 && !again {
             if self.received.len() == INBOUND_QOS2_MAX {
-                return Err(protocol("more unreleased QoS 2 messages than are accepted"));
+                return Err(Trouble::sent("more unreleased QoS 2 messages than are accepted"));
             }
             self.received.push(pid);
         }
@@ -402,8 +407,10 @@ impl Session {
 
     fn suback(&mut self, now: Now, pid: u16, granted: Option<u8>) -> Result<(), Trouble> {
         let Some(filter) = self.subscriptions.acknowledged(pid) else { return self.note_ack(false, "SUBACK", pid) };
-        if !self.subscriptions.awaits_suback() {
-            self.timers.clear(Timer::Suback);
+        // An answer shows that the broker gets there; the next one has its time from now.
+        match self.subscriptions.awaits_suback() {
+            true => self.timers.set(Timer::Suback, now.at + SUBACK_WAIT),
+            false => self.timers.clear(Timer::Suback),
         }
         if granted.is_some() {
             self.subscriptions.granted(&filter);
@@ -489,10 +496,6 @@ impl Session {
         let subscriptions = &self.subscriptions;
         self.outbound.free_pid(|pid| subscriptions.uses_pid(pid))
     }
-}
-
-fn protocol(what: &str) -> Trouble {
-    Trouble::Protocol(format!("the broker sent {what}"))
 }
 
 #[cfg(test)]

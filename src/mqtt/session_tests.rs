@@ -31,7 +31,7 @@ impl Play {
     }
 
     fn connect(&mut self, session_present: bool) {
-        self.session.connection_opened(self.now, 30, self.now.at + Duration::from_secs(30));
+        self.session.connection_opened(30, self.now.at + Duration::from_secs(30));
         self.feed(&[0x20, 2, u8::from(session_present), 0]);
         assert_eq!(*self.session.state(), State::Connected);
     }
@@ -107,7 +107,7 @@ fn heard(recorder: &Rc<RefCell<Heard>>) -> Vec<String> {
 #[test]
 fn connack_must_come_first_and_once() {
     let mut play = Play { session: Session::new(60), now: Now { at: Instant::now(), unix_ms: 0 } };
-    play.session.connection_opened(play.now, 30, play.now.at + Duration::from_secs(5));
+    play.session.connection_opened(30, play.now.at + Duration::from_secs(5));
     assert_eq!(play.refused(&[0xd0, 0]).code(), "protocol_rejected");
     let mut play = Play::connected();
     assert_eq!(play.refused(&[0x20, 2, 0, 0]).code(), "protocol_rejected");
@@ -124,7 +124,7 @@ fn each_connack_code_is_its_own_trouble_and_only_refusals_end_the_retries() {
     ] {
         let mut play = Play::connected();
         play.lose();
-        play.session.connection_opened(play.now, 30, play.now.at + Duration::from_secs(5));
+        play.session.connection_opened(30, play.now.at + Duration::from_secs(5));
         let trouble = play.refused(&[0x20, 2, 0, code]);
         assert_eq!((trouble.code(), trouble.is_final()), (expected, is_final));
         play.session.connection_lost(play.now, trouble);
@@ -135,7 +135,7 @@ fn each_connack_code_is_its_own_trouble_and_only_refusals_end_the_retries() {
 #[test]
 fn silence_before_connack_ends_at_the_deadline() {
     let mut play = Play { session: Session::new(60), now: Now { at: Instant::now(), unix_ms: 0 } };
-    play.session.connection_opened(play.now, 30, play.now.at + Duration::from_secs(5));
+    play.session.connection_opened(30, play.now.at + Duration::from_secs(5));
     assert_eq!(play.wait(Duration::from_millis(4999)), Ok(()));
     assert_eq!(play.wait(Duration::from_millis(1)).expect_err("over").code(), "connect_timeout");
 }

@@ -11,7 +11,7 @@ pub(super) struct Subscriptions {
     active: Vec<Active>,
     /// SUBSCRIBEs without SUBACK.
     unacknowledged: Vec<(u16, Rc<str>)>,
-    /// UNSUBSCRIBEs without UNSUBACK.
+    /// UNSUBSCRIBEs without UNSUBACK; over a lost connection, what a kept session has to be told.
     leaving: Vec<(u16, Rc<str>)>,
 }
 
@@ -21,6 +21,8 @@ struct Active {
     qos: u8,
     /// Whether the broker has granted it on this connection.
     in_force: bool,
+    /// Whether a SUBSCRIBE for it was sent, on any connection: a broker that keeps the session may know it.
+    sent: bool,
 }
 
 impl Subscriptions {
@@ -33,17 +35,23 @@ impl Subscriptions {
                 served && !self.unacknowledged.iter().any(|(_, pending)| **pending == *filter)
             }
             None => {
-                self.active.push(Active { filter: filter.into(), qos, in_force: false });
+                self.active.push(Active { filter: filter.into(), qos, in_force: false, sent: false });
                 false
             }
         }
     }
 
-    /// Forgets a filter; true when it was there.
+    /// Forgets a filter; true when a broker may know it.
     pub(super) fn remove(&mut self, filter: &str) -> bool {
-        let before = self.active.len();
-        self.active.retain(|active| *active.filter != *filter);
-        self.active.len() < before
+        let index = self.active.iter().position(|active| *active.filter == *filter);
+        index.is_some_and(|index| self.active.remove(index).sent)
+    }
+
+    /// Connected again: the filters that a kept session still has and nobody wants any more.
+    pub(super) fn take_owed(&mut self, session_present: bool) -> Vec<Rc<str>> {
+        let mut owed: Vec<_> = std::mem::take(&mut self.leaving).into_iter().map(|(_, filter)| filter).collect();
+        owed.retain(|filter| session_present && !self.active.iter().any(|active| active.filter == *filter));
+        owed
     }
 
     /// All filters, oldest first.
@@ -58,6 +66,7 @@ impl Subscriptions {
 
     /// A SUBSCRIBE was sent.
     pub(super) fn sent(&mut self, pid: u16, filter: &Rc<str>) {
+        self.active.iter_mut().filter(|active| active.filter == *filter).for_each(|active| active.sent = true);
         self.unacknowledged.push((pid, filter.clone()));
     }
 
@@ -106,7 +115,6 @@ impl Subscriptions {
     /// The connection is gone: no answer will come, and what is wanted is subscribed anew.
     pub(super) fn connection_lost(&mut self) {
         self.unacknowledged.clear();
-        self.leaving.clear();
         self.active.iter_mut().for_each(|active| active.in_force = false);
     }
 }

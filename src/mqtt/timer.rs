@@ -1,6 +1,8 @@
 //! The deadlines of a session: each has a name, all stand in one table.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
 
 /// What a session may be waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +61,17 @@ impl Timers {
     }
 }
 
+/// How long to wait after so many failures in a row: doubling to a limit, and spread by `random` over half to all of it,
+/// so that the clients of a broker that comes back do not come all at once.
+pub fn back_off(failures: u32, random: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let full = BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX);
+    full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_earliest_deadline_is_next_and_expires_once() {

@@ -8,7 +8,7 @@ use mqttrs::{Connect, Packet as Codec, Pid, Protocol, Publish as CodecPublish, Q
 use zeroize::Zeroizing;
 
 use super::url::Credentials;
-use crate::limits::{CONTROL_PACKET_MAX_BYTES, READ_CHUNK_BYTES, STRING_MAX_BYTES};
+use crate::limits::{CONTROL_PACKET_MAX_BYTES, MARK_PREFIX_BYTES, READ_CHUNK_BYTES, STRING_MAX_BYTES};
 use crate::secret::Secret;
 
 /// A packet that a broker may send.
@@ -181,7 +181,7 @@ impl Framer {
                 Some(payload_at) => {
                     let topic = &body[2..2 + usize::from(u16::from_be_bytes([body[0], body[1]]))];
                     let topic = std::str::from_utf8(topic).map_err(|_| NOT_UTF8)?;
-                    let wanted = want.take().map_or(0, |want| want(topic));
+                    let wanted = want.take().map_or(0, |want| want(topic)).max(MARK_PREFIX_BYTES);
                     partial.keep = payload_at + wanted.min(partial.length - payload_at);
                     partial.settled = true;
                     self.body.reserve_exact(partial.keep - payload_at);

@@ -51,19 +51,19 @@ fn a_large_payload_costs_what_is_wanted_of_it_and_is_counted_whole() {
     publish_head(&mut head, "big", 1, 5, false, false, payload_bytes);
     let mut framer = Framer::default();
     let mut input = head.as_slice();
-    assert_eq!(framer.next(&mut input, |_| 10), Ok(None));
+    assert_eq!(framer.next(&mut input, |_| 600), Ok(None));
     let block = vec![b'x'; 1 << 20];
     for _ in 0..199 {
         let mut input = block.as_slice();
-        assert_eq!(framer.next(&mut input, |_| 10), Ok(None));
+        assert_eq!(framer.next(&mut input, |_| 600), Ok(None));
     }
     assert!(framer.body.capacity() <= READ_CHUNK_BYTES);
     let mut last = block.clone();
     last.extend([0xd0, 0]);
     let mut input = last.as_slice();
-    let Ok(Some(Packet::Publish(message))) = framer.next(&mut input, |_| 10) else { panic!("no message") };
-    assert_eq!((message.payload, message.payload_bytes, message.pid), (&[b'x'; 10][..], payload_bytes, Some(5)));
-    assert_eq!(framer.next(&mut input, |_| 10), Ok(Some(Packet::Pingresp)));
+    let Ok(Some(Packet::Publish(message))) = framer.next(&mut input, |_| 600) else { panic!("no message") };
+    assert_eq!((message.payload, message.payload_bytes, message.pid), (&[b'x'; 600][..], payload_bytes, Some(5)));
+    assert_eq!(framer.next(&mut input, |_| 600), Ok(Some(Packet::Pingresp)));
 }
 
 #[test]

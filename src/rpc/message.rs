@@ -172,7 +172,8 @@ fn message(raw: &RawValue) -> Result<Message<'_>, Bad> {
     let Some(method) = text(&fields, "method") else {
         return Err(invalid(id, "method must be a string"));
     };
-    let params = fields.get("params");
+    // Some clients write null for what is absent.
+    let params = fields.get("params").filter(|raw| raw.get() != "null");
     match id {
         None => Ok(Message::Notification { method, params: params.filter(|raw| is_object(raw)) }),
         Some(id) if params.is_some_and(|raw| !is_object(raw)) => {

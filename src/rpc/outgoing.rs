@@ -13,6 +13,10 @@ use super::message::Id;
 pub trait Body {
     /// Appends piece `index` to `out`; `false` when there is none. Pieces are compact JSON: no raw control characters.
     fn piece(&self, index: usize, out: &mut Vec<u8>) -> bool;
+    /// Memory that is given back when the line has been written.
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// A body that fits in memory.
@@ -37,23 +41,29 @@ impl Body for Whole {
         }
         index == 0
     }
+
+    fn held_bytes(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// An object whose last member is a long list: `head` is serialised at once, rows when they are written.
 pub struct WithRows<R> {
     head: Vec<u8>,
     count: usize,
+    held_bytes: usize,
     row: R,
 }
 
 impl<R: Fn(usize, &mut Vec<u8>)> WithRows<R> {
-    /// `head` is a non-empty JSON object to which the member `name` is added, with `count` rows that `row` appends.
-    pub fn new(mut head: Vec<u8>, name: &str, count: usize, row: R) -> Self {
+    /// `head` is a non-empty JSON object to which the member `name` is added, with `count` rows that `row` appends
+    /// and that hold on to `held_bytes`.
+    pub fn new(mut head: Vec<u8>, name: &str, count: usize, held_bytes: usize, row: R) -> Self {
         head.pop();
         head.push(b',');
         head.extend(to_json(&name));
         head.extend_from_slice(b":[");
-        Self { head, count, row }
+        Self { head, count, held_bytes, row }
     }
 
     /// Whether the whole has at most `budget` bytes as JSON. Rows are looked at no further than that takes.
@@ -86,6 +96,10 @@ impl<R: Fn(usize, &mut Vec<u8>)> Body for WithRows<R> {
             _ => return false,
         }
         true
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.head.len() + self.held_bytes
     }
 }
 
@@ -144,7 +158,12 @@ impl OutLine {
 
     /// Bytes this line holds on to, for the bound on what may wait.
     pub fn held_bytes(&self) -> usize {
-        self.parts.iter().map(|part| if let Part::Bytes(bytes) = part { bytes.len() } else { 0 }).sum()
+        let held = |part: &Part| match part {
+            Part::Bytes(bytes) => bytes.len(),
+            // Counted twice where a text copy stands beside the object: the bound is the stricter for it.
+            Part::Object(body) | Part::Members(body) | Part::Escaped(body) => body.held_bytes(),
+        };
+        self.parts.iter().map(held).sum()
     }
 
     /// Appends to `out` until it has about `target` bytes; `false` when the line, with its newline, is finished.

@@ -88,7 +88,9 @@ impl Args {
         }
         let mut values = Vec::new();
         for param in params {
-            let value = match fields.get(param.name) {
+            // Models write null for what they leave out; only a parameter of any type means it.
+            let is_given = |raw: &&RawValue| matches!(param.kind, Kind::Json) || raw.get() != "null";
+            let value = match fields.get(param.name).filter(is_given) {
                 Some(raw) => Some(param.read(raw)?),
                 None if param.required => {
                     return Err(Failure::invalid(param.name, &format!("is missing: it {}", param.wants())));

@@ -138,7 +138,13 @@ fn body(found: Found, mut summary: Cleared) -> Rc<dyn crate::rpc::outgoing::Body
             .map(|kept| to_json(&MessageRow::new(&kept.facts, kept.topic(), kept.payload(), limit)))
             .collect();
         summary.listed = rows.len();
-        let body = WithRows::new(to_json(&summary), "topics", rows.len(), move |index, out| out.extend(&rows[index]));
+        let body = WithRows::new(
+            to_json(&summary),
+            "topics",
+            rows.len(),
+            rows.iter().map(Vec::len).sum(),
+            move |index, out| out.extend(&rows[index]),
+        );
         if limit < SHORTEST_PREVIEW || body.fits(budget) {
             return Rc::new(body);
         }

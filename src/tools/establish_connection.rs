@@ -52,7 +52,7 @@ expires after some time without use (expires_at). A password in connection_strin
             name: "clean_session",
             kind: Kind::Flag { default: true },
             required: false,
-            doc: "false lets the broker keep subscriptions and messages for the client_id between connections.",
+            doc: "false lets the broker keep the session of the client_id between connections. Messages it kept are acknowledged and counted when they come; only those that a running call collects are shown.",
         },
         Param {
             name: "timeout_seconds",

@@ -12,7 +12,7 @@ use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::payload::{self, Kind as PayloadKind, ShownPayload};
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, Timestamp, seconds};
-use crate::limits::{DURATION_MAX_SECONDS, PREVIEW_BYTES, TOPICS_TRACKED_MAX, TREE_ROWS_MAX};
+use crate::limits::{DURATION_MAX_SECONDS, INSPECT_MAX_BYTES, PREVIEW_BYTES, TOPICS_TRACKED_MAX, TREE_ROWS_MAX};
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
 use crate::mqtt::wire::Publish;
 use crate::rpc::outgoing::{Body, WithRows, to_json};
@@ -117,7 +117,7 @@ impl Recorder for Seen {
             stat.last_ms = now.unix_ms;
             stat.payload_bytes = message.payload_bytes as u32;
             stat.retained |= message.retain;
-            stat.kind = payload::inspect(message.payload, message.payload.len() == message.payload_bytes).kind;
+            stat.kind = payload::inspect_prefix(message.payload, message.payload_bytes, INSPECT_MAX_BYTES).kind;
             stat.preview_bytes = kept.len() as u8;
             stat.preview[..kept.len()].copy_from_slice(kept);
         }
@@ -125,8 +125,7 @@ impl Recorder for Seen {
     }
 
     fn wanted_payload_bytes(&self) -> usize {
-        // Enough to tell the type of most payloads that do not arrive in one piece.
-        4096
+        INSPECT_MAX_BYTES
     }
 }
 
@@ -153,7 +152,7 @@ impl Seen {
             note: self.note(heard),
         };
         let (head, this) = (to_json(&summary), self.clone());
-        WithRows::new(head, "topics", shown, move |index, out| {
+        WithRows::new(head, "topics", shown, this.topics.used_bytes(), move |index, out| {
             let (topic, stat) = this.topics.get(sorted[index] as usize);
             out.extend(to_json(&Row::new(topic, stat, preview)));
         })

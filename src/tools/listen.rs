@@ -62,9 +62,18 @@ pub(super) async fn listen(
     let granted_qos = capture.grant(grant_by, &mut progress).await?;
     let listening_since = Instant::now();
     progress.total = listening_since - started + wish.duration;
-    let end = listening_since + wish.duration;
+    // A connection that was away delays the call, but not without end: clients give up.
+    let end = (listening_since + wish.duration).min(started + wish.duration + SUBACK_WAIT);
     let early = capture.wait(end, &mut progress, &count, Listening::finished).await.transpose()?.is_some();
     Ok(Heard { early, granted_qos, elapsed: listening_since.elapsed(), interruptions: capture.interruptions() })
+}
+
+fn rejected() -> Failure {
+    Failure::new(
+        Code::SubscribeRejected,
+        "the broker refused the subscription (SUBACK 0x80)",
+        "the user may lack the right to read these topics: try a narrower filter or another user",
+    )
 }
 
 /// A capture that is released when the call ends, also when it is cancelled.
@@ -116,18 +125,19 @@ impl Listening {
         self.connection.look(|session| match session.captures.get(self.id)?.grant {
             Grant::Waiting => None,
             Grant::Granted(qos) => Some(Ok(qos)),
-            Grant::Rejected => Some(Err(Failure::new(
-                Code::SubscribeRejected,
-                "the broker refused the subscription (SUBACK 0x80)",
-                "the user may lack the right to read these topics: try a narrower filter or another user",
-            ))),
+            Grant::Rejected => Some(Err(rejected())),
         })
     }
 
     fn finished(&self) -> Option<Result<(), Failure>> {
         self.connection.look(|session| {
             let capture = session.captures.get(self.id)?;
-            if capture.broken { Some(Err(Failure::internal())) } else { capture.done.then_some(Ok(())) }
+            match capture.grant {
+                // A broker may refuse after a reconnect what it had granted before.
+                Grant::Rejected => Some(Err(rejected())),
+                _ if capture.broken => Some(Err(Failure::internal())),
+                _ => capture.done.then_some(Ok(())),
+            }
         })
     }
 
@@ -157,6 +167,11 @@ impl Listening {
                 "call again; if it stays so, the broker is overloaded or broken",
             ),
         }
+    }
+
+    /// Why nothing more will come, if that is so.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.finished().and_then(Result::err)
     }
 
     /// Times without connection so far.

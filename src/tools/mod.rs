@@ -123,6 +123,11 @@ pub fn find(name: &str) -> Option<&'static Tool> {
     ALL.iter().find(|tool| tool.name == short)
 }
 
+/// Whether a call of this tool ends at once: such calls are never too many, least of all those that end others.
+pub fn is_brief(name: &str) -> bool {
+    ["list_active_connections", "close_connection", "stop_watch"].contains(&name)
+}
+
 /// Checks the arguments and runs the tool; a panic ends the call alone.
 pub async fn call(tool: &'static Tool, context: Context, arguments: &str) -> Ended {
     let args = Args::check(tool.params, arguments)?;

@@ -38,7 +38,7 @@ keeps.",
             name: "payload",
             kind: Kind::Json,
             required: true,
-            doc: "A string is sent as it is, anything else as compact JSON.",
+            doc: "A string is sent as it is, anything else as compact JSON (null as the text null).",
         },
         Param {
             name: "payload_encoding",
@@ -193,9 +193,9 @@ impl<'a> Flight<'a> {
                 "the broker is slow or stuck: look at it before sending more",
             )
             .with_delivery("not_sent"),
-            _ => Failure::new(
+            fate => Failure::new(
                 Code::PublishTimeout,
-                "sent, but not acknowledged in time: whether it was delivered is unknown",
+                format!("sent, but not acknowledged in time: whether it was delivered is unknown; {}", again(fate)),
                 "check with subscribe_and_collect before sending it again: it may arrive twice",
             )
             .with_delivery("unknown"),
@@ -209,8 +209,16 @@ impl Drop for Flight<'_> {
     }
 }
 
+/// Whether the message went out more than once.
+fn again(fate: Fate) -> &'static str {
+    match fate {
+        Fate::InFlight { resent: true } | Fate::Unknown { resent: true } => "it was sent again after a reconnect",
+        _ => "it was not sent again",
+    }
+}
+
 fn unknown(resent: bool) -> Failure {
-    let again = if resent { "it was sent again once before that" } else { "it was not sent again" };
+    let again = again(Fate::Unknown { resent });
     Failure::new(
         Code::ConnectionLost,
         format!("the connection was lost before the acknowledgement: whether it was delivered is unknown; {again}"),
@@ -222,8 +230,10 @@ fn unknown(resent: bool) -> Failure {
 fn ended(fate: Fate, why: Option<String>) -> Failure {
     let why = why.unwrap_or_else(|| "the session ended".into());
     let (known, delivery) = match fate {
-        Fate::Waiting => ("nothing was sent", "not_sent"),
-        _ => ("sent, but not acknowledged: whether it was delivered is unknown", "unknown"),
+        Fate::Waiting => ("nothing was sent".to_owned(), "not_sent"),
+        fate => {
+            (format!("sent, but not acknowledged: whether it was delivered is unknown; {}", again(fate)), "unknown")
+        }
     };
     Failure::new(Code::ConnectionLost, format!("{why}; {known}"), "establish_connection opens a new session")
         .with_delivery(delivery)

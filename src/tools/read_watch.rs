@@ -106,6 +106,11 @@ async fn run(context: Context, args: Args) -> Ended {
     let interruptions = watch.listening.interruptions();
     loop {
         let found = found(&watch.record.borrow(), &request, &watch, &interruptions);
+        if found.count == 0
+            && let Some(failure) = watch.listening.failure()
+        {
+            return Err(failure);
+        }
         if found.count > 0 || found.has_more || Instant::now() >= deadline {
             return Ok(body(&found, &watch, &watch.listening.interruptions()));
         }

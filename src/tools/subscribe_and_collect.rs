@@ -17,7 +17,10 @@ use crate::analysis::payload;
 use crate::analysis::prune::{KeptBy, Pruner};
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, seconds};
-use crate::limits::{CAPTURE_MAX_BYTES, DURATION_MAX_SECONDS, OMITTED_TOPICS_MAX, RESPONSE_DEFAULT_BYTES};
+use crate::limits::{
+    CAPTURE_MAX_BYTES, COMPARE_MAX_BYTES, DURATION_MAX_SECONDS, INSPECT_MAX_BYTES, OMITTED_TOPICS_MAX,
+    RESPONSE_DEFAULT_BYTES,
+};
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
 use crate::mqtt::wire::Publish;
 use crate::rpc::outgoing::{WithRows, to_json};
@@ -117,6 +120,10 @@ struct Collection {
     bytes: u64,
     max_messages: u64,
     until: Option<Value>,
+    /// Messages too large to be compared with `until`.
+    not_compared: u64,
+    /// So much of each payload is looked into, and at most kept.
+    payload_limit: usize,
     stopped_by: Option<&'static str>,
 }
 
@@ -133,7 +140,9 @@ impl Collection {
         let max_bytes =
             (3 * args.size("max_response_bytes")).max(3 * RESPONSE_DEFAULT_BYTES as usize).min(CAPTURE_MAX_BYTES);
         let pruner = Pruner::new(args.size("keep"), duration, args.size("max_payload_bytes"), max_bytes);
-        Ok(Self { pruner, until, max_messages: args.integer("max_messages") as u64, ..Self::empty() })
+        let payload_limit = args.size("max_payload_bytes").max(INSPECT_MAX_BYTES);
+        let max_messages = args.integer("max_messages") as u64;
+        Ok(Self { pruner, until, payload_limit, max_messages, ..Self::empty() })
     }
 
     fn empty() -> Self {
@@ -144,6 +153,8 @@ impl Collection {
             bytes: 0,
             max_messages: 0,
             until: None,
+            not_compared: 0,
+            payload_limit: INSPECT_MAX_BYTES,
             stopped_by: None,
         }
     }
@@ -155,7 +166,8 @@ impl Collection {
         let mut keep = args.size("keep");
         let this = Rc::new(self);
         loop {
-            let body = this.clone().body(heard, wish, keep, payload_limit);
+            // With no room for a message there is none for the report of what was left out either.
+            let body = this.clone().body(heard, wish, keep, payload_limit, keep > 0);
             if keep == 0 || body.fits(budget) {
                 return Rc::new(body);
             }
@@ -179,6 +191,7 @@ impl Collection {
         wish: &Wish<'_>,
         keep: usize,
         payload_limit: usize,
+        with_omitted: bool,
     ) -> WithRows<impl Fn(usize, &mut Vec<u8>) + use<>> {
         let (chosen, kept_by) = self.pruner.choose(keep);
         let summary = Summary {
@@ -194,19 +207,20 @@ impl Collection {
                 _ => "duration",
             }),
             granted_qos: heard.granted_qos,
-            pruning: self.pruning(&chosen, kept_by),
+            pruning: self.pruning(&chosen, kept_by, with_omitted),
             interruptions: &heard.interruptions,
             note: self.note(heard, wish),
         };
         let (count, this) = (chosen.len(), self.clone());
         let head = to_json(&summary);
-        WithRows::new(head, "messages", count, move |index, out| {
+        let held_bytes = self.pruner.used_bytes();
+        WithRows::new(head, "messages", count, held_bytes, move |index, out| {
             let (slot, topic, kept) = this.pruner.message(chosen[index]);
             out.extend(to_json(&MessageRow::new(&slot.facts, topic, kept, payload_limit)));
         })
     }
 
-    fn pruning(&self, chosen: &[usize], kept_by: KeptBy) -> Pruning<'_> {
+    fn pruning(&self, chosen: &[usize], kept_by: KeptBy, with_omitted: bool) -> Pruning<'_> {
         let seen = self.pruner.seen();
         let left_out = seen - chosen.len() as u64;
         if left_out == 0 {
@@ -233,7 +247,7 @@ impl Collection {
             .filter(|row| row.messages > 0)
             .collect();
         omitted.sort_unstable_by(|a, b| b.messages.cmp(&a.messages).then(a.topic.cmp(b.topic)));
-        omitted.truncate(OMITTED_TOPICS_MAX);
+        omitted.truncate(if with_omitted { OMITTED_TOPICS_MAX } else { 0 });
         let KeptBy { first_and_last, errors, topics, shapes, spread } = kept_by;
         let summary = format!(
             "{} of {seen} messages are shown: first and last {first_and_last}, errors and warnings {errors}, one per topic \
@@ -244,6 +258,10 @@ impl Collection {
     }
 
     fn note(&self, heard: &Heard, wish: &Wish<'_>) -> Option<String> {
+        if self.not_compared > 0 {
+            let count = self.not_compared;
+            return Some(format!("{count} messages over {COMPARE_MAX_BYTES} bytes could not be compared with `until`"));
+        }
         if self.pruner.seen() > 0 {
             return None;
         }
@@ -271,8 +289,7 @@ const SHORTEST_PREVIEW: usize = 16;
 impl Recorder for Collection {
     fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
         self.bytes += message.payload_bytes as u64;
-        let whole = message.payload.len() == message.payload_bytes;
-        let inspection = payload::inspect(message.payload, whole);
+        let inspection = payload::inspect_prefix(message.payload, message.payload_bytes, self.payload_limit);
         let new_topic = match self.topics.entry(message.topic, || 0) {
             Some((count, new)) => {
                 *count += 1;
@@ -283,9 +300,13 @@ impl Recorder for Collection {
         let facts = facts_of(message, &inspection, now);
         let elapsed = now.at.saturating_duration_since(self.started);
         self.pruner.record(elapsed, facts, message.topic, message.payload, &inspection, new_topic);
-        if self.until.as_ref().is_some_and(|until| payload_contains(until, message.payload)) {
-            self.stopped_by = Some("until");
-            return Flow::Enough;
+        if let Some(until) = &self.until {
+            if message.payload.len() < message.payload_bytes || message.payload_bytes > COMPARE_MAX_BYTES {
+                self.not_compared += 1;
+            } else if payload_contains(until, message.payload) {
+                self.stopped_by = Some("until");
+                return Flow::Enough;
+            }
         }
         if self.pruner.seen() >= self.max_messages {
             self.stopped_by = Some("max_messages");
@@ -295,7 +316,7 @@ impl Recorder for Collection {
     }
 
     fn wanted_payload_bytes(&self) -> usize {
-        self.pruner.payload_limit()
+        if self.until.is_some() { COMPARE_MAX_BYTES } else { self.payload_limit }
     }
 }
 

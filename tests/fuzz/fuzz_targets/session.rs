@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((&[pieces, qos], stream)) = bytes.split_first_chunk() else { return };
     let mut now = Now { at: Instant::now(), unix_ms: 0 };
     let mut session = Session::new(60);
-    session.connection_opened(now, 0, now.at + Duration::from_secs(10));
+    session.connection_opened(0, now.at + Duration::from_secs(10));
     let count = Rc::new(RefCell::new(Count(0)));
     for (filter, retained) in [("#", Retained::Include), ("a/+", Retained::Only), ("a/#", Retained::Exclude)] {
         session.capture(now, filter, qos % 3, retained, count.clone());
