@@ -164,10 +164,10 @@ impl Collection {
         let budget = args.size("max_response_bytes");
         let mut payload_limit = args.size("max_payload_bytes");
         let mut keep = args.size("keep");
+        let mut with_omitted = true;
         let this = Rc::new(self);
         loop {
-            // With no room for a message there is none for the report of what was left out either.
-            let body = this.clone().body(heard, wish, keep, payload_limit, keep > 0);
+            let body = this.clone().body(heard, wish, keep, payload_limit, with_omitted);
             if keep == 0 || body.fits(budget) {
                 return Rc::new(body);
             }
@@ -179,6 +179,9 @@ impl Collection {
                 keep = (keep * 3 / 4).max(1);
             } else if payload_limit > SHORTEST_PREVIEW {
                 payload_limit /= 2;
+            } else if with_omitted {
+                // A message is worth more than the report of what was left out.
+                with_omitted = false;
             } else {
                 keep = 0;
             }
