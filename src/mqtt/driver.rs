@@ -76,9 +76,14 @@ impl Connection {
 
     /// Closes the session with DISCONNECT and waits, shortly, until it has left.
     pub async fn close(&self) {
-        self.with(Session::close);
+        self.shut();
         let ended = self.changed.until(|| self.ended.get().then_some(()));
         link::until(Instant::now() + DISCONNECT_WAIT * 2, ended).await;
+    }
+
+    /// Closes the session; its driver says DISCONNECT when it gets its turn.
+    pub fn shut(&self) {
+        self.with(|session| session.close(Now::read(), !self.identity.clean_session));
     }
 
     fn tell_changes(&self) {

@@ -152,9 +152,13 @@ impl Session {
         back_off(self.failures, random)
     }
 
-    /// Ends the session: what waits is sent, then DISCONNECT (3.14).
-    pub fn close(&mut self) {
+    /// Ends the session: what waits is sent, then DISCONNECT (3.14). A session that the broker keeps is left without the
+    /// filters of calls that still ran.
+    pub fn close(&mut self, now: Now, is_kept: bool) {
         if self.on_line && self.state == State::Connected {
+            for filter in self.subscriptions.filters().iter().filter(|_| is_kept) {
+                self.unsubscribe(now, filter);
+            }
             self.outbox.push(|out| wire::control(out, Control::Disconnect));
         }
         self.state = State::Closed;
@@ -394,15 +398,12 @@ impl Session {
         if subscriptions < 2 {
             return false;
         }
-        match self.copies.arrived(now, message, self.captures.fingerprint(message), subscriptions) {
-            Decision::Skip => true,
-            Decision::Deliver => false,
-            Decision::DeliverAndAsk => {
-                let ping = self.ping(now);
-                self.copies.fence(ping);
-                false
-            }
+        let decision = self.copies.arrived(now, message, self.captures.fingerprint(message), subscriptions);
+        if decision == Decision::DeliverAndAsk {
+            let ping = self.ping(now);
+            self.copies.fence(ping);
         }
+        decision == Decision::Skip
     }
 
     fn suback(&mut self, now: Now, pid: u16, granted: Option<u8>) -> Result<(), Trouble> {

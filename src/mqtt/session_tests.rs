@@ -397,7 +397,7 @@ fn back_off_doubles_to_its_limit_and_starts_again_after_a_long_connection() {
 fn closing_says_disconnect_behind_what_waits() {
     let mut play = Play::connected();
     play.publish(0);
-    play.session.close();
+    play.session.close(play.now, false);
     let bytes = play.sent();
     assert_eq!((bytes[0], &bytes[bytes.len() - 2..]), (0x30, &[0xe0, 0][..]));
     assert_eq!(*play.session.state(), State::Closed);
@@ -450,4 +450,14 @@ fn on_a_broker_that_sends_single_messages_equal_ones_are_all_seen() {
         play.live("a/x", "same");
     }
     assert_eq!((heard(&wide).len(), heard(&narrow).len()), (11, 11));
+}
+
+#[test]
+fn closing_a_session_that_the_broker_keeps_takes_its_filters_back() {
+    let mut play = Play::connected();
+    play.granted("a", Retained::Include);
+    play.sent();
+    play.session.close(play.now, true);
+    let bytes = play.sent();
+    assert_eq!((bytes[0], &bytes[bytes.len() - 2..]), (0xa2, &[0xe0, 0][..]));
 }

@@ -220,7 +220,7 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         self.table.opening.set(self.table.opening.get() - 1);
         if !self.entered {
-            self.connection.with(super::session::Session::close);
+            self.connection.shut();
         }
     }
 }

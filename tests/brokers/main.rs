@@ -14,7 +14,6 @@
 //!   that followed the SUBSCRIBE; aedes may answer such a PINGREQ before SUBACK; Mosquitto keeps the order.
 //! - amqtt greets every new connection with the retained messages of all filters that anybody has ever subscribed. They
 //!   come unasked, at QoS 0, and once per such filter.
-//! - PUBACK and PINGRESP of amqtt do not say that an earlier message has been stored or passed on.
 //! - `clean_session` false: all find the session again, but aedes only when it has a subscription in it. Mosquitto and
 //!   aedes keep QoS 1 messages for a client that is away; amqtt drops them when the client is anonymous.
 //! - Started again without persistence, none of them knows a session or a retained message.

@@ -76,7 +76,7 @@ impl Scene {
         wait_for("messages from the broker", || (self.messages_in() >= at_least).then_some(()));
     }
 
-    /// Makes the broker retain messages. One that was delivered has been stored; amqtt's PINGRESP would not tell.
+    /// Makes the broker retain messages. One that was delivered has been stored, which PINGRESP need not mean.
     pub fn retain(&mut self, messages: &[(&str, &str)]) {
         let mut keeper = Client::connect(self.broker.port());
         for (topic, payload) in messages {
