@@ -232,15 +232,10 @@ impl Session {
         Ok(())
     }
 
-    /// Asks for a round trip; [`Session::pongs`] reaches the returned number when it is done.
+    /// Asks for a round trip; returns the number of the PINGREQ on this connection.
     pub fn ping(&mut self, now: Now) -> u64 {
         self.send(now.at, Control::Pingreq);
         self.liveness.ping(now.at, &mut self.timers)
-    }
-
-    /// PINGRESPs received on this connection.
-    pub fn pongs(&self) -> u64 {
-        self.liveness.answered()
     }
 
     /// Queues a message; `None` when too many wait already.
@@ -274,6 +269,7 @@ impl Session {
             (Some(granted), Some(capture)) if served && retained == Retained::Exclude => {
                 capture.granted(now, granted, None)
             }
+            _ if self.subscriptions.is_leaving(filter) => self.timers.set_if_idle(Timer::Suback, now.at + SUBACK_WAIT),
             _ => self.subscribe(now, &Rc::from(filter), Some(id)),
         }
         id
@@ -326,8 +322,12 @@ impl Session {
             }
             Packet::Suback(pid, granted) => self.suback(now, pid, granted),
             Packet::Unsuback(pid) => {
-                let known = self.subscriptions.gone(pid);
-                self.note_ack(known, "UNSUBACK", pid)
+                let gone = self.subscriptions.gone(pid);
+                // Wanted again meanwhile: not before this, or a broker that works side by side may mix up the order.
+                if let Some(filter) = gone.iter().find(|filter| self.subscriptions.is_wanted(filter)) {
+                    self.subscribe(now, filter, None);
+                }
+                self.note_ack(gone.is_some(), "UNSUBACK", pid)
             }
             Packet::Pingresp => {
                 self.liveness.pong(now.at, &mut self.timers);

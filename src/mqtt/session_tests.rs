@@ -461,3 +461,19 @@ fn closing_a_session_that_the_broker_keeps_takes_its_filters_back() {
     let bytes = play.sent();
     assert_eq!((bytes[0], &bytes[bytes.len() - 2..]), (0xa2, &[0xe0, 0][..]));
 }
+
+#[test]
+fn a_filter_wanted_again_is_subscribed_when_its_unsubscribe_is_answered() {
+    let mut play = Play::connected();
+    let (first, _) = play.granted("a", Retained::Exclude);
+    play.sent();
+    play.session.release(play.now, first);
+    let unsubscribe = play.sent();
+    let (second, _) = play.capture("a", Retained::Exclude);
+    assert!(play.sent().is_empty());
+    play.feed(&[0xb0, 2, unsubscribe[2], unsubscribe[3]]);
+    let subscribe = play.sent();
+    assert_eq!(subscribe[0], 0x82);
+    play.feed(&[0x90, 3, subscribe[2], subscribe[3], 0]);
+    assert_eq!(play.session.captures.get(second).expect("capture").grant, Grant::Granted(0));
+}

@@ -95,16 +95,25 @@ impl Subscriptions {
         self.leaving.push((pid, filter.clone()));
     }
 
-    /// UNSUBACK; false when nothing waited for it.
-    pub(super) fn gone(&mut self, pid: u16) -> bool {
-        let before = self.leaving.len();
-        self.leaving.retain(|(pending, _)| *pending != pid);
-        self.leaving.len() < before
+    /// UNSUBACK: the filter it speaks of.
+    pub(super) fn gone(&mut self, pid: u16) -> Option<Rc<str>> {
+        let index = self.leaving.iter().position(|(pending, _)| *pending == pid)?;
+        Some(self.leaving.remove(index).1)
     }
 
-    /// Whether a SUBACK is due.
+    /// Whether an UNSUBSCRIBE of this filter waits for its answer.
+    pub(super) fn is_leaving(&self, filter: &str) -> bool {
+        self.leaving.iter().any(|(_, leaving)| **leaving == *filter)
+    }
+
+    /// Whether a call wants this filter.
+    pub(super) fn is_wanted(&self, filter: &str) -> bool {
+        self.active.iter().any(|active| *active.filter == *filter)
+    }
+
+    /// Whether a SUBACK is due, or a SUBSCRIBE waits for an UNSUBACK.
     pub(super) fn awaits_suback(&self) -> bool {
-        !self.unacknowledged.is_empty()
+        !self.unacknowledged.is_empty() || self.leaving.iter().any(|(_, filter)| self.is_wanted(filter))
     }
 
     /// Whether a SUBSCRIBE or UNSUBSCRIBE in flight uses this packet id.
