@@ -12,6 +12,8 @@
 //!   a wildcard, also when QoS 0 was granted. amqtt lowers 1 and 2, and raises 0 to the subscription's.
 //! - All send SUBACK before the retained messages of a filter. amqtt sends some of them after the answer to a PINGREQ
 //!   that followed the SUBSCRIBE; aedes may answer such a PINGREQ before SUBACK; Mosquitto keeps the order.
+//! - aedes handles a SUBSCRIBE right behind the UNSUBSCRIBE of the same filter first: it grants the filter and then drops
+//!   it. Behind UNSUBACK it does not.
 //! - amqtt greets every new connection with the retained messages of all filters that anybody has ever subscribed. They
 //!   come unasked, at QoS 0, and once per such filter.
 //! - `clean_session` false: all find the session again, but aedes only when it has a subscription in it. Mosquitto and
