@@ -174,7 +174,13 @@ impl Server {
         }
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let line = self.receive(deadline).unwrap_or_else(|| panic!("no response to {id} {:?}; {}", self.asked.get(&id.to_string()).map(|a| a.tool.clone()), self.stderr()));
+            let line = self.receive(deadline).unwrap_or_else(|| {
+                panic!(
+                    "no response to {id} {:?}; {}",
+                    self.asked.get(&id.to_string()).map(|a| a.tool.clone()),
+                    self.stderr()
+                )
+            });
             if answers(&line) {
                 return line;
             }
