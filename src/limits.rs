@@ -63,6 +63,8 @@ pub const PINGRESP_WAIT: Duration = Duration::from_secs(10);
 pub const PINGRESP_WAIT_MIN: Duration = Duration::from_secs(2);
 /// While data arrives, PINGRESP may queue behind it for this long.
 pub const PINGRESP_WAIT_WITH_DATA: Duration = Duration::from_secs(60);
+/// Round trips under way that are timed, and that are remembered until their caller looks.
+pub const ROUND_TRIPS_TIMED_MAX: usize = 16;
 /// SUBACK must come within this time; brokers answer in milliseconds.
 pub const SUBACK_WAIT: Duration = Duration::from_secs(10);
 /// A socket that takes no byte for this long while bytes wait is dead.

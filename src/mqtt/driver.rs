@@ -13,6 +13,7 @@ use smol::future::{or, yield_now};
 
 use super::error::Trouble;
 use super::link::{self, Endpoint, Link, plain};
+use super::liveness::RoundTrip;
 use super::session::Session;
 use super::state::State;
 use super::wire::{self, ConnectInfo};
@@ -72,6 +73,19 @@ impl Connection {
     /// Waits until `condition` gives a value or the deadline has come.
     pub async fn until<T>(&self, deadline: Instant, mut condition: impl FnMut(&Session) -> Option<T>) -> Option<T> {
         link::until(deadline, self.changed.until(|| condition(&self.session.borrow()))).await
+    }
+
+    /// A PINGREQ and its PINGRESP; `None` when there is no connection, or none any more, or no answer by the deadline.
+    pub async fn round_trip(&self, by: Instant) -> Option<RoundTrip> {
+        let stands = |session: &Session| *session.state() == State::Connected;
+        let reconnects = |session: &Session| session.counters().reconnects;
+        let sent = self.with(|session| stands(session).then(|| (session.ping(Now::read()), reconnects(session))));
+        let (number, connection) = sent?;
+        let answered = self.until(by, |session| match stands(session) && reconnects(session) == connection {
+            true => session.liveness.round_trip(number).map(Some),
+            false => Some(None),
+        });
+        answered.await.flatten()
     }
 
     /// Closes the session with DISCONNECT and waits, shortly, until it has left.

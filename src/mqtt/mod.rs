@@ -6,7 +6,7 @@ pub mod driver;
 pub mod error;
 pub mod inflight;
 pub mod link;
-mod liveness;
+pub mod liveness;
 pub mod outbox;
 pub mod session;
 pub mod state;

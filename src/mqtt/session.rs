@@ -28,7 +28,8 @@ pub struct Session {
     /// Between CONNECT and the end of the connection.
     on_line: bool,
     session_present: bool,
-    liveness: Liveness,
+    /// Keep-alive and round trips.
+    pub liveness: Liveness,
     /// Captures of running calls.
     pub captures: Captures,
     /// Publishes of running calls.
@@ -178,7 +179,9 @@ impl Session {
         self.timers.clear(Timer::WriteStall);
         // No PINGREQ is due behind bytes that are still leaving.
         self.note_sent(now.at);
-        self.changed |= self.outbound.written(self.outbox.written());
+        let written = self.outbox.written();
+        self.liveness.wrote(now.at, written);
+        self.changed |= self.outbound.written(written);
         self.start_publishes(now.at);
     }
 
@@ -195,7 +198,7 @@ impl Session {
     /// Takes bytes from the broker. An error is the reason to close the connection.
     pub fn handle_bytes(&mut self, now: Now, bytes: &[u8]) -> Result<(), Trouble> {
         self.counters.bytes_in += bytes.len() as u64;
-        self.liveness.note_data(now.at, &mut self.timers);
+        self.liveness.note_data(now.at, bytes.len(), &mut self.timers);
         let mut framer = std::mem::take(&mut self.framer);
         let mut input = bytes;
         let result = loop {
@@ -235,7 +238,7 @@ impl Session {
     /// Asks for a round trip; returns the number of the PINGREQ on this connection.
     pub fn ping(&mut self, now: Now) -> u64 {
         self.send(now.at, Control::Pingreq);
-        self.liveness.ping(now.at, &mut self.timers)
+        self.liveness.ping(now.at, self.outbox.enqueued(), &mut self.timers)
     }
 
     /// Queues a message; `None` when too many wait already.
@@ -330,8 +333,7 @@ impl Session {
                 self.note_ack(gone.is_some(), "UNSUBACK", pid)
             }
             Packet::Pingresp => {
-                self.liveness.pong(now.at, &mut self.timers);
-                let answered = self.liveness.answered();
+                let answered = self.liveness.pong(now.at, &mut self.timers);
                 self.captures.note_pong(answered, now.at);
                 for held in self.copies.answered(answered) {
                     self.captures.dispatch(&held.message(), held.now);
@@ -378,9 +380,7 @@ impl Session {
             }
             self.received.push(pid);
         }
-        if !again && !self.is_copy(now, message) && self.captures.dispatch(message, now) {
-            self.changed = true;
-        }
+        self.changed |= !again && !self.is_copy(now, message) && self.captures.dispatch(message, now);
         match message.qos {
             0 => {}
             1 => self.send(now.at, Control::Puback(pid)),
@@ -409,9 +409,9 @@ impl Session {
     fn suback(&mut self, now: Now, pid: u16, granted: Option<u8>) -> Result<(), Trouble> {
         let Some(filter) = self.subscriptions.acknowledged(pid) else { return self.note_ack(false, "SUBACK", pid) };
         // An answer shows that the broker gets there; the next one has its time from now.
-        match self.subscriptions.awaits_suback() {
-            true => self.timers.set(Timer::Suback, now.at + SUBACK_WAIT),
-            false => self.timers.clear(Timer::Suback),
+        self.timers.clear(Timer::Suback);
+        if self.subscriptions.awaits_suback() {
+            self.timers.set(Timer::Suback, now.at + SUBACK_WAIT);
         }
         if granted.is_some() {
             self.subscriptions.granted(&filter);
