@@ -291,7 +291,7 @@ fn too_many_calls() -> Failure {
 fn seal(brokers: Vec<(String, Target)>, vault: &Vault) -> Result<Profiles, getrandom::Error> {
     let profile = |(name, target): (String, Target)| {
         let credentials = Rc::new(vault.seal(&target.credentials)?);
-        let endpoint = Endpoint { host: target.host, port: target.port, tls: target.tls };
+        let endpoint = Endpoint::of(&target);
         Ok((name, Profile { endpoint, client_id: target.client_id, credentials }))
     };
     brokers.into_iter().map(profile).collect()

@@ -12,7 +12,7 @@ use async_io::Timer;
 use smol::future::{or, yield_now};
 
 use super::error::Trouble;
-use super::link::{self, Endpoint, Link, plain};
+use super::link::{self, Endpoint, Link, Observer, Stage, Stages, plain};
 use super::liveness::RoundTrip;
 use super::session::Session;
 use super::state::State;
@@ -34,6 +34,8 @@ pub struct Identity {
     pub keep_alive_seconds: u16,
     /// User name and password.
     pub credentials: Rc<Sealed>,
+    /// Who is told how connecting goes on.
+    pub observer: Option<Observer>,
 }
 
 /// A session with its driver's signals. Calls change the session through [`Connection::with`] and wait through
@@ -138,9 +140,10 @@ async fn closed(connection: &Connection) -> Trouble {
 }
 
 async fn serve(connection: &Connection, vault: &Vault, buffer: &ReadBuffer, deadline: Instant) -> Trouble {
-    match link::open(&connection.identity.endpoint, deadline).await {
+    let mut stages = Stages::new(connection.identity.observer.as_ref());
+    match link::open(&connection.identity.endpoint, &mut stages, deadline).await {
         Ok(mut link) => match say_connect(connection, vault, &mut link, deadline).await {
-            Ok(()) => pump(connection, buffer, &mut link).await,
+            Ok(()) => pump(connection, buffer, &mut link, stages).await,
             Err(trouble) => trouble,
         },
         Err(trouble) => trouble,
@@ -188,16 +191,20 @@ async fn say_connect(
 }
 
 /// Moves bytes until the connection ends; returns why.
-async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> Trouble {
+async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, stages: Stages<'_>) -> Trouble {
     let mut timer = Timer::never();
     let mut timer_at = None;
     let mut close_by = None;
+    let mut greeting = Some(stages);
     loop {
         let seen = connection.wake.epoch();
         let progress = match turn(connection, buffer, link) {
             Ok(progress) => progress,
             Err(trouble) => return trouble,
         };
+        if greeting.is_some() && *connection.session.borrow().state() == State::Connected {
+            greeting.take().iter_mut().for_each(|stages| stages.done(|| Stage::Connect));
+        }
         connection.tell_changes();
         let (next, wants_input, has_output, awaits_answer) = {
             let session = connection.session.borrow();
@@ -298,4 +305,47 @@ fn ended(session: &Session) -> Trouble {
 /// A random number; without one, the longest wait is as good.
 fn random() -> u32 {
     getrandom::u32().unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::mqtt::url::Credentials;
+
+    #[test]
+    fn connack_is_the_last_stage_that_is_told() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let broker = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let _ = stream.read(&mut [0; 64]).expect("CONNECT");
+            stream.write_all(&[0x20, 2, 0, 0]).expect("CONNACK is taken");
+            stream.read_to_end(&mut Vec::new()).expect("its end");
+        });
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let to = told.clone();
+        let vault = Rc::new(Vault::new().expect("a vault"));
+        let connection = Rc::new(Connection::new(Identity {
+            endpoint: Endpoint { host: "127.0.0.1".into(), port, tls: None },
+            client_id: "c".into(),
+            clean_session: true,
+            keep_alive_seconds: 0,
+            credentials: Rc::new(vault.seal(&Credentials::default()).expect("sealed")),
+            observer: Some(Rc::new(move |stage, _| to.borrow_mut().push(stage))),
+        }));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let calls = async {
+            let connected = |session: &Session| (*session.state() == State::Connected).then_some(());
+            connection.until(deadline, connected).await.expect("a session");
+            connection.close().await;
+        };
+        smol::block_on(smol::future::zip(run(connection.clone(), vault, ReadBuffer::default(), deadline), calls));
+        broker.join().expect("the broker saw the end");
+        let told = told.take();
+        assert!(matches!(told[..], [Stage::Dns(_), Stage::Tcp(_), Stage::Connect]), "{told:?}");
+    }
 }

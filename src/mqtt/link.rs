@@ -2,13 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
 use smol::future::or;
 
 use super::error::Trouble;
+use super::tls::{Facts, TlsOptions};
+use super::url::Target;
 use crate::limits::ADDRESS_TRY_MIN;
 
 /// Where to connect.
@@ -18,8 +21,52 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Whether TLS is wanted.
-    pub tls: bool,
+    /// What is wanted of TLS; `None` is without it.
+    pub tls: Option<Rc<TlsOptions>>,
+}
+
+impl Endpoint {
+    /// Where a connection string leads, with the default of TLS if it asks for TLS.
+    pub fn of(target: &Target) -> Self {
+        Self { host: target.host.clone(), port: target.port, tls: target.tls.then(Rc::default) }
+    }
+}
+
+/// A part of connecting that is done. They come in this order; what failed is the one behind the last that came.
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// The name was looked up (or needed no look-up): its addresses, in the order in which they are tried.
+    Dns(Vec<SocketAddr>),
+    /// This address took the connection, after those before it had their try.
+    Tcp(SocketAddr),
+    /// TLS stands; not without it.
+    Tls(Box<Facts>),
+    /// The broker took CONNECT and accepted it with CONNACK.
+    Connect,
+}
+
+/// Is given each stage of each attempt to connect, with the time it took.
+pub type Observer = Rc<dyn Fn(Stage, Duration)>;
+
+/// Tells an observer, if there is one, and measures.
+pub struct Stages<'a> {
+    observer: Option<&'a Observer>,
+    since: Instant,
+}
+
+impl<'a> Stages<'a> {
+    /// The first stage begins.
+    pub fn new(observer: Option<&'a Observer>) -> Self {
+        Self { observer, since: Instant::now() }
+    }
+
+    /// A stage is done and the next one begins.
+    pub fn done(&mut self, stage: impl FnOnce() -> Stage) {
+        if let Some(observe) = self.observer {
+            observe(stage(), self.since.elapsed());
+            self.since = Instant::now();
+        }
+    }
 }
 
 /// An open connection. Reads and writes never block.
@@ -28,18 +75,22 @@ pub struct Link {
 }
 
 /// Connects until `deadline`, to one address after the other.
-pub async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Link, Trouble> {
-    if endpoint.tls {
+pub async fn open(endpoint: &Endpoint, stages: &mut Stages<'_>, deadline: Instant) -> Result<Link, Trouble> {
+    if endpoint.tls.is_some() {
         return Err(Trouble::Tls("this build has no TLS, which mqtts:// needs".into()));
     }
     let addresses = until(deadline, resolve(endpoint)).await.unwrap_or(Err(Trouble::Timeout("the name look-up")))?;
+    stages.done(|| Stage::Dns(addresses.clone()));
     let mut trouble = Trouble::NameLookup("it has no address".into());
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - index) as u32;
         let try_until = (Instant::now() + share.max(ADDRESS_TRY_MIN)).min(deadline);
         trouble = match until(try_until, Async::<TcpStream>::connect(*address)).await {
-            Some(Ok(stream)) => return Link::new(stream).map_err(|error| Trouble::Unreachable(error.to_string())),
+            Some(Ok(stream)) => {
+                stages.done(|| Stage::Tcp(*address));
+                return Link::new(stream).map_err(|error| Trouble::Unreachable(error.to_string()));
+            }
             Some(Err(error)) => Trouble::Unreachable(format!("{address}: {}", plain(&error))),
             None => Trouble::Timeout("the TCP connection"),
         };
@@ -110,4 +161,36 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, Trouble> {
 pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    /// Connects; gives the stages that were told.
+    fn stages(port: u16) -> (Vec<String>, Result<Link, Trouble>) {
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let to = told.clone();
+        let observer: Observer = Rc::new(move |stage, _| to.borrow_mut().push(format!("{stage:?}")));
+        let endpoint = Endpoint { host: "127.0.0.1".into(), port, tls: None };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let link = smol::block_on(open(&endpoint, &mut Stages::new(Some(&observer)), deadline));
+        (told.take(), link)
+    }
+
+    #[test]
+    fn each_stage_that_is_done_is_told_in_order() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (told, link) = stages(port);
+        assert!(link.is_ok());
+        assert_eq!(told, [format!("Dns([127.0.0.1:{port}])"), format!("Tcp(127.0.0.1:{port})")]);
+        drop((listener, link));
+        let (told, link) = stages(port);
+        assert!(matches!(link.err(), Some(Trouble::Unreachable(_))));
+        assert_eq!(told, [format!("Dns([127.0.0.1:{port}])")]);
+    }
 }

@@ -13,6 +13,7 @@ pub mod state;
 mod subscriptions;
 pub mod table;
 pub mod timer;
+pub mod tls;
 pub mod topic;
 pub mod url;
 pub mod wire;

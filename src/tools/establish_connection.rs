@@ -94,7 +94,7 @@ async fn run(context: Context, args: Args) -> Ended {
         session_id: &session.id,
         broker: &identity.endpoint.host,
         port: identity.endpoint.port,
-        tls: identity.endpoint.tls,
+        tls: identity.endpoint.tls.is_some(),
         client_id: &identity.client_id,
         protocol: "MQTT 3.1.1",
         session_present: session.connection.look(|session| session.session_present()),
@@ -144,13 +144,14 @@ fn identity(context: &Context, args: &Args) -> Result<Identity, Failure> {
         clean_session,
         keep_alive_seconds: args.integer("keep_alive_seconds") as u16,
         credentials: profile.credentials,
+        observer: None,
     })
 }
 
 fn from_connection_string(context: &Context, text: &str) -> Result<Profile, Failure> {
     let target = url::parse(text).map_err(|what| Failure::invalid("connection_string", what))?;
     let credentials = Rc::new(context.table.vault().seal(&target.credentials).map_err(|_| Failure::internal())?);
-    let endpoint = Endpoint { host: target.host, port: target.port, tls: target.tls };
+    let endpoint = Endpoint::of(&target);
     Ok(Profile { endpoint, client_id: target.client_id, credentials })
 }
 

@@ -75,7 +75,7 @@ fn row<'a>(context: &Context, entry: &'a Rc<Entry>, now: Now) -> Row<'a> {
         session_id: &entry.id,
         broker: &identity.endpoint.host,
         port: identity.endpoint.port,
-        tls: identity.endpoint.tls,
+        tls: identity.endpoint.tls.is_some(),
         client_id: &identity.client_id,
         state,
         created_at: entry.created.timestamp(),
