@@ -133,6 +133,12 @@ pub const CAPTURE_MAX_BYTES: usize = 3 << 20;
 /// Distinct payload shapes a call remembers.
 pub const SHAPES_MAX: usize = 512;
 
+/// request_response stops when so many requests in a row stay without answer, or the first ones.
+pub const UNANSWERED_MAX: u64 = 3;
+/// Messages that are no answer and are shown beside answers; more are counted.
+pub const OTHERS_KEPT_MAX: usize = 20;
+/// Pointers shown of one message that does not match.
+pub const MISMATCHES_SHOWN_MAX: usize = 10;
 /// How long clear_retained waits for each acknowledgement.
 pub const CLEAR_ACKNOWLEDGE_WAIT: Duration = Duration::from_secs(10);
 /// Watches that may run; each costs its bytes.

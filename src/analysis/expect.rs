@@ -10,13 +10,21 @@ pub fn mismatches(expected: &Value, actual: &Value) -> Vec<String> {
     found
 }
 
+/// The same for a payload: all of it differs when it is neither JSON nor the text that was expected.
+pub fn payload_mismatches(expected: &Value, payload: &[u8]) -> Vec<String> {
+    match std::str::from_utf8(payload) {
+        Ok(text) if expected.as_str() == Some(text) => Vec::new(),
+        Ok(text) => match serde_json::from_str(text) {
+            Ok(actual) => mismatches(expected, &actual),
+            Err(_) => vec![String::new()],
+        },
+        Err(_) => vec![String::new()],
+    }
+}
+
 /// Whether a payload contains `expected`.
 pub fn payload_contains(expected: &Value, payload: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(payload) else { return false };
-    if expected.as_str() == Some(text) {
-        return true;
-    }
-    serde_json::from_str::<Value>(text).is_ok_and(|actual| mismatches(expected, &actual).is_empty())
+    payload_mismatches(expected, payload).is_empty()
 }
 
 fn compare(expected: &Value, actual: &Value, at: &mut String, found: &mut Vec<String>) {

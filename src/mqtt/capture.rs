@@ -27,6 +27,8 @@ pub trait Recorder {
 pub enum Flow {
     /// Go on.
     More,
+    /// Go on, and let the call look at what came.
+    Look,
     /// This message was the last one.
     Enough,
 }
@@ -171,9 +173,9 @@ impl Captures {
         matching.map(|capture| capture.recorder.borrow().wanted_payload_bytes()).max().unwrap_or(0)
     }
 
-    /// Gives a message to those it is for. True when a capture is done by it.
+    /// Gives a message to those it is for. True when a call wants to know of it at once.
     pub fn dispatch(&mut self, message: &Publish<'_>, now: Now) -> bool {
-        let mut any_done = false;
+        let mut wanted = false;
         let mut mark = None;
         for capture in self.list.iter_mut().filter(|capture| capture.takes(message.topic)) {
             let taken = if message.retain {
@@ -183,11 +185,10 @@ impl Captures {
                 capture.retained != Retained::Only
             };
             if taken {
-                capture.record(message, now);
-                any_done |= capture.done;
+                wanted |= capture.record(message, now);
             }
         }
-        any_done
+        wanted
     }
 
     /// The same for messages of the same topic and content.
@@ -252,11 +253,13 @@ impl Capture {
         self.seen.len() >= RETAINED_SEEN_MAX || self.seen.insert(mark)
     }
 
-    fn record(&mut self, message: &Publish<'_>, now: Now) {
+    /// True when the call should look.
+    fn record(&mut self, message: &Publish<'_>, now: Now) -> bool {
         // A panic in a recorder is a bug of one call; the session and its other calls go on.
         let recorded = catch_unwind(AssertUnwindSafe(|| self.recorder.borrow_mut().record(message, now)));
         self.broken |= recorded.is_err();
-        self.done |= !matches!(recorded, Ok(Flow::More));
+        self.done |= !matches!(recorded, Ok(Flow::More | Flow::Look));
+        !matches!(recorded, Ok(Flow::More))
     }
 
     /// A SUBSCRIBE for this capture goes out: retained messages are expected.

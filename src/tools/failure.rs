@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::mqtt::error::Trouble;
 use crate::rpc::error::{INTERNAL_ERROR, INVALID_PARAMS, RpcError};
-use crate::rpc::outgoing::{Body, Whole};
+use crate::rpc::outgoing::{Body, Whole, to_json};
 
 /// What kind of failure it is. The order gives the bare methods' positive error codes, from 1001; it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,6 +68,9 @@ struct Details {
     /// What became of a publish.
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<&'static str>,
+    /// What came instead of an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrived: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -89,7 +93,7 @@ impl Failure {
                 | Code::NoResponse
         );
         let (message, hint) = (message.into(), hint.into());
-        Self(Box::new(Details { code, message, hint, retryable, parameter: None, delivery: None }))
+        Self(Box::new(Details { code, message, hint, retryable, parameter: None, delivery: None, arrived: None }))
     }
 
     /// A wrong argument: the parameter's name and, behind it, what would be right.
@@ -123,6 +127,17 @@ impl Failure {
         self.0.delivery = Some(delivery);
         self.0.retryable = delivery == "not_sent";
         self
+    }
+
+    /// Shows what came instead of an answer: JSON rows.
+    pub fn with_arrived(mut self, rows: Vec<u8>) -> Self {
+        self.0.arrived = String::from_utf8(rows).ok().and_then(|rows| RawValue::from_string(rows).ok());
+        self
+    }
+
+    /// Bytes of the result object.
+    pub fn size(&self) -> usize {
+        to_json(&self.result()).len()
     }
 
     /// The wrong argument's name.

@@ -100,7 +100,7 @@ impl Listening {
     }
 
     /// Waits for `condition`, telling progress meanwhile; `None` at `end`.
-    async fn wait<T>(
+    pub(super) async fn wait<T>(
         &self,
         end: Instant,
         progress: &mut Progress<'_>,

@@ -1,5 +1,6 @@
 //! The tools: one list, one file each. Everything else about them (schemas, validation, the README's table) is derived.
 
+mod answers;
 pub mod args;
 mod clear_retained;
 mod close_connection;
@@ -11,6 +12,7 @@ mod listen;
 mod message;
 mod publish_message;
 mod read_watch;
+mod request_response;
 pub mod schema;
 mod start_watch;
 mod stop_watch;
@@ -100,6 +102,7 @@ pub const ALL: &[Tool] = &[
     list_topics::TOOL,
     subscribe_and_collect::TOOL,
     publish_message::TOOL,
+    request_response::TOOL,
     clear_retained::TOOL,
     start_watch::TOOL,
     read_watch::TOOL,
@@ -166,5 +169,5 @@ const MAX_RESPONSE_BYTES: Param = Param {
         default: Some(crate::limits::RESPONSE_DEFAULT_BYTES),
     },
     required: false,
-    doc: "Previews shrink and items are left out, with counts, until the result fits; 32768 is about 10,000 tokens.",
+    doc: "Previews and items are cut to fit, with counts; 32768 is 10,000 tokens.",
 };

@@ -15,6 +15,7 @@ use crate::limits::{PUBLISH_PAYLOAD_MAX_BYTES, TIMEOUT_MAX_SECONDS};
 use crate::mcp::server::body;
 use crate::mqtt::driver::Connection;
 use crate::mqtt::inflight::{Fate, Publish, Ticket};
+use crate::mqtt::session::Session;
 use crate::mqtt::state::State;
 use crate::mqtt::topic;
 
@@ -34,18 +35,8 @@ keeps.",
             required: true,
             doc: "Where to; without wildcards.",
         },
-        Param {
-            name: "payload",
-            kind: Kind::Json,
-            required: true,
-            doc: "A string is sent as it is, anything else as compact JSON (null as the text null).",
-        },
-        Param {
-            name: "payload_encoding",
-            kind: Kind::Choice { values: &["text", "base64", "hex"], default: "text" },
-            required: false,
-            doc: "How a string payload stands for bytes.",
-        },
+        PAYLOAD,
+        PAYLOAD_ENCODING,
         Param {
             name: "qos",
             kind: Kind::Integer { min: 0, max: 2, default: Some(0) },
@@ -68,6 +59,22 @@ keeps.",
     output: r#""topic":{"type":"string"},"payload_bytes":{"type":"integer"},"qos":{"type":"integer"},"retain":{"type":"boolean"},"delivery":{"enum":["sent","acknowledged","completed"]},"sent_again":{"type":"boolean"},"round_trip_ms":{"type":"number"},"published_at":{"type":"string"}"#,
     effect: Effect::Publishes,
     run: |context, args| Box::pin(run(context, args)),
+};
+
+/// What is published.
+pub(super) const PAYLOAD: Param = Param {
+    name: "payload",
+    kind: Kind::Json,
+    required: true,
+    doc: "A string is sent as it is, anything else as compact JSON (null as the text null).",
+};
+
+/// How it is written.
+pub(super) const PAYLOAD_ENCODING: Param = Param {
+    name: "payload_encoding",
+    kind: Kind::Choice { values: &["text", "base64", "hex"], default: "text" },
+    required: false,
+    doc: "How a string payload stands for bytes.",
 };
 
 #[derive(Serialize)]
@@ -165,19 +172,29 @@ impl<'a> Flight<'a> {
 
     /// Waits for its end: the round trip at QoS 1 and 2, and whether it was sent again after a reconnect.
     pub(super) async fn wait(&self, deadline: Instant) -> Result<(Option<std::time::Duration>, bool), Failure> {
-        let ended =
-            self.connection.until(deadline, |session| match (session.outbound.fate(self.ticket), session.state()) {
-                (Fate::Done { round_trip, resent }, _) => Some(Ok((round_trip, resent))),
-                (Fate::Unknown { resent }, _) => Some(Err(unknown(resent))),
-                (fate, State::Closed | State::Failed(_)) => {
-                    Some(Err(ended(fate, session.last_error().map(ToString::to_string))))
-                }
-                _ => None,
-            });
+        let ended = self.connection.until(deadline, |session| self.end(session));
         ended.await.unwrap_or_else(|| Err(self.late()))
     }
 
-    fn late(&self) -> Failure {
+    /// How it ended, if it did.
+    pub(super) fn end(&self, session: &Session) -> Option<Result<(Option<std::time::Duration>, bool), Failure>> {
+        match (session.outbound.fate(self.ticket), session.state()) {
+            (Fate::Done { round_trip, resent }, _) => Some(Ok((round_trip, resent))),
+            (Fate::Unknown { resent }, _) => Some(Err(unknown(resent))),
+            (fate, State::Closed | State::Failed(_)) => {
+                Some(Err(ended(fate, session.last_error().map(ToString::to_string))))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it has left the queue.
+    pub(super) fn is_sent(&self, session: &Session) -> bool {
+        session.outbound.fate(self.ticket) != Fate::Waiting
+    }
+
+    /// Why it has not ended by now.
+    pub(super) fn late(&self) -> Failure {
         let (fate, connected) =
             self.connection.look(|session| (session.outbound.fate(self.ticket), *session.state() == State::Connected));
         match fate {

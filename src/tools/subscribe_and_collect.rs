@@ -85,7 +85,7 @@ Keep duration_seconds at 30 or less, since many clients give up at 60 s. Payload
         },
         MAX_RESPONSE_BYTES,
     ],
-    output: r#""messages":{"type":"array","items":{"type":"object","properties":{"timestamp":{"type":"string"},"topic":{"type":"string"},"payload":{},"encoding":{"enum":["json","text","base64"]},"payload_type":{"type":"string"},"payload_bytes":{"type":"integer"},"qos":{"type":"integer"},"retain":{"type":"boolean"},"dup":{"type":"boolean"},"truncated":{"type":"boolean"}},"required":["timestamp","topic","payload","encoding"]}},"message_count":{"type":"integer"},"original_message_count":{"type":"integer"},"bytes_received":{"type":"integer"},"topics_seen":{"type":"integer"},"duration_seconds":{"type":"number"},"stopped_by":{"enum":["duration","max_messages","retained_done","until"]},"granted_qos":{"type":"integer"},"pruning":{"type":"object"},"interruptions":{"type":"array"}"#,
+    output: r#""messages":{"type":"array","items":{"type":"object","properties":{"encoding":{"enum":["json","text","base64"]},"truncated":{"type":"boolean"}},"required":["timestamp","topic","payload","encoding"]}},"message_count":{"type":"integer"},"original_message_count":{"type":"integer"},"bytes_received":{"type":"integer"},"topics_seen":{"type":"integer"},"duration_seconds":{"type":"number"},"stopped_by":{"enum":["duration","max_messages","retained_done","until"]},"granted_qos":{"type":"integer"},"pruning":{"type":"object"},"interruptions":{"type":"array"}"#,
     effect: Effect::Reads,
     run: |context, args| Box::pin(run(context, args)),
 };

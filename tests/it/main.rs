@@ -13,6 +13,7 @@ mod progress;
 mod publish;
 mod readme;
 mod reconnect;
+mod requests;
 mod secrets;
 mod sessions;
 mod shared;

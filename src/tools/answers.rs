@@ -1,0 +1,266 @@
+//! What arrives on the filter of a request's answers: which of it answers, and in what it differs if it does not.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::analysis::correlate;
+use crate::analysis::expect::payload_mismatches;
+use crate::analysis::payload::{self, Shown, ShownPayload};
+use crate::clock::{Now, millis};
+use crate::limits::{COMPARE_MAX_BYTES, MISMATCHES_SHOWN_MAX, OTHERS_KEPT_MAX};
+use crate::mqtt::capture::{Flow, Recorder};
+use crate::mqtt::wire::Publish;
+
+/// What an answer must be like.
+#[derive(Default)]
+pub(super) struct Expected {
+    /// It contains this.
+    pub(super) content: Option<Value>,
+    /// Its value here is the request's.
+    pub(super) pointer: Option<String>,
+}
+
+/// Everything that arrived, bounded, and counted beyond that.
+pub(super) struct Answers {
+    expected: Expected,
+    /// The request that is out, if one is.
+    request: Option<Request>,
+    arrivals: Vec<Arrival>,
+    /// So much is kept of an answer.
+    answer_bytes: usize,
+    /// Messages that do not match what was expected.
+    pub(super) others: u64,
+    /// Retained messages: older than any request.
+    pub(super) retained: u64,
+    /// Our own requests, since the filter matches their topic.
+    pub(super) echoes: u64,
+    /// Messages that match but came when no request was out, or after its answer.
+    pub(super) spare: u64,
+}
+
+struct Request {
+    number: u64,
+    sent_at: Instant,
+    topic: String,
+    payload: Rc<[u8]>,
+    correlation: Option<Value>,
+    echoed: bool,
+    answered: bool,
+}
+
+struct Arrival {
+    request: u64,
+    round_trip: Duration,
+    topic: String,
+    payload: Vec<u8>,
+    payload_bytes: usize,
+    /// JSON pointers; `None` when it was too large to be compared.
+    mismatches: Option<Vec<String>>,
+}
+
+/// An arrival for a result.
+#[derive(Serialize)]
+pub(super) struct Row<'a> {
+    request: u64,
+    round_trip_ms: f64,
+    matched: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    mismatches: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mismatch_count: Option<usize>,
+    topic: &'a str,
+    payload: ShownPayload<'a>,
+    encoding: &'static str,
+    payload_bytes: usize,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
+impl Answers {
+    pub(super) fn new(expected: Expected, answer_bytes: usize) -> Self {
+        Self {
+            expected,
+            request: None,
+            arrivals: Vec::new(),
+            answer_bytes,
+            others: 0,
+            retained: 0,
+            echoes: 0,
+            spare: 0,
+        }
+    }
+
+    /// A request was sent: what matches from now on is its answer.
+    pub(super) fn sent(&mut self, number: u64, sent_at: Instant, topic: &str, payload: Rc<[u8]>) {
+        let correlation = self.expected.pointer.as_ref().and_then(|at| correlate::value_at(&payload, at));
+        let topic = topic.to_owned();
+        self.request = Some(Request { number, sent_at, topic, payload, correlation, echoed: false, answered: false });
+    }
+
+    /// Whether the request that is out was answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.answered)
+    }
+
+    /// From request to answer, in order.
+    pub(super) fn round_trips(&self) -> Vec<Duration> {
+        self.arrivals.iter().filter(|arrival| arrival.is_answer()).map(|arrival| arrival.round_trip).collect()
+    }
+
+    /// What is kept, in order of arrival, with at most `payload_limit` bytes of each payload.
+    pub(super) fn rows(&self, with_others: bool, payload_limit: usize) -> impl Iterator<Item = Row<'_>> {
+        let wanted = move |arrival: &&Arrival| with_others || arrival.is_answer();
+        self.arrivals.iter().filter(wanted).map(move |arrival| arrival.row(payload_limit))
+    }
+
+    fn mismatches(&self, request: &Request, message: &Publish<'_>) -> Option<Vec<String>> {
+        let mut found = Vec::new();
+        if self.expected.content.is_none() && request.correlation.is_none() {
+            return Some(found);
+        }
+        if message.payload.len() < message.payload_bytes {
+            return None;
+        }
+        if let Some(content) = &self.expected.content {
+            found = payload_mismatches(content, message.payload);
+        }
+        if let (Some(pointer), Some(own)) = (&self.expected.pointer, &request.correlation) {
+            let same = correlate::value_at(message.payload, pointer).is_some_and(|theirs| theirs == *own);
+            if !same && !found.contains(pointer) {
+                found.push(pointer.clone());
+            }
+        }
+        Some(found)
+    }
+}
+
+impl Recorder for Answers {
+    fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
+        if message.retain {
+            self.retained += 1;
+            return Flow::More;
+        }
+        let Some(request) = &mut self.request else {
+            self.others += 1;
+            return Flow::More;
+        };
+        if !request.echoed && *message.payload == *request.payload && message.topic == request.topic {
+            request.echoed = true;
+            self.echoes += 1;
+            return Flow::More;
+        }
+        let Some(request) = &self.request else { return Flow::More };
+        let mismatches = self.mismatches(request, message);
+        let matched = mismatches.as_ref().is_some_and(Vec::is_empty);
+        if matched && request.answered {
+            self.spare += 1;
+            return Flow::More;
+        }
+        self.others += u64::from(!matched);
+        let limit = if matched { self.answer_bytes } else { self.answer_bytes / OTHERS_KEPT_MAX };
+        if matched || self.others <= OTHERS_KEPT_MAX as u64 {
+            self.arrivals.push(Arrival {
+                request: request.number,
+                round_trip: now.at - request.sent_at,
+                topic: message.topic.to_owned(),
+                payload: message.payload[..message.payload.len().min(limit)].to_vec(),
+                payload_bytes: message.payload_bytes,
+                mismatches,
+            });
+        }
+        if let Some(request) = self.request.as_mut().filter(|_| matched) {
+            request.answered = true;
+        }
+        if matched { Flow::Look } else { Flow::More }
+    }
+
+    fn wanted_payload_bytes(&self) -> usize {
+        COMPARE_MAX_BYTES
+    }
+}
+
+impl Row<'_> {
+    pub(super) fn is_answer(&self) -> bool {
+        self.matched
+    }
+}
+
+impl Arrival {
+    fn is_answer(&self) -> bool {
+        self.mismatches.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    fn row(&self, payload_limit: usize) -> Row<'_> {
+        let Shown { payload, encoding, truncated } = payload::show(&self.payload, self.payload_bytes, payload_limit);
+        let mismatches = self.mismatches.as_deref().unwrap_or_default();
+        let shown = &mismatches[..mismatches.len().min(MISMATCHES_SHOWN_MAX)];
+        Row {
+            request: self.request,
+            round_trip_ms: millis(self.round_trip),
+            matched: self.is_answer(),
+            mismatches: shown,
+            mismatch_count: (shown.len() < mismatches.len()).then_some(mismatches.len()),
+            topic: &self.topic,
+            payload,
+            encoding,
+            payload_bytes: self.payload_bytes,
+            truncated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn message<'a>(topic: &'a str, payload: &'a str, retain: bool) -> Publish<'a> {
+        let payload_bytes = payload.len();
+        Publish { topic, payload: payload.as_bytes(), payload_bytes, qos: 0, retain, dup: false, pid: None }
+    }
+
+    fn asked(expected: Expected, payload: &str) -> Answers {
+        let mut answers = Answers::new(expected, 1000);
+        answers.sent(1, Instant::now(), "ask", payload.as_bytes().into());
+        answers
+    }
+
+    fn take(answers: &mut Answers, topic: &str, payload: &str) -> bool {
+        answers.record(&message(topic, payload, false), Now::read()) == Flow::Look
+    }
+
+    #[test]
+    fn retained_messages_and_the_own_request_answer_nothing() {
+        let mut answers = asked(Expected::default(), "hello");
+        assert_eq!(answers.record(&message("answer", "old", true), Now::read()), Flow::More);
+        assert!(!take(&mut answers, "ask", "hello"));
+        assert!(take(&mut answers, "ask", "hello"), "the second of its kind is somebody's answer");
+        assert!(!take(&mut answers, "answer", "more"));
+        assert_eq!((answers.retained, answers.echoes, answers.spare, answers.others), (1, 1, 1, 0));
+    }
+
+    #[test]
+    fn an_answer_has_the_content_and_the_correlation() {
+        let expected = Expected { content: Some(json!({"ok": true})), pointer: Some("/id".into()) };
+        let mut answers = asked(expected, r#"{"id":7}"#);
+        assert!(!take(&mut answers, "a", r#"{"id":8,"ok":true}"#));
+        assert!(!take(&mut answers, "a", r#"{"id":7,"ok":false}"#));
+        assert!(!take(&mut answers, "a", "busy"));
+        assert!(take(&mut answers, "a", r#"{"id":7,"ok":true,"more":1}"#));
+        let mismatches: Vec<_> = answers.rows(true, 100).map(|row| row.mismatches.to_vec()).collect();
+        assert_eq!(mismatches, [vec!["/id"], vec!["/ok"], vec!["", "/id"], vec![]]);
+        assert_eq!((answers.others, answers.round_trips().len()), (3, 1));
+    }
+
+    #[test]
+    fn others_are_counted_beyond_those_that_are_kept() {
+        let mut answers = asked(Expected { content: Some(json!("yes")), pointer: None }, "x");
+        for _ in 0..1000 {
+            take(&mut answers, "a", "no");
+        }
+        assert_eq!((answers.others, answers.rows(true, 100).count()), (1000, OTHERS_KEPT_MAX));
+    }
+}

@@ -1,0 +1,325 @@
+//! Sends requests, one after the other, and waits for the answer to each.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answers::{Answers, Expected, Row};
+use super::args::{Args, Kind, Param};
+use super::failure::{Code, Failure};
+use super::listen::{Listening, Progress, Wish, check_filter};
+use super::publish_message::{Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
+use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
+use crate::analysis::correlate;
+use crate::clock::millis;
+use crate::limits::{ECHO_MAX_BYTES, SUBACK_WAIT, TIMEOUT_MAX_SECONDS, UNANSWERED_MAX};
+use crate::mqtt::capture::{Interruption, Retained};
+use crate::mqtt::driver::Connection;
+use crate::mqtt::inflight::Publish;
+use crate::mqtt::topic;
+use crate::rpc::outgoing::{Body, Whole, to_json};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "request_response",
+    title: "Request and response",
+    description: "Publishes a request and waits for its answer: subscribes first, measures the round trip. Retained \
+messages and the own request are never the answer; expect or correlation_pointer tell it from what others publish. \
+Devices may act: send only what the user asked for.",
+    params: &[
+        SESSION_ID,
+        Param {
+            name: "request_topic",
+            kind: Kind::Text { max_bytes: 65_535, default: None },
+            required: true,
+            doc: "Where to.",
+        },
+        Param { doc: "As in publish_message.", ..PAYLOAD },
+        Param { doc: "Of a string.", ..PAYLOAD_ENCODING },
+        Param {
+            name: "response_topic",
+            kind: Kind::Text { max_bytes: 65_535, default: None },
+            required: true,
+            doc: "Filter for answers.",
+        },
+        Param {
+            name: "expect",
+            kind: Kind::Json,
+            required: false,
+            doc: "The answer contains this; objects match by the given members.",
+        },
+        Param {
+            name: "correlation_pointer",
+            kind: Kind::Text { max_bytes: 1024, default: None },
+            required: false,
+            doc: "JSON pointer to what is equal in both; repeats get their own (text-2, number + 1).",
+        },
+        Param {
+            name: "qos",
+            kind: Kind::Integer { min: 0, max: 2, default: Some(0) },
+            required: false,
+            doc: "Of both.",
+        },
+        Param {
+            name: "timeout_seconds",
+            kind: Kind::Integer { min: 1, max: TIMEOUT_MAX_SECONDS, default: Some(10) },
+            required: false,
+            doc: "For each answer.",
+        },
+        Param {
+            name: "repeat",
+            kind: Kind::Integer { min: 1, max: 20, default: Some(1) },
+            required: false,
+            doc: "Requests in a row.",
+        },
+        MAX_RESPONSE_BYTES,
+    ],
+    output: r#""responses":{"type":"array"},"sent":{"type":"integer"},"received":{"type":"integer"},"round_trip_ms":{"type":"object"}"#,
+    effect: Effect::Publishes,
+    run: |context, args| Box::pin(run(context, args)),
+};
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    status: &'static str,
+    sent: u64,
+    received: usize,
+    round_trip_ms: RoundTrips,
+    /// Arrived and did not match.
+    #[serde(skip_serializing_if = "is_zero")]
+    other_messages: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    retained_ignored: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    own_requests_ignored: u64,
+    /// Rows that did not fit.
+    #[serde(skip_serializing_if = "is_zero")]
+    omitted: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    interruptions: &'a [Interruption],
+    responses: &'a [Row<'a>],
+}
+
+#[derive(Serialize)]
+struct RoundTrips {
+    min: f64,
+    median: f64,
+    max: f64,
+}
+
+/// A call under way.
+struct Exchange<'a> {
+    connection: &'a Rc<Connection>,
+    capture: Listening,
+    answers: Rc<RefCell<Answers>>,
+    progress: Progress<'a>,
+    request: Request<'a>,
+    sent: u64,
+}
+
+/// What is asked, and how.
+struct Request<'a> {
+    topic: &'a str,
+    payload: Rc<[u8]>,
+    pointer: Option<&'a str>,
+    qos: u8,
+    timeout: Duration,
+    repeat: u64,
+}
+
+async fn run(context: Context, args: Args) -> Ended {
+    let session = context.session(&args)?;
+    let filter = args.text("response_topic");
+    check_filter("response_topic", filter)?;
+    let request = request(&args)?;
+    let budget = args.size("max_response_bytes");
+    let expected = Expected { content: content(&args)?, pointer: request.pointer.map(str::to_owned) };
+    let answers = Rc::new(RefCell::new(Answers::new(expected, budget / request.repeat as usize)));
+    let (qos, duration) = (request.qos, request.timeout * request.repeat as u32);
+    let wish = Wish { filter, parameter: "response_topic", qos, retained: Retained::Include, duration };
+    let capture = Listening::start(&session.connection, &wish, answers.clone());
+    let mut progress = Progress::new(&context, duration);
+    capture.grant(Instant::now() + request.timeout.max(SUBACK_WAIT), &mut progress).await?;
+    let connection = &session.connection;
+    let mut exchange = Exchange { connection, capture, answers: answers.clone(), progress, request, sent: 0 };
+    let stopped = exchange.run().await;
+    let answers = answers.borrow();
+    let none_came = answers.round_trips().is_empty();
+    match stopped {
+        Err(failure) if none_came => Err(failure),
+        Err(failure) => Ok(exchange.body(&answers, Some(failure.message().to_owned()), budget)),
+        Ok(_) if none_came => Err(exchange.no_response(&answers, filter, budget)),
+        Ok(stopped) => Ok(exchange.body(&answers, stopped, budget)),
+    }
+}
+
+fn request(args: &Args) -> Result<Request<'_>, Failure> {
+    let topic = args.text("request_topic");
+    topic::check_name(topic).map_err(|what| Failure::invalid("request_topic", what))?;
+    let payload = payload(args)?;
+    let pointer = args.optional_text("correlation_pointer");
+    if let Some(pointer) = pointer {
+        if !correlate::is_pointer(pointer) {
+            return Err(Failure::invalid("correlation_pointer", "must begin with /, as in /id"));
+        }
+        if correlate::value_at(&payload, pointer).is_none() {
+            return Err(Failure::invalid("correlation_pointer", "names nothing in the payload, which must be JSON"));
+        }
+    }
+    Ok(Request {
+        topic,
+        payload,
+        pointer,
+        qos: args.integer("qos") as u8,
+        timeout: args.seconds("timeout_seconds"),
+        repeat: args.integer("repeat") as u64,
+    })
+}
+
+fn content(args: &Args) -> Result<Option<Value>, Failure> {
+    let Some(raw) = args.json("expect") else { return Ok(None) };
+    let value = serde_json::from_str(raw.get());
+    value.map(Some).map_err(|_| Failure::invalid("expect", "is nested too deeply or has an invalid string"))
+}
+
+impl Exchange<'_> {
+    /// Sends all requests. Gives a sentence when it stopped before the last one.
+    async fn run(&mut self) -> Result<Option<String>, Failure> {
+        let mut unanswered = 0;
+        for number in 1..=self.request.repeat {
+            unanswered = if self.ask(number).await? { 0 } else { unanswered + 1 };
+            let left = self.request.repeat - number;
+            // Where nobody answers, more requests are only noise, or commands.
+            if left > 0 && (unanswered == number || unanswered == UNANSWERED_MAX) && unanswered > 0 {
+                let note = format!("the last {unanswered} requests were not answered, so {left} more were not sent");
+                return Ok(Some(note));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends request `number`; whether it was answered in time.
+    async fn ask(&mut self, number: u64) -> Result<bool, Failure> {
+        let Request { topic, pointer, qos, timeout, .. } = self.request;
+        let own = pointer.and_then(|pointer| correlate::numbered(&self.request.payload, pointer, number));
+        let payload: Rc<[u8]> = own.map_or_else(|| self.request.payload.clone(), Into::into);
+        let message = Publish { topic: topic.to_owned(), payload: payload.clone(), qos, retain: false };
+        let deadline = Instant::now() + timeout;
+        let flight = Flight::start(self.connection, message)?;
+        // A lost connection or a full queue may hold it back: its time runs from when it leaves.
+        let left = |_: &Listening| self.connection.look(|session| flight.is_sent(session).then_some(Ok(())));
+        let count = || self.answers.borrow().round_trips().len() as u64;
+        match self.capture.wait(deadline, &mut self.progress, &count, left).await {
+            Some(left) => left?,
+            None => return Err(flight.late()),
+        }
+        self.answers.borrow_mut().sent(number, Instant::now(), topic, payload);
+        self.sent += 1;
+        let answered = |_: &Listening| match self.connection.look(|session| flight.end(session)) {
+            Some(Err(failure)) => Some(Err(failure)),
+            _ => self.answers.borrow().is_answered().then_some(Ok(())),
+        };
+        match self.capture.wait(deadline, &mut self.progress, &count, answered).await {
+            Some(answered) => answered.map(|()| true),
+            // The broker's own word is missing: that is what is wrong.
+            None if self.connection.look(|session| flight.end(session)).is_none() => Err(flight.late()),
+            None => Ok(false),
+        }
+    }
+
+    fn body(&self, answers: &Answers, stopped: Option<String>, budget: usize) -> Rc<dyn Body> {
+        let mut round_trips = answers.round_trips();
+        let received = round_trips.len();
+        round_trips.sort_unstable();
+        let at = |index: usize| round_trips.get(index).copied().unwrap_or_default();
+        let note = stopped.or_else(|| self.doubt(answers));
+        let interruptions = self.capture.interruptions();
+        let json = fitting(answers, budget, |responses| {
+            let outcome = Outcome {
+                status: "success",
+                sent: self.sent,
+                received,
+                round_trip_ms: RoundTrips {
+                    min: millis(at(0)),
+                    median: millis((at((received - 1) / 2) + at(received / 2)) / 2),
+                    max: millis(at(received - 1)),
+                },
+                other_messages: answers.others,
+                retained_ignored: answers.retained,
+                own_requests_ignored: answers.echoes,
+                omitted: received as u64 + answers.others - responses.len() as u64,
+                note: note.as_deref(),
+                interruptions: &interruptions,
+                responses,
+            };
+            to_json(&outcome)
+        });
+        Rc::new(Whole::from_json(json))
+    }
+
+    /// Answers that cannot be told apart may not be what they seem.
+    fn doubt(&self, answers: &Answers) -> Option<String> {
+        let unsure = answers.spare > 0 && self.request.pointer.is_none() && self.request.repeat > 1;
+        unsure.then(|| {
+            format!(
+                "{} more messages matched than there were requests: without correlation_pointer an answer may be \
+                 counted for the wrong request",
+                answers.spare
+            )
+        })
+    }
+
+    fn no_response(&self, answers: &Answers, filter: &str, budget: usize) -> Failure {
+        let filter = &filter[..filter.floor_char_boundary(ECHO_MAX_BYTES)];
+        let seconds = self.request.timeout.as_secs();
+        let mut message = format!("the request was sent, but no answer came on {filter} within {seconds} s");
+        for (count, what) in [
+            (answers.others, "that did not match what was expected"),
+            (answers.retained, "that is retained, so older than the request"),
+            (answers.echoes, "that is the request itself, which is no answer"),
+        ] {
+            if count > 0 {
+                message.push_str(&format!("; arrived: {count} {what}"));
+            }
+        }
+        let hint = "check both topics with subscribe_and_collect, and that the device runs; sending the request again \
+                    may make it act twice";
+        let failure = Failure::new(Code::NoResponse, message, hint);
+        if answers.rows(true, 0).next().is_none() {
+            return failure;
+        }
+        let room = budget.saturating_sub(failure.size() + ",\"arrived\":".len());
+        failure.with_arrived(fitting(answers, room, |rows| to_json(&rows)))
+    }
+}
+
+/// The largest result that fits: previews shrink first, then what did not match is left out, then answers.
+fn fitting(answers: &Answers, budget: usize, write: impl Fn(&[Row<'_>]) -> Vec<u8>) -> Vec<u8> {
+    let (mut limit, mut keep) = (budget, usize::MAX);
+    let mut with_others = true;
+    loop {
+        let rows: Vec<_> = answers.rows(with_others, limit).take(keep).collect();
+        let json = write(&rows);
+        if json.len() <= budget || rows.is_empty() {
+            return json;
+        }
+        if limit > SHORTEST_PREVIEW {
+            limit /= 2;
+        } else if with_others && rows.iter().any(Row::is_answer) {
+            with_others = false;
+        } else {
+            keep = rows.len() * 3 / 4;
+        }
+    }
+}
+
+/// Payloads are shown this far before messages are left out.
+const SHORTEST_PREVIEW: usize = 32;
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}

@@ -1,0 +1,219 @@
+//! request_response: which message is the answer, how long it took, and what is told when none comes.
+
+use serde_json::{Value, json};
+
+use crate::support::client::Client;
+use crate::support::fake_broker::FakeBroker;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::packets::*;
+use crate::support::server::Server;
+
+/// A broker with a device on it that hears `ask`.
+fn setup() -> (Mosquitto, Server, String, Client) {
+    let (broker, mut server) = (Mosquitto::start(), Server::start());
+    let session = server.connect(&broker.url());
+    let mut device = Client::connect(broker.port());
+    device.subscribe("ask", 0);
+    (broker, server, session, device)
+}
+
+fn ask(server: &mut Server, session: &str, mut arguments: Value) -> Value {
+    arguments["session_id"] = json!(session);
+    for (name, value) in [("request_topic", json!("ask")), ("response_topic", json!("answer/#"))] {
+        if arguments.get(name).is_none() {
+            arguments[name] = value;
+        }
+    }
+    server.start_call("request_response", arguments)
+}
+
+fn mismatches(rows: &Value) -> Vec<Value> {
+    rows.as_array().expect("rows").iter().map(|row| row.get("mismatches").cloned().unwrap_or_default()).collect()
+}
+
+#[test]
+fn the_answer_comes_back_with_its_round_trip() {
+    let (_broker, mut server, session, mut device) = setup();
+    for qos in 0..3 {
+        let id = ask(&mut server, &session, json!({"payload": {"get": 1.5}, "qos": qos}));
+        assert_eq!(device.receive().payload, br#"{"get":1.5}"#);
+        device.publish("answer/1", r#"{"value":21.50}"#);
+        let answered = server.outcome(&id);
+        assert_eq!(
+            (&answered["status"], &answered["sent"], &answered["received"]),
+            (&json!("success"), &json!(1), &json!(1))
+        );
+        let row = &answered["responses"][0];
+        assert_eq!(
+            (&row["topic"], &row["payload"], &row["matched"]),
+            (&json!("answer/1"), &json!({"value": 21.5}), &json!(true))
+        );
+        let took = row["round_trip_ms"].as_f64().expect("a time");
+        assert!(took > 0.0 && took < 10_000.0, "{took}");
+        assert_eq!(answered["round_trip_ms"], json!({"min": took, "median": took, "max": took}));
+        assert_eq!(device.received_so_far(), [], "one request");
+    }
+}
+
+#[test]
+fn what_does_not_match_is_shown_with_what_differs_and_is_no_answer() {
+    let (_broker, mut server, session, mut device) = setup();
+    let arguments = json!({"payload": {"id": "a1"}, "correlation_pointer": "/id", "expect": {"state": {"on": true}}});
+    let id = ask(&mut server, &session, arguments);
+    device.receive();
+    for payload in [
+        r#"{"id":"zz","state":{"on":true}}"#,
+        r#"{"id":"a1","state":{"on":false}}"#,
+        "busy",
+        r#"{"id":"a1","state":{"on":true},"more":1}"#,
+    ] {
+        device.publish("answer", payload);
+    }
+    let answered = server.outcome(&id);
+    let rows = &answered["responses"];
+    assert_eq!(mismatches(rows), [json!(["/id"]), json!(["/state/on"]), json!(["", "/id"]), json!(null)]);
+    assert_eq!(rows[3]["matched"], true);
+    assert_eq!((&answered["received"], &answered["other_messages"]), (&json!(1), &json!(3)));
+}
+
+#[test]
+fn repeated_requests_have_values_of_their_own_and_statistics() {
+    let (_broker, mut server, session, mut device) = setup();
+    let arguments = json!({"payload": r#"{"x":1.10,"id":"r"}"#, "correlation_pointer": "/id", "repeat": 5});
+    let id = ask(&mut server, &session, arguments);
+    for expected in ["r", "r-2", "r-3", "r-4", "r-5"] {
+        let request = device.receive().payload;
+        assert_eq!(String::from_utf8_lossy(&request), format!(r#"{{"x":1.10,"id":"{expected}"}}"#));
+        // An answer that comes twice is not taken for that of the next request.
+        device.publish("answer", &request);
+        device.publish("answer", &request);
+    }
+    let answered = server.outcome(&id);
+    assert_eq!((&answered["sent"], &answered["received"]), (&json!(5), &json!(5)));
+    let times = &answered["round_trip_ms"];
+    let times = ["min", "median", "max"].map(|name| times[name].as_f64().expect("a time"));
+    assert!(times[0] > 0.0 && times.is_sorted(), "{times:?}");
+}
+
+#[test]
+fn retained_answers_and_the_own_request_are_ignored_and_told() {
+    let (_broker, mut server, session, mut device) = setup();
+    device.retain("answer/old", "stale");
+    let arguments = json!({"payload": "x", "response_topic": "#", "timeout_seconds": 1});
+    let id = ask(&mut server, &session, arguments.clone());
+    device.receive();
+    let error = server.failure(&id);
+    assert_eq!((&error["code"], &error["retryable"]), (&json!("no_response"), &json!(true)));
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains("1 that is retained") && message.contains("1 that is the request itself"), "{message}");
+    let id = ask(&mut server, &session, arguments);
+    device.receive();
+    device.publish("answer/new", "fresh");
+    let answered = server.outcome(&id);
+    assert_eq!((&answered["retained_ignored"], &answered["own_requests_ignored"]), (&json!(1), &json!(1)));
+    assert_eq!(answered["responses"][0]["payload"], "fresh");
+}
+
+#[test]
+fn without_an_answer_it_says_what_did_arrive_and_sends_no_more() {
+    let (_broker, mut server, session, mut device) = setup();
+    let arguments =
+        json!({"payload": "x", "expect": {"ok": 1}, "timeout_seconds": 1, "repeat": 20, "max_response_bytes": 1024});
+    let id = ask(&mut server, &session, arguments);
+    device.receive();
+    for n in 0..50 {
+        device.publish("answer/wrong", format!(r#"{{"ok":1{n},"text":"{}"}}"#, "x".repeat(200)));
+    }
+    // The harness checks the budget.
+    let error = server.failure(&id);
+    assert_eq!(error["code"], "no_response");
+    assert!(error["message"].as_str().expect("a message").contains("50 that did not match"), "{error}");
+    let arrived = &error["arrived"];
+    assert_eq!((&arrived[0]["topic"], &arrived[0]["mismatches"]), (&json!("answer/wrong"), &json!(["/ok"])));
+    assert_eq!(device.received_so_far(), [], "a request that nobody answers is not repeated");
+    let silent = ask(&mut server, &session, json!({"payload": "x", "timeout_seconds": 1}));
+    assert_eq!(server.failure(&silent).get("arrived"), None);
+}
+
+#[test]
+fn requests_stop_when_several_in_a_row_stay_without_answer() {
+    let (_broker, mut server, session, mut device) = setup();
+    let id = ask(&mut server, &session, json!({"payload": "x", "timeout_seconds": 1, "repeat": 20}));
+    device.receive();
+    device.publish("answer", "y");
+    (0..3).for_each(|_| drop(device.receive()));
+    let answered = server.outcome(&id);
+    assert_eq!((&answered["sent"], &answered["received"]), (&json!(4), &json!(1)));
+    assert!(answered["note"].as_str().is_some_and(|note| note.contains("16 more were not sent")), "{answered}");
+}
+
+#[test]
+fn nothing_is_sent_before_the_subscription_is_granted() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let id = ask(&mut server, &session, json!({"payload": "x"}));
+    let subscribe = peer.expect(SUBSCRIBE);
+    assert_eq!(subscribe.filter(), "answer/#");
+    peer.send(&publish("answer/early", b"before the request", 0, 0, false));
+    peer.send(&suback(subscribe.pid(), 0));
+    assert_eq!(peer.expect(PUBLISH).topic(), "ask");
+    peer.send(&publish("answer/1", b"y", 0, 0, false));
+    let answered = server.outcome(&id);
+    assert_eq!((&answered["responses"][0]["topic"], &answered["other_messages"]), (&json!("answer/1"), &json!(1)));
+    let unsubscribe = peer.expect(UNSUBSCRIBE);
+    assert_eq!(unsubscribe.filter(), "answer/#");
+    peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+    let id = ask(&mut server, &session, json!({"payload": "x"}));
+    let pid = peer.expect(SUBSCRIBE).pid();
+    peer.send(&suback(pid, 0x80));
+    assert_eq!(server.failure(&id)["code"], "subscribe_rejected");
+}
+
+#[test]
+fn a_broker_that_does_not_acknowledge_the_request_is_what_is_told() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let id = ask(&mut server, &session, json!({"payload": "x", "qos": 1, "timeout_seconds": 1}));
+    peer.grant();
+    peer.expect(PUBLISH);
+    let error = server.failure(&id);
+    assert_eq!((&error["code"], &error["delivery"]), (&json!("publish_timeout"), &json!("unknown")));
+}
+
+#[test]
+fn an_answer_after_a_reconnect_counts_and_the_gap_is_told() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let id = ask(&mut server, &session, json!({"payload": "x"}));
+    peer.grant();
+    peer.expect(PUBLISH);
+    drop(peer);
+    let mut peer = broker.welcome();
+    peer.grant();
+    peer.send(&publish("answer", b"late", 0, 0, false));
+    let answered = server.outcome(&id);
+    assert_eq!(answered["responses"][0]["payload"], "late");
+    assert_eq!(answered["interruptions"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn wrong_arguments_are_named_and_nothing_is_sent() {
+    let (_broker, mut server, session, mut device) = setup();
+    for (name, value) in [
+        ("request_topic", json!("ask/+")),
+        ("response_topic", json!("a/#/b")),
+        ("correlation_pointer", json!("id")),
+        ("correlation_pointer", json!("/none")),
+        ("repeat", json!(21)),
+        ("qos", json!(3)),
+        ("payload_encoding", json!("hex")),
+    ] {
+        let mut arguments = json!({"payload": {"id": 1}});
+        arguments[name] = value;
+        let id = ask(&mut server, &session, arguments);
+        let error = server.failure(&id);
+        let parameter = if name == "payload_encoding" { "payload" } else { name };
+        assert_eq!((&error["code"], &error["parameter"]), (&json!("invalid_argument"), &json!(parameter)));
+    }
+    assert_eq!(device.received_so_far(), []);
+}
