@@ -49,7 +49,7 @@ fn main() {
 
 fn compare(name: &str, line: &[u8], table: &mut Table) {
     let text = std::str::from_utf8(line).expect("UTF-8");
-    let mut server = Server::new(Box::new(Tools));
+    let mut server = Server::new(Box::new(Tools::default()));
     let mut reply = Vec::new();
     server.handle_line(INITIALIZE.as_bytes());
     assert!(serve(&mut server, &mut reply));

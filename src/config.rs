@@ -6,6 +6,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
 
 use crate::limits::{SESSION_TTL_DEFAULT_SECONDS, SESSION_TTL_MAX_SECONDS, SESSIONS_DEFAULT, SESSIONS_MAX};
+use crate::mqtt::policy::{List, Origin, Policy};
 use crate::mqtt::url::{self, Target};
 
 /// What `--help` shows.
@@ -13,16 +14,19 @@ pub const HELP: &str = "\
 mqtt-mcp lets AI assistants work with MQTT brokers. It speaks the Model Context Protocol (JSON-RPC 2.0, one message a
 line) on stdin and stdout; an MCP client starts it. Logs go to stderr.
 
-Usage: mqtt-mcp [OPTIONS]
+Usage: mqtt-mcp [OPTIONS]     (* may be given several times)
 
-  --broker NAME=URL      a configured broker that tools reach by name, so that its credentials stay out of the
-                         conversation; repeatable. Better in the environment, where `ps` does not show it:
-                         MQTT_MCP_BROKER_<NAME>=URL (the name is used in lower case)
-  --max-sessions N       open sessions, 1 to 64 (default 5)
-  --session-ttl SECONDS  life of a session without use, 1 to 86400 (default 3600)
-  --log LEVEL            error, warn (default), info, debug or trace; also MQTT_MCP_LOG
-  --version              show the version
-  --help                 show this
+  --broker NAME=URL *         a broker that tools reach by name, so that its credentials stay out of the conversation;
+                              better as MQTT_MCP_BROKER_<NAME>=URL (name in lower case), which `ps` does not show
+  --read-only                 nothing is published: tools that publish are left out
+  --profiles-only             brokers are reached by name alone, never by a connection string
+  --allow-broker HOST[:PORT] *                               other brokers are refused
+  --allow-publish FILTER *, --deny-publish FILTER *          what may be published to; deny wins, and without an
+  --allow-subscribe FILTER *, --deny-subscribe FILTER *      allow list all is allowed; what is denied is never shown
+  --max-sessions N            open sessions, 1 to 64 (default 5)
+  --session-ttl SECONDS       life of a session without use, 1 to 86400 (default 3600)
+  --log LEVEL                 error, warn (default), info, debug or trace; also MQTT_MCP_LOG
+  --version, --help
 
 URL is mqtt://[user[:password]@]host[:port][/client_id]; special characters are percent-encoded.
 
@@ -46,6 +50,8 @@ pub struct Config {
     pub session_ttl: Duration,
     /// Configured brokers, sorted by name.
     pub brokers: Vec<(String, Target)>,
+    /// What may be done on brokers.
+    pub policy: Policy,
     /// What is logged.
     pub log: LevelFilter,
 }
@@ -60,13 +66,14 @@ pub fn read(
         max_sessions: SESSIONS_DEFAULT,
         session_ttl: Duration::from_secs(SESSION_TTL_DEFAULT_SECONDS),
         brokers: Vec::new(),
+        policy: Policy::default(),
         log: LevelFilter::Warn,
     };
     for (name, value) in environment {
         read_variable(&mut config, &name.to_string_lossy(), &value.to_string_lossy())?;
     }
     let mut parser = Parser::from_iter(flags);
-    while let Some(flag) = parser.next().map_err(|error| error.to_string())? {
+    while let Some(flag) = parser.next().map_err(unexpected)? {
         match flag {
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Print(HELP.into())),
             Arg::Long("version") | Arg::Short('V') => {
@@ -82,7 +89,12 @@ pub fn read(
                 config.session_ttl = Duration::from_secs(seconds as u64);
             }
             Arg::Long("log") => config.log = level(&value(&mut parser, "--log")?, "--log")?,
-            Arg::Long(name) => return Err(format!("unknown option --{name}; mqtt-mcp --help shows the options")),
+            Arg::Long(name) => {
+                let flag = format!("--{name}");
+                if !add_rule(&mut config.policy, &flag, &mut parser)? {
+                    return Err(format!("unknown option {flag}; mqtt-mcp --help shows the options"));
+                }
+            }
             Arg::Short(name) => return Err(format!("unknown option -{name}; mqtt-mcp --help shows the options")),
             Arg::Value(_) => return Err("unexpected argument; mqtt-mcp --help shows the options".into()),
         }
@@ -96,6 +108,32 @@ impl Config {
             Ok(index) => self.brokers[index].1 = target,
             Err(index) => self.brokers.insert(index, (name, target)),
         }
+    }
+}
+
+/// Adds a rule to the policy if the flag is one of its; false when it is not.
+fn add_rule(policy: &mut Policy, flag: &str, parser: &mut Parser) -> Result<bool, String> {
+    match flag {
+        "--read-only" => policy.read_only(Origin::Flag),
+        "--profiles-only" => policy.profiles_only(Origin::Flag),
+        "--allow-broker" => {
+            let added = policy.allow_broker(&value(parser, flag)?, Origin::Flag);
+            added.map_err(|what| format!("{flag} {what}"))?;
+        }
+        _ => {
+            let Some(list) = List::ALL.into_iter().find(|list| list.names().0 == flag) else { return Ok(false) };
+            let added = policy.add(list, &value(parser, flag)?, Origin::Flag);
+            added.map_err(|what| format!("{flag} {what}"))?;
+        }
+    }
+    Ok(true)
+}
+
+/// The library's own words would repeat the value.
+fn unexpected(error: lexopt::Error) -> String {
+    match error {
+        lexopt::Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
+        _ => "the options cannot be read; mqtt-mcp --help shows them".into(),
     }
 }
 
@@ -192,6 +230,14 @@ mod tests {
             (&["--broker", "mqtt://u:s3cret@h"], "NAME=URL"),
             (&["--broker", "mqtt://u:s3cret=@h"], "NAME=URL"),
             (&["--broker", "lab=http://s3cret"], "lab"),
+            (&["--read-only=s3cret"], "--read-only"),
+            (&["--allow-broker", "s3cret:port"], "--allow-broker"),
+            (&["--allow-broker", "mqtt://u:s3cret@h"], "--allow-broker"),
+            (&["--allow-publish", "s3cret#"], "--allow-publish"),
+            (&["--deny-publish", ""], "--deny-publish"),
+            (&["--allow-subscribe", "s3cret/+x"], "--allow-subscribe"),
+            (&["--deny-subscribe", "$share/g/s3cret"], "--deny-subscribe"),
+            (&["--deny-subscribe"], "--deny-subscribe"),
         ] {
             let why = config(flags, &[]).expect_err("refused");
             assert!(why.contains(named) && !why.contains("s3cret") && !why.contains('\n'), "{flags:?}: {why}");

@@ -21,6 +21,8 @@ pub const OUTBOX_MAX_BYTES: usize = 4 << 20;
 pub const WRITE_CHUNK_BYTES: usize = 4096;
 /// Longest method, tool or argument name echoed back in an error.
 pub const ECHO_MAX_BYTES: usize = 100;
+/// Rules of the policy named in one sentence; how many more there are is told.
+pub const RULES_SHOWN_MAX: usize = 8;
 
 /// After end of input, calls that were already read may finish for this long.
 pub const EOF_GRACE: Duration = Duration::from_millis(400);

@@ -32,13 +32,14 @@ pub fn run(config: Config) -> io::Result<()> {
     let executor = Rc::new(LocalExecutor::new());
     let vault = Vault::new().map_err(io::Error::other)?;
     let profiles = seal(config.brokers, &vault).map_err(io::Error::other)?;
-    let table = Table::new(config.max_sessions, config.session_ttl, vault, executor.clone());
+    let policy = Rc::new(config.policy);
+    let table = Table::new(config.max_sessions, config.session_ttl, vault, policy.clone(), executor.clone());
     let runtime = Rc::new(Runtime {
         executor: executor.clone(),
         table: Rc::new(table),
         profiles: Rc::new(profiles),
         watches: Rc::default(),
-        server: RefCell::new(Server::new(Box::new(Tools))),
+        server: RefCell::new(Server::new(Box::new(Tools(policy)))),
         calls: RefCell::default(),
         calls_changed: Notify::default(),
         lines: Lines::default(),

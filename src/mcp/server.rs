@@ -3,6 +3,7 @@
 //! The era is a property of each request: one that names a revision in its `_meta` is served by 2026-07-28, others by
 //! what the last `initialize` agreed on. Neither locks out the other.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -21,10 +22,12 @@ use crate::rpc::outgoing::{Body, OutLine, Part, Whole, to_json};
 pub trait Catalog {
     /// The tool that `name` means, under its own name.
     fn find(&self, name: &str) -> Option<&'static str>;
+    /// Why a tool that exists is not offered here, in words for behind its name.
+    fn absence(&self, name: &str) -> Option<String>;
     /// The result of `tools/list` as `revision` has it.
     fn list(&self, revision: Revision) -> Rc<dyn Body>;
     /// How to work with the tools, for a model.
-    fn instructions(&self) -> &'static str;
+    fn instructions(&self) -> Cow<'static, str>;
 }
 
 /// Names a call from its start to [`Server::finish`].
@@ -234,8 +237,7 @@ impl Server {
             ("tools/list", _) => self.list_tools(&request, revision)?,
             ("tools/call", _) => self.call_tool(&request, revision)?,
             _ => {
-                let message = format!("unknown method: {}", echo(method));
-                return Err(RpcError::new(METHOD_NOT_FOUND, message));
+                return Err(RpcError::new(METHOD_NOT_FOUND, self.unknown("method", method)));
             }
         };
         Ok((revision, served))
@@ -327,7 +329,7 @@ impl Server {
             return Err(RpcError::invalid_params("name must be a string"));
         };
         let Some(tool) = self.catalog.find(&name) else {
-            return Err(RpcError::invalid_params(format!("unknown tool: {}", echo(&name))));
+            return Err(RpcError::invalid_params(self.unknown("tool", &name)));
         };
         let arguments = match request.fields.get("arguments") {
             None => "{}",
@@ -336,6 +338,11 @@ impl Server {
             Some(_) => return Err(RpcError::invalid_params("arguments must be an object")),
         };
         self.start(request, revision, tool, arguments, false)
+    }
+
+    fn unknown(&self, what: &str, name: &str) -> String {
+        let why = self.catalog.absence(name).map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("unknown {what}: {}{why}", echo(name))
     }
 
     /// A tool as a method of its own: an extension of this server's, in both eras and before any handshake.

@@ -12,8 +12,12 @@ impl Catalog for Fake {
         body(&json!({"tools": []}))
     }
 
-    fn instructions(&self) -> &'static str {
-        "how"
+    fn absence(&self, name: &str) -> Option<String> {
+        (name == "hidden").then(|| "left out".to_owned())
+    }
+
+    fn instructions(&self) -> Cow<'static, str> {
+        "how".into()
     }
 }
 

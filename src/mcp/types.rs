@@ -1,5 +1,7 @@
 //! Wire structs of MCP results and notifications.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::version::Revision;
@@ -54,7 +56,7 @@ pub struct InitializeResult {
     /// Who answers.
     pub server_info: ServerInfo,
     /// How to work with the tools.
-    pub instructions: &'static str,
+    pub instructions: Cow<'static, str>,
 }
 
 /// The answer to `server/discover` (2026-07-28).
@@ -66,7 +68,7 @@ pub struct DiscoverResult {
     /// What is served.
     pub capabilities: Capabilities,
     /// How to work with the tools.
-    pub instructions: &'static str,
+    pub instructions: Cow<'static, str>,
 }
 
 /// Members that every result of a modern request has (2026-07-28 "ResultType", "Per-response fields", "Caching").

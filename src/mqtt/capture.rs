@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::policy::Policy;
 use super::topic;
 use super::wire::Publish;
 use crate::clock::{Now, Timestamp};
@@ -74,6 +75,9 @@ pub struct Capture {
     pub id: CaptureId,
     /// What it subscribes to.
     pub filter: Rc<str>,
+    /// What its messages' topics match: of a shared subscription the filter behind `$share/group/`. The broker then
+    /// gives each message to one client of the group, so this capture sees a part, and no retained messages.
+    pattern: Rc<str>,
     /// The QoS it asks for.
     pub qos: u8,
     /// Which messages it takes.
@@ -112,9 +116,26 @@ pub struct Captures {
     list: Vec<Capture>,
     next_id: CaptureId,
     hasher: RandomState,
+    /// Present when it hides some messages.
+    policy: Option<Rc<Policy>>,
+    hidden: u64,
 }
 
 impl Captures {
+    /// From now on messages that `policy` hides are dropped before any capture sees them.
+    pub fn obey(&mut self, policy: &Rc<Policy>) {
+        self.policy = policy.hides_some().then(|| policy.clone());
+    }
+
+    /// How many messages the policy hid.
+    pub fn hidden(&self) -> u64 {
+        self.hidden
+    }
+
+    fn hides(&self, topic: &str) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.hides(topic))
+    }
+
     /// Adds a capture that waits for SUBACK.
     pub fn add(
         &mut self,
@@ -125,9 +146,11 @@ impl Captures {
         recorder: Rc<RefCell<dyn Recorder>>,
     ) -> CaptureId {
         self.next_id += 1;
+        let filter: Rc<str> = filter.into();
         self.list.push(Capture {
             id: self.next_id,
-            filter: filter.into(),
+            pattern: topic::shared(&filter).map_or_else(|| filter.clone(), Rc::from),
+            filter,
             qos,
             retained,
             grant: Grant::Waiting,
@@ -169,12 +192,19 @@ impl Captures {
 
     /// How much payload of a message on `topic` is worth keeping.
     pub fn wanted_payload_bytes(&self, topic: &str) -> usize {
+        if self.hides(topic) {
+            return 0;
+        }
         let matching = self.list.iter().filter(|capture| capture.takes(topic));
         matching.map(|capture| capture.recorder.borrow().wanted_payload_bytes()).max().unwrap_or(0)
     }
 
     /// Gives a message to those it is for. True when a call wants to know of it at once.
     pub fn dispatch(&mut self, message: &Publish<'_>, now: Now) -> bool {
+        if self.hides(message.topic) {
+            self.hidden += 1;
+            return false;
+        }
         let mut wanted = false;
         let mut mark = None;
         for capture in self.list.iter_mut().filter(|capture| capture.takes(message.topic)) {
@@ -238,7 +268,7 @@ fn fingerprint(hasher: &RandomState, message: &Publish<'_>) -> u64 {
 
 impl Capture {
     fn takes(&self, topic: &str) -> bool {
-        !self.done && self.grant != Grant::Rejected && topic::matches(&self.filter, topic)
+        !self.done && self.grant != Grant::Rejected && topic::matches(&self.pattern, topic)
     }
 
     fn takes_retained(&mut self, mark: u64, now: Instant) -> bool {

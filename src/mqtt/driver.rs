@@ -14,6 +14,7 @@ use smol::future::{or, yield_now};
 use super::error::Trouble;
 use super::link::{self, Endpoint, Link, Observer, Stage, Stages, plain};
 use super::liveness::RoundTrip;
+use super::policy::Policy;
 use super::session::Session;
 use super::state::State;
 use super::wire::{self, ConnectInfo};
@@ -43,6 +44,8 @@ pub struct Identity {
 pub struct Connection {
     /// What it is connected with.
     pub identity: Identity,
+    /// What may be done on it.
+    pub policy: Rc<Policy>,
     session: RefCell<Session>,
     changed: Notify,
     wake: Notify,
@@ -54,9 +57,11 @@ pub type ReadBuffer = Rc<RefCell<Vec<u8>>>;
 
 impl Connection {
     /// A connection that is not made yet.
-    pub fn new(identity: Identity) -> Self {
-        let session = RefCell::new(Session::new(identity.keep_alive_seconds));
-        Self { identity, session, changed: Notify::default(), wake: Notify::default(), ended: Cell::new(false) }
+    pub fn new(identity: Identity, policy: Rc<Policy>) -> Self {
+        let mut session = Session::new(identity.keep_alive_seconds);
+        session.captures.obey(&policy);
+        let (session, ended) = (RefCell::new(session), Cell::new(false));
+        Self { identity, policy, session, changed: Notify::default(), wake: Notify::default(), ended }
     }
 
     /// Changes or reads the session, and lets the driver look at what became of it.
@@ -141,7 +146,7 @@ async fn closed(connection: &Connection) -> Trouble {
 
 async fn serve(connection: &Connection, vault: &Vault, buffer: &ReadBuffer, deadline: Instant) -> Trouble {
     let mut stages = Stages::new(connection.identity.observer.as_ref());
-    match link::open(&connection.identity.endpoint, &mut stages, deadline).await {
+    match link::open(&connection.identity.endpoint, &connection.policy, &mut stages, deadline).await {
         Ok(mut link) => match say_connect(connection, vault, &mut link, deadline).await {
             Ok(()) => pump(connection, buffer, &mut link, stages).await,
             Err(trouble) => trouble,
@@ -329,14 +334,15 @@ mod tests {
         let told = Rc::new(RefCell::new(Vec::new()));
         let to = told.clone();
         let vault = Rc::new(Vault::new().expect("a vault"));
-        let connection = Rc::new(Connection::new(Identity {
+        let identity = Identity {
             endpoint: Endpoint { host: "127.0.0.1".into(), port, tls: None },
             client_id: "c".into(),
             clean_session: true,
             keep_alive_seconds: 0,
             credentials: Rc::new(vault.seal(&Credentials::default()).expect("sealed")),
             observer: Some(Rc::new(move |stage, _| to.borrow_mut().push(stage))),
-        }));
+        };
+        let connection = Rc::new(Connection::new(identity, Rc::default()));
         let deadline = Instant::now() + Duration::from_secs(10);
         let calls = async {
             let connected = |session: &Session| (*session.state() == State::Connected).then_some(());

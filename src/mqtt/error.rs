@@ -25,6 +25,8 @@ pub enum Trouble {
     Lost(String),
     /// `mqtts://` without TLS in this build, or TLS refused.
     Tls(String),
+    /// The policy does not allow this broker.
+    Denied(String),
     /// Closed on purpose, by a call or by expiry.
     Closed,
 }
@@ -59,12 +61,16 @@ impl Trouble {
             Self::NotAuthorized => "not_authorized",
             Self::Lost(_) | Self::Closed => "connection_lost",
             Self::Tls(_) => "tls_failed",
+            Self::Denied(_) => "policy_denied",
         }
     }
 
     /// Trying again with the same words cannot help: retries stop.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::IdentifierRejected | Self::BadCredentials | Self::NotAuthorized | Self::Closed)
+        matches!(
+            self,
+            Self::IdentifierRejected | Self::BadCredentials | Self::NotAuthorized | Self::Denied(_) | Self::Closed
+        )
     }
 }
 
@@ -81,6 +87,7 @@ impl fmt::Display for Trouble {
             Self::NotAuthorized => write!(f, "the broker did not authorise this client (CONNACK 5)"),
             Self::Lost(why) => write!(f, "the connection was lost: {why}"),
             Self::Tls(why) => write!(f, "TLS failed: {why}"),
+            Self::Denied(why) => write!(f, "the policy of this server denies it: {why}"),
             Self::Closed => write!(f, "the session was closed"),
         }
     }

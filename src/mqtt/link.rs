@@ -10,6 +10,7 @@ use async_io::{Async, Timer};
 use smol::future::or;
 
 use super::error::Trouble;
+use super::policy::{Denied, Listed, Policy};
 use super::tls::{Facts, TlsOptions};
 use super::url::Target;
 use crate::limits::ADDRESS_TRY_MIN;
@@ -74,13 +75,27 @@ pub struct Link {
     stream: Async<TcpStream>,
 }
 
-/// Connects until `deadline`, to one address after the other.
-pub async fn open(endpoint: &Endpoint, stages: &mut Stages<'_>, deadline: Instant) -> Result<Link, Trouble> {
+/// Connects until `deadline`, to one address after the other, if `policy` allows it.
+pub async fn open(
+    endpoint: &Endpoint,
+    policy: &Policy,
+    stages: &mut Stages<'_>,
+    deadline: Instant,
+) -> Result<Link, Trouble> {
+    let denied = |Denied(why)| Trouble::Denied(why);
+    let listed = policy.check_broker(&endpoint.host, endpoint.port).map_err(denied)?;
     if endpoint.tls.is_some() {
         return Err(Trouble::Tls("this build has no TLS, which mqtts:// needs".into()));
     }
-    let addresses = until(deadline, resolve(endpoint)).await.unwrap_or(Err(Trouble::Timeout("the name look-up")))?;
+    let mut addresses =
+        until(deadline, resolve(endpoint)).await.unwrap_or(Err(Trouble::Timeout("the name look-up")))?;
     stages.done(|| Stage::Dns(addresses.clone()));
+    if listed == Listed::PerhapsByAddress {
+        addresses.retain(|address| policy.allows_address(address.ip(), address.port()));
+        if addresses.is_empty() {
+            return Err(denied(policy.other_broker()));
+        }
+    }
     let mut trouble = Trouble::NameLookup("it has no address".into());
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -177,7 +192,7 @@ mod tests {
         let observer: Observer = Rc::new(move |stage, _| to.borrow_mut().push(format!("{stage:?}")));
         let endpoint = Endpoint { host: "127.0.0.1".into(), port, tls: None };
         let deadline = Instant::now() + Duration::from_secs(10);
-        let link = smol::block_on(open(&endpoint, &mut Stages::new(Some(&observer)), deadline));
+        let link = smol::block_on(open(&endpoint, &Policy::default(), &mut Stages::new(Some(&observer)), deadline));
         (told.take(), link)
     }
 

@@ -8,6 +8,7 @@ pub mod inflight;
 pub mod link;
 pub mod liveness;
 pub mod outbox;
+pub mod policy;
 pub mod session;
 pub mod state;
 mod subscriptions;

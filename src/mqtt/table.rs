@@ -8,6 +8,7 @@ use smol::LocalExecutor;
 
 use super::driver::{self, Connection, Identity, ReadBuffer};
 use super::error::Trouble;
+use super::policy::Policy;
 use super::state::State;
 use crate::clock::Now;
 use crate::limits::DISCONNECT_WAIT;
@@ -22,6 +23,7 @@ pub struct Table {
     max_sessions: usize,
     ttl: Duration,
     vault: Rc<Vault>,
+    policy: Rc<Policy>,
     executor: Rc<LocalExecutor<'static>>,
     buffer: ReadBuffer,
     changed: Notify,
@@ -57,13 +59,20 @@ pub enum OpenError {
 
 impl Table {
     /// An empty table.
-    pub fn new(max_sessions: usize, ttl: Duration, vault: Vault, executor: Rc<LocalExecutor<'static>>) -> Self {
+    pub fn new(
+        max_sessions: usize,
+        ttl: Duration,
+        vault: Vault,
+        policy: Rc<Policy>,
+        executor: Rc<LocalExecutor<'static>>,
+    ) -> Self {
         Self {
             sessions: RefCell::default(),
             opening: Cell::new(0),
             max_sessions,
             ttl,
             vault: Rc::new(vault),
+            policy,
             executor,
             buffer: ReadBuffer::default(),
             changed: Notify::default(),
@@ -73,6 +82,11 @@ impl Table {
     /// Seals credentials for [`Table::open`].
     pub fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// What may be done on the brokers.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// The most sessions that may be open.
@@ -91,7 +105,11 @@ impl Table {
             return Err(OpenError::Limit);
         }
         let id = new_id().ok_or(OpenError::NoRandom)?;
-        let attempt = Attempt { table: self, connection: Rc::new(Connection::new(identity)), entered: false };
+        let attempt = Attempt {
+            table: self,
+            connection: Rc::new(Connection::new(identity, self.policy.clone())),
+            entered: false,
+        };
         self.opening.set(self.opening.get() + 1);
         let run = driver::run(attempt.connection.clone(), self.vault.clone(), self.buffer.clone(), deadline);
         self.executor.spawn(run).detach();

@@ -66,7 +66,7 @@ pub fn parse(text: &str) -> Result<Target, &'static str> {
     })
 }
 
-fn split_address(address: &str) -> Result<(&str, Option<u16>), &'static str> {
+pub(super) fn split_address(address: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (host, port) = if let Some(bracketed) = address.strip_prefix('[') {
         let (host, port) = bracketed.split_once(']').ok_or("has an IPv6 address without its closing ]")?;
         if host.parse::<std::net::Ipv6Addr>().is_err() {

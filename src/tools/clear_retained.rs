@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::args::{Args, Kind, Param};
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::listen::{Wish, listen};
 use super::message::{MessageRow, facts_of};
 use super::publish_message::Flight;
@@ -103,17 +103,22 @@ async fn run(context: Context, args: Args) -> Ended {
     listen(&context, &session.connection, &wish, found.clone(), || found.borrow().ring.seen()).await?;
     let found = found.replace(Found { ring: Ring::new(0, 0, OnFull::DropOldest), limit: 0, others: 0 });
     let dry_run = args.flag("dry_run");
-    let (mut cleared, mut failed) = (0, None);
+    let (mut cleared, mut trouble) = (0, None);
     let topics: BTreeSet<_> = found.ring.kept().map(|kept| kept.topic().to_owned()).collect();
     for topic in topics.iter().filter(|_| !dry_run) {
         match clear(&session.connection, topic).await {
             Ok(()) => cleared += 1,
             Err(failure) => {
-                failed = Some(format!("{}; {} were left", failure.message(), topics.len() - cleared));
-                break;
+                // What the policy says of one topic it does not say of the next.
+                let goes_on = failure.code() == Code::PolicyDenied;
+                trouble = Some(failure);
+                if !goes_on {
+                    break;
+                }
             }
         }
     }
+    let failed = trouble.map(|failure| format!("{}; {} were left", failure.message(), topics.len() - cleared));
     let topic_count = found.ring.seen() + found.others;
     Ok(body(found, Cleared { status: "success", dry_run, topic_count, listed: topics.len(), cleared, failed }))
 }

@@ -149,6 +149,7 @@ fn identity(context: &Context, args: &Args) -> Result<Identity, Failure> {
 }
 
 fn from_connection_string(context: &Context, text: &str) -> Result<Profile, Failure> {
+    context.table.policy().check_connection_string()?;
     let target = url::parse(text).map_err(|what| Failure::invalid("connection_string", what))?;
     let credentials = Rc::new(context.table.vault().seal(&target.credentials).map_err(|_| Failure::internal())?);
     let endpoint = Endpoint::of(&target);

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::mqtt::error::Trouble;
+use crate::mqtt::policy::Denied;
 use crate::rpc::error::{INTERNAL_ERROR, INVALID_PARAMS, RpcError};
 use crate::rpc::outgoing::{Body, Whole, to_json};
 
@@ -175,6 +176,16 @@ impl Failure {
     }
 }
 
+/// What helps against a refusal of the policy's.
+const POLICY_HINT: &str =
+    "stay within what is allowed, or ask the person who runs this server; it cannot be changed from here";
+
+impl From<Denied> for Failure {
+    fn from(Denied(why): Denied) -> Self {
+        Self::new(Code::PolicyDenied, format!("the policy of this server denies it: {why}"), POLICY_HINT)
+    }
+}
+
 impl From<&Trouble> for Failure {
     fn from(trouble: &Trouble) -> Self {
         let (code, hint) = match trouble {
@@ -202,6 +213,7 @@ impl From<&Trouble> for Failure {
                 Code::ConnectionLost,
                 "list_active_connections shows the session's state; a broker that hangs up at once may want mqtts:// or refuse this address",
             ),
+            Trouble::Denied(_) => (Code::PolicyDenied, POLICY_HINT),
             Trouble::Closed => (Code::ConnectionLost, "establish_connection opens a new session"),
             Trouble::Tls(_) => (Code::TlsFailed, "use mqtt:// if the broker has a port without TLS"),
         };

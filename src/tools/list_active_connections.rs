@@ -46,6 +46,9 @@ struct Row<'a> {
     expires_at: Timestamp,
     reconnects: u64,
     messages_in: u64,
+    /// Received, and not shown to any tool.
+    #[serde(skip_serializing_if = "is_zero")]
+    messages_denied: u64,
     messages_out: u64,
     bytes_in: u64,
     bytes_out: u64,
@@ -68,9 +71,10 @@ async fn run(context: Context, _args: Args) -> Ended {
 fn row<'a>(context: &Context, entry: &'a Rc<Entry>, now: Now) -> Row<'a> {
     let identity = &entry.connection.identity;
     let last_used = entry.last_used(now);
-    let (state, counters, last_error) = entry
-        .connection
-        .look(|session| (state_name(session), session.counters(), session.last_error().map(ToString::to_string)));
+    let (state, counters, messages_denied, last_error) = entry.connection.look(|session| {
+        let last_error = session.last_error().map(ToString::to_string);
+        (state_name(session), session.counters(), session.captures.hidden(), last_error)
+    });
     Row {
         session_id: &entry.id,
         broker: &identity.endpoint.host,
@@ -83,11 +87,16 @@ fn row<'a>(context: &Context, entry: &'a Rc<Entry>, now: Now) -> Row<'a> {
         expires_at: now.timestamp_at(last_used.at + context.table.ttl()),
         reconnects: counters.reconnects,
         messages_in: counters.messages_in,
+        messages_denied,
         messages_out: counters.messages_out,
         bytes_in: counters.bytes_in,
         bytes_out: counters.bytes_out,
         last_error,
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn state_name(session: &Session) -> &'static str {

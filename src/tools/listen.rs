@@ -54,9 +54,8 @@ pub(super) async fn listen(
     recorder: Rc<RefCell<dyn Recorder>>,
     count: impl Fn() -> u64,
 ) -> Result<Heard, Failure> {
-    check_filter(wish.parameter, wish.filter)?;
     let started = Instant::now();
-    let capture = Listening::start(connection, wish, recorder);
+    let capture = Listening::start(connection, wish, recorder)?;
     let mut progress = Progress::new(context, wish.duration);
     let grant_by = started + wish.duration.max(SUBACK_WAIT);
     let granted_qos = capture.grant(grant_by, &mut progress).await?;
@@ -84,11 +83,17 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Subscribes.
-    pub(super) fn start(connection: &Rc<Connection>, wish: &Wish<'_>, recorder: Rc<RefCell<dyn Recorder>>) -> Self {
+    /// Subscribes, if the policy allows it.
+    pub(super) fn start(
+        connection: &Rc<Connection>,
+        wish: &Wish<'_>,
+        recorder: Rc<RefCell<dyn Recorder>>,
+    ) -> Result<Self, Failure> {
         let Wish { filter, qos, retained, .. } = *wish;
+        check_filter(wish.parameter, filter)?;
+        connection.policy.check_subscribe(filter)?;
         let id = connection.with(|session| session.capture(Now::read(), filter, qos, retained, recorder));
-        Self { connection: connection.clone(), id, qos }
+        Ok(Self { connection: connection.clone(), id, qos })
     }
 
     /// Waits until the subscription is in force: the granted QoS.

@@ -157,8 +157,14 @@ pub(super) struct Flight<'a> {
 }
 
 impl<'a> Flight<'a> {
-    /// Queues the message behind those before it.
+    /// Whether it may start, for calls that do something else before.
+    pub(super) fn check(connection: &Connection, topic: &str) -> Result<(), Failure> {
+        Ok(connection.policy.check_publish(topic)?)
+    }
+
+    /// Queues the message behind those before it, if the policy allows it.
     pub(super) fn start(connection: &'a Connection, message: Publish) -> Result<Self, Failure> {
+        Self::check(connection, &message.topic)?;
         let ticket = connection.with(|session| session.publish(Now::read(), message)).ok_or_else(|| {
             Failure::new(
                 Code::TooManyCalls,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::answers::{Answers, Expected, Row};
 use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
-use super::listen::{Listening, Progress, Wish, check_filter};
+use super::listen::{Listening, Progress, Wish};
 use super::publish_message::{Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::correlate;
@@ -134,14 +134,14 @@ struct Request<'a> {
 async fn run(context: Context, args: Args) -> Ended {
     let session = context.session(&args)?;
     let filter = args.text("response_topic");
-    check_filter("response_topic", filter)?;
     let request = request(&args)?;
+    Flight::check(&session.connection, request.topic)?;
     let budget = args.size("max_response_bytes");
     let expected = Expected { content: content(&args)?, pointer: request.pointer.map(str::to_owned) };
     let answers = Rc::new(RefCell::new(Answers::new(expected, budget / request.repeat as usize)));
     let (qos, duration) = (request.qos, request.timeout * request.repeat as u32);
     let wish = Wish { filter, parameter: "response_topic", qos, retained: Retained::Include, duration };
-    let capture = Listening::start(&session.connection, &wish, answers.clone());
+    let capture = Listening::start(&session.connection, &wish, answers.clone())?;
     let mut progress = Progress::new(&context, duration);
     capture.grant(Instant::now() + request.timeout.max(SUBACK_WAIT), &mut progress).await?;
     let connection = &session.connection;

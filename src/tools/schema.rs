@@ -1,39 +1,56 @@
 //! `tools/list`, written from the declarations.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::args::quoted;
 use super::{ALL, Effect, INSTRUCTIONS, Tool, find};
 use crate::mcp::server::Catalog;
 use crate::mcp::version::Revision;
+use crate::mqtt::policy::{Denied, Policy};
 use crate::rpc::outgoing::Body;
 
-/// The tools as the protocol sees them.
-pub struct Tools;
+/// The tools that a policy leaves, as the protocol sees them.
+#[derive(Default)]
+pub struct Tools(pub Rc<Policy>);
 
 impl Catalog for Tools {
     fn find(&self, name: &str) -> Option<&'static str> {
-        find(name).map(|tool| tool.name)
+        find(name).filter(|tool| tool.check_policy(&self.0).is_ok()).map(|tool| tool.name)
+    }
+
+    fn absence(&self, name: &str) -> Option<String> {
+        find(name)?
+            .check_policy(&self.0)
+            .err()
+            .map(|Denied(why)| format!("left out by the policy of this server: {why}"))
     }
 
     fn list(&self, revision: Revision) -> Rc<dyn Body> {
-        Rc::new(ToolList(revision))
+        let is_offered = |tool: &&Tool| tool.check_policy(&self.0).is_ok();
+        Rc::new(ToolList { revision, tools: ALL.iter().filter(is_offered).collect() })
     }
 
-    fn instructions(&self) -> &'static str {
-        INSTRUCTIONS
+    fn instructions(&self) -> Cow<'static, str> {
+        match self.0.describe() {
+            rules if rules.is_empty() => INSTRUCTIONS.into(),
+            rules => format!("{INSTRUCTIONS} The policy of this server: {rules}.").into(),
+        }
     }
 }
 
 /// The result of `tools/list`, one tool a piece.
-pub struct ToolList(pub Revision);
+struct ToolList {
+    revision: Revision,
+    tools: Vec<&'static Tool>,
+}
 
 impl Body for ToolList {
     fn piece(&self, index: usize, out: &mut Vec<u8>) -> bool {
-        let Some(tool) = ALL.get(index) else { return false };
+        let Some(tool) = self.tools.get(index) else { return false };
         let mut text = String::from(if index == 0 { "{\"tools\":[" } else { "," });
-        tool.write(self.0, &mut text);
-        if index + 1 == ALL.len() {
+        tool.write(self.revision, &mut text);
+        if index + 1 == self.tools.len() {
             text.push_str("]}");
         }
         out.extend_from_slice(text.as_bytes());
@@ -42,6 +59,14 @@ impl Body for ToolList {
 }
 
 impl Tool {
+    /// Refused when no call of it could ever be allowed.
+    fn check_policy(&self, policy: &Policy) -> Result<(), Denied> {
+        match self.effect {
+            Effect::Publishes => policy.check_publishing(),
+            Effect::Local | Effect::Session | Effect::Reads => Ok(()),
+        }
+    }
+
     /// Appends the tool as `revision` has it: titles and output schemas came with 2025-06-18, annotations with 2025-03-26.
     fn write(&self, revision: Revision, out: &mut String) {
         out.push_str(&format!("{{\"name\":{}", quoted(self.name)));
@@ -107,7 +132,8 @@ mod tests {
     fn list(revision: Revision) -> (usize, Vec<Value>) {
         let mut bytes = Vec::new();
         let mut index = 0;
-        while ToolList(revision).piece(index, &mut bytes) {
+        let list = Tools::default().list(revision);
+        while list.piece(index, &mut bytes) {
             index += 1;
         }
         let value: Value = serde_json::from_slice(&bytes).expect("json");

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
-use super::listen::{Listening, Progress, Wish, check_filter};
+use super::listen::{Listening, Progress, Wish};
 use super::watch::{Record, Watch};
 use super::{Context, Effect, Ended, SESSION_ID, Tool};
 use crate::analysis::ring::{OnFull, Ring};
@@ -68,7 +68,6 @@ struct Started<'a> {
 async fn run(context: Context, args: Args) -> Ended {
     let session = context.session(&args)?;
     let filter = args.text("topic_pattern");
-    check_filter("topic_pattern", filter)?;
     limit(&context)?;
     let on_full = if args.text("on_full") == "prune" { OnFull::Prune } else { OnFull::DropOldest };
     let ring = Ring::new(args.size("capacity"), WATCH_MAX_BYTES, on_full);
@@ -80,7 +79,7 @@ async fn run(context: Context, args: Args) -> Ended {
         retained: Retained::Include,
         duration: Duration::ZERO,
     };
-    let listening = Listening::start(&session.connection, &wish, record.clone());
+    let listening = Listening::start(&session.connection, &wish, record.clone())?;
     let granted_qos = listening.grant(Instant::now() + SUBACK_WAIT, &mut Progress::new(&context, SUBACK_WAIT)).await?;
     // Others may have been started while this one waited.
     limit(&context)?;

@@ -9,6 +9,7 @@ mod faults;
 mod jsonrpc;
 mod large;
 mod lifecycle;
+mod policy;
 mod progress;
 mod publish;
 mod readme;
