@@ -23,6 +23,7 @@ Usage: mqtt-mcp [OPTIONS]     (* may be given several times)
   --allow-broker HOST[:PORT] *                               other brokers are refused
   --allow-publish FILTER *, --deny-publish FILTER *          what may be published to; deny wins, and without an
   --allow-subscribe FILTER *, --deny-subscribe FILTER *      allow list all is allowed; what is denied is never shown
+  --demo                      adds the broker `demo`: a playground within this process, with simulated devices
   --max-sessions N            open sessions, 1 to 64 (default 5)
   --session-ttl SECONDS       life of a session without use, 1 to 86400 (default 3600)
   --log LEVEL                 error, warn (default), info, debug or trace; also MQTT_MCP_LOG
@@ -52,6 +53,8 @@ pub struct Config {
     pub brokers: Vec<(String, Target)>,
     /// What may be done on brokers.
     pub policy: Policy,
+    /// Whether the demo broker is one of them.
+    pub demo: bool,
     /// What is logged.
     pub log: LevelFilter,
 }
@@ -67,6 +70,7 @@ pub fn read(
         session_ttl: Duration::from_secs(SESSION_TTL_DEFAULT_SECONDS),
         brokers: Vec::new(),
         policy: Policy::default(),
+        demo: false,
         log: LevelFilter::Warn,
     };
     for (name, value) in environment {
@@ -88,6 +92,8 @@ pub fn read(
                 let seconds = number(&value(&mut parser, "--session-ttl")?, "--session-ttl", max)?;
                 config.session_ttl = Duration::from_secs(seconds as u64);
             }
+            Arg::Long("demo") if cfg!(feature = "demo") => config.demo = true,
+            Arg::Long("demo") => return Err("--demo: this build has no demo broker (cargo feature demo)".into()),
             Arg::Long("log") => config.log = level(&value(&mut parser, "--log")?, "--log")?,
             Arg::Long(name) => {
                 let flag = format!("--{name}");
@@ -99,11 +105,15 @@ pub fn read(
             Arg::Value(_) => return Err("unexpected argument; mqtt-mcp --help shows the options".into()),
         }
     }
+    if config.demo && config.brokers.iter().any(|(name, _)| name == "demo") {
+        return Err("--demo: another broker has the name demo".into());
+    }
     Ok(Command::Serve(Box::new(config)))
 }
 
 impl Config {
-    fn set_broker(&mut self, name: String, target: Target) {
+    /// Adds a broker, or replaces the one of that name.
+    pub fn set_broker(&mut self, name: String, target: Target) {
         match self.brokers.binary_search_by(|(known, _)| known.cmp(&name)) {
             Ok(index) => self.brokers[index].1 = target,
             Err(index) => self.brokers.insert(index, (name, target)),
@@ -238,6 +248,7 @@ mod tests {
             (&["--allow-subscribe", "s3cret/+x"], "--allow-subscribe"),
             (&["--deny-subscribe", "$share/g/s3cret"], "--deny-subscribe"),
             (&["--deny-subscribe"], "--deny-subscribe"),
+            (&["--broker", "demo=mqtt://s3cret", "--demo"], "--demo"),
         ] {
             let why = config(flags, &[]).expect_err("refused");
             assert!(why.contains(named) && !why.contains("s3cret") && !why.contains('\n'), "{flags:?}: {why}");

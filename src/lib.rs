@@ -25,5 +25,7 @@ pub mod mcp;
 pub mod mqtt;
 
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod runtime;
 pub mod tools;

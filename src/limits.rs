@@ -163,6 +163,47 @@ pub const RESPONSE_MIN_BYTES: i64 = 1024;
 /// Most `max_response_bytes`; with its text copy a line stays far below the 10 MiB at which clients hang up.
 pub const RESPONSE_MAX_BYTES: i64 = 1 << 20;
 
+// The demo broker: room for a person who tries things out. Against hostile local clients it holds about 10 MiB at most.
+/// Connections from outside the process at once.
+pub const DEMO_CLIENTS_MAX: usize = 16;
+/// Sessions of clients, of the simulated devices, and kept ones together.
+pub const DEMO_SESSIONS_MAX: usize = 32;
+/// Longest packet.
+pub const DEMO_PACKET_MAX_BYTES: usize = 128 << 10;
+/// Filters of one client, and in one packet.
+pub const DEMO_SUBSCRIPTIONS_MAX: usize = 64;
+/// Longest filter.
+pub const DEMO_FILTER_MAX_BYTES: usize = 1024;
+/// Retained messages.
+pub const DEMO_RETAINED_MAX: usize = 500;
+/// Topics and payloads of retained messages.
+pub const DEMO_RETAINED_MAX_BYTES: usize = 256 << 10;
+/// Messages that wait for one client: all retained ones and some.
+pub const DEMO_QUEUE_MAX_MESSAGES: usize = 1000;
+/// Their bytes.
+pub const DEMO_QUEUE_MAX_BYTES: usize = 512 << 10;
+/// Bytes that wait for all clients.
+pub const DEMO_QUEUES_MAX_BYTES: usize = 4 << 20;
+/// QoS 1 and 2 messages on their way to one client.
+pub const DEMO_INFLIGHT_MAX: usize = 16;
+/// QoS 2 messages of one client that wait for PUBREL.
+pub const DEMO_INBOUND_MAX: usize = 64;
+/// One read from a client.
+pub const DEMO_READ_BYTES: usize = 4 << 10;
+/// Messages are encoded until this much waits to be written to a client …
+pub const DEMO_OUTPUT_BYTES: usize = 16 << 10;
+/// … and its packets are not read while this much does.
+pub const DEMO_OUTPUT_MAX_BYTES: usize = 64 << 10;
+/// CONNECT must come within this time.
+pub const DEMO_CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// After a failure to accept, which is the system's lack of something, the next attempt waits.
+pub const DEMO_ACCEPT_RETRY: Duration = Duration::from_millis(200);
+/// The simulated devices' clock.
+pub const DEMO_TICK: Duration = Duration::from_millis(500);
+/// How long the simulated valve takes to answer a command.
+pub const DEMO_ANSWER_AFTER: Duration = Duration::from_millis(80);
+
+const _: () = assert!(DEMO_RETAINED_MAX_BYTES <= DEMO_QUEUE_MAX_BYTES && DEMO_RETAINED_MAX <= DEMO_QUEUE_MAX_MESSAGES);
 const _: () = assert!(LINE_MAX_BYTES > 6 * PUBLISH_PAYLOAD_MAX_BYTES + 64 * 1024);
 const _: () = assert!(CAPTURE_MAX_BYTES > 2 * RESPONSE_MAX_BYTES as usize);
 const _: () = assert!(INBOUND_QOS2_MAX < 65_535 && INFLIGHT_MAX < 65_535);

@@ -28,8 +28,9 @@ use crate::tools::{self, Context, Ended, Profile, Profiles};
 use crate::vault::Vault;
 
 /// Serves until the input ends, a signal asks to stop, or nobody reads the output any more.
-pub fn run(config: Config) -> io::Result<()> {
+pub fn run(mut config: Config) -> io::Result<()> {
     let executor = Rc::new(LocalExecutor::new());
+    add_demo(&mut config, &executor)?;
     let vault = Vault::new().map_err(io::Error::other)?;
     let profiles = seal(config.brokers, &vault).map_err(io::Error::other)?;
     let policy = Rc::new(config.policy);
@@ -286,6 +287,22 @@ impl Lines {
 fn too_many_calls() -> Failure {
     let message = format!("{CALLS_MAX} calls are running, which is the limit");
     Failure::new(Code::TooManyCalls, message, "wait for a running call to end, or cancel one")
+}
+
+/// The demo broker is a broker like any other; it begins when it is first connected to.
+#[cfg(feature = "demo")]
+fn add_demo(config: &mut Config, executor: &Rc<LocalExecutor<'static>>) -> io::Result<()> {
+    if config.demo {
+        let (host, port) = ("127.0.0.1".into(), crate::demo::listen(executor)?);
+        let target = Target { host, port, tls: false, client_id: None, credentials: Default::default() };
+        config.set_broker(crate::demo::PROFILE.into(), target);
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "demo"))]
+fn add_demo(_: &mut Config, _: &Rc<LocalExecutor<'static>>) -> io::Result<()> {
+    Ok(())
 }
 
 /// From here on the credentials of configured brokers are sealed.

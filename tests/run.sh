@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-have_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
+have_mosquitto() {
+    { command -v mosquitto || [ -x /usr/sbin/mosquitto ]; } >/dev/null && command -v mosquitto_sub >/dev/null
+}
 
 if ! have_mosquitto && command -v apt-get >/dev/null; then
     as_root=""
@@ -12,7 +14,7 @@ if ! have_mosquitto && command -v apt-get >/dev/null; then
     $as_root apt-get update -qq && $as_root apt-get install -y -qq --no-install-recommends mosquitto mosquitto-clients
 fi
 have_mosquitto || {
-    echo "the tests need a Mosquitto broker: install the package 'mosquitto' (mosquitto.org/download) and run this again" >&2
+    echo "the tests need a Mosquitto broker and its clients: install the packages 'mosquitto' and 'mosquitto-clients' (mosquitto.org/download) and run this again" >&2
     exit 1
 }
 

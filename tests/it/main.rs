@@ -5,6 +5,7 @@
 mod cli;
 mod collect;
 mod connect_errors;
+mod demo;
 mod faults;
 mod jsonrpc;
 mod large;
