@@ -154,6 +154,31 @@ pub const WATCH_PAYLOAD_MAX_BYTES: usize = 4096;
 /// `wait_seconds` of read_watch: as long as the least patient clients wait.
 pub const WATCH_WAIT_MAX_SECONDS: i64 = 60;
 
+/// `duration_seconds` of monitor_performance: half an hour shows what comes in cycles.
+pub const MONITOR_DURATION_MAX_SECONDS: i64 = 1800;
+/// Seconds that are counted one by one: the longest call and the wait for its subscription.
+pub const SECONDS_COUNTED_MAX: usize = MONITOR_DURATION_MAX_SECONDS as usize + 60;
+/// A burst is made of consecutive seconds with at least this many times the messages of the mean second …
+pub const BURST_FACTOR: f64 = 2.0;
+/// … and more than chance gives: this many times the mean's square root above it (Poisson) …
+pub const BURST_SPREAD: f64 = 4.0;
+/// … and so many more, since a mean near zero says little.
+pub const BURST_MORE_MESSAGES: f64 = 5.0;
+/// Bursts that are listed; all are counted.
+pub const BURSTS_SHOWN_MAX: usize = 20;
+/// Topics beyond those tracked by name of which the busiest are found: each has less than 1/256 of that traffic wrong.
+pub const HEAVY_NAMES_MAX: usize = 256;
+/// Longer names among them are cut.
+pub const HEAVY_NAME_MAX_BYTES: usize = 200;
+/// `$SYS` topics whose values are kept: those of a small cluster.
+pub const BROKER_FACTS_MAX: usize = 64;
+/// Their names and values are cut, or left out, beyond this.
+pub const BROKER_FACT_MAX_BYTES: usize = 128;
+/// A round trip is timed at most this often …
+pub const PING_EVERY_MIN: Duration = Duration::from_secs(1);
+/// … and about so many times in a call.
+pub const PINGS_PER_RUN: u32 = 60;
+
 /// `duration_seconds` of collecting calls; longer waits are made of several calls.
 pub const DURATION_MAX_SECONDS: i64 = 300;
 /// Result size unless a call says otherwise, about 10,000 tokens; clients cut at 25,000.

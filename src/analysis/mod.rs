@@ -1,10 +1,15 @@
 //! Understanding messages: pure functions and accumulators. No I/O, no clock, no protocol; time is an argument.
 
 pub mod alarm;
+pub mod broker_facts;
 pub mod correlate;
 pub mod expect;
+pub mod heavy;
+pub mod histogram;
 pub mod payload;
 pub mod prune;
 pub mod ring;
+pub mod seconds;
 pub mod store;
 pub mod topics;
+pub mod traffic;

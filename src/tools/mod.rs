@@ -10,6 +10,8 @@ mod list_active_connections;
 mod list_topics;
 mod listen;
 mod message;
+mod monitor_performance;
+mod monitor_report;
 mod publish_message;
 mod read_watch;
 mod request_response;
@@ -107,6 +109,7 @@ pub const ALL: &[Tool] = &[
     start_watch::TOOL,
     read_watch::TOOL,
     stop_watch::TOOL,
+    monitor_performance::TOOL,
 ];
 
 /// For a model that sees this server for the first time.

@@ -10,6 +10,7 @@ mod faults;
 mod jsonrpc;
 mod large;
 mod lifecycle;
+mod performance;
 mod policy;
 mod progress;
 mod publish;

@@ -1,0 +1,105 @@
+//! Which of any number of names weigh most, in bounded memory (space-saving, Metwally 2005): each weight is told with
+//! how much too great it may be, and whoever weighs more than the smallest one kept is among them.
+
+use std::hash::{BuildHasher, RandomState};
+
+use crate::limits::{HEAVY_NAME_MAX_BYTES, HEAVY_NAMES_MAX};
+
+/// The heaviest names of a stream.
+pub struct HeavyHitters {
+    kept: Vec<Heavy>,
+    hasher: RandomState,
+    total: u64,
+}
+
+/// A name with its weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heavy {
+    hash: u64,
+    /// The name, cut to [`HEAVY_NAME_MAX_BYTES`].
+    pub name: Box<str>,
+    /// At least its true weight.
+    pub weight: u64,
+    /// At most so much of it is not its own.
+    pub error: u64,
+}
+
+impl Default for HeavyHitters {
+    fn default() -> Self {
+        Self { kept: Vec::new(), hasher: RandomState::new(), total: 0 }
+    }
+}
+
+impl HeavyHitters {
+    /// Adds `weight` to a name.
+    pub fn add(&mut self, name: &str, weight: u64) {
+        self.total += weight;
+        let hash = self.hasher.hash_one(name);
+        if let Some(heavy) = self.kept.iter_mut().find(|heavy| heavy.hash == hash) {
+            heavy.weight += weight;
+            return;
+        }
+        let name = name[..name.floor_char_boundary(HEAVY_NAME_MAX_BYTES)].into();
+        if self.kept.len() < HEAVY_NAMES_MAX {
+            self.kept.push(Heavy { hash, name, weight, error: 0 });
+        } else if let Some(least) = self.kept.iter_mut().min_by_key(|heavy| heavy.weight) {
+            *least = Heavy { hash, name, weight: least.weight + weight, error: least.weight };
+        }
+    }
+
+    /// The sum of all weights, exact.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// What is kept, in no order.
+    pub fn kept(&self) -> &[Heavy] {
+        &self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn bounds_hold_for_any_stream() {
+        for seed in 1..9u64 {
+            let (mut heavy, mut truth) = (HeavyHitters::default(), HashMap::<String, u64>::new());
+            let mut state = seed;
+            for _ in 0..10_000 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                // A few names often, thousands rarely.
+                let (random, skew) = (state >> 33, 1 + seed % 6);
+                let name = format!("t/{}", random % (1 << (random >> 16 & 15)) * skew);
+                let weight = 1 + (random >> 8) % seed;
+                heavy.add(&name, weight);
+                *truth.entry(name).or_default() += weight;
+            }
+            let total: u64 = truth.values().sum();
+            assert_eq!(heavy.total(), total);
+            assert!(heavy.kept().len() <= HEAVY_NAMES_MAX);
+            for Heavy { name, weight, error, .. } in heavy.kept() {
+                let true_weight = truth[&**name];
+                assert!(*weight >= true_weight && weight - error <= true_weight, "{name}: {weight} - {error}");
+                assert!(*error <= total / HEAVY_NAMES_MAX as u64, "{error} of {total}");
+            }
+            let heaviest = truth.iter().filter(|(_, weight)| **weight > total / HEAVY_NAMES_MAX as u64);
+            for (name, _) in heaviest {
+                assert!(heavy.kept().iter().any(|kept| *kept.name == **name), "{name} is missing");
+            }
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_and_told_apart_all_the_same() {
+        let mut heavy = HeavyHitters::default();
+        let long = "ü".repeat(HEAVY_NAME_MAX_BYTES);
+        heavy.add(&format!("{long}1"), 1);
+        heavy.add(&format!("{long}2"), 2);
+        assert_eq!(heavy.kept().len(), 2);
+        assert!(heavy.kept().iter().all(|heavy| heavy.name.len() <= HEAVY_NAME_MAX_BYTES));
+    }
+}
