@@ -116,11 +116,11 @@ fn serve(server: &mut Server, reply: &mut Vec<u8>) -> bool {
                 reply.append(&mut piece);
             }
             Effect::Start(call) => {
-                black_box(&call.arguments);
+                black_box(&call.work);
                 let id = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#;
                 server.handle_line(id.as_bytes());
             }
-            Effect::Cancel(_) => {}
+            Effect::Cancel(_) | Effect::Unsubscribe(_) => {}
         }
     }
     any

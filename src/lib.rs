@@ -24,8 +24,14 @@ pub mod analysis;
 pub mod mcp;
 pub mod mqtt;
 
+pub mod tools;
+
+pub mod completion;
+pub mod library;
+pub mod prompts;
+pub mod resources;
+
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod runtime;
-pub mod tools;

@@ -116,6 +116,29 @@ pub const RETAINED_SEEN_MAX: usize = 16_384;
 /// ones are merged into the last.
 pub const INTERRUPTIONS_MAX: usize = 7;
 
+/// Topics a session remembers for completion, and the bytes of their names: enough to type by, little enough to forget.
+pub const TOPICS_SEEN_MAX: usize = 1000;
+/// The same bound in bytes.
+pub const TOPICS_SEEN_MAX_BYTES: usize = 32 << 10;
+/// Values of one completion (schema `CompleteResult`).
+pub const COMPLETIONS_MAX: usize = 100;
+/// An argument of a prompt: it goes into a model's context.
+pub const PROMPT_ARGUMENT_MAX_BYTES: usize = 1024;
+/// Resources whose updates are told; each has a subscription and its last message.
+pub const RESOURCE_SUBSCRIPTIONS_MAX: usize = 32;
+/// `subscriptions/listen` requests that may be open; clients have one or two.
+pub const LISTENS_MAX: usize = 8;
+/// Updates of one resource are told this often at most; the last one always is.
+pub const RESOURCE_UPDATE_EVERY: Duration = Duration::from_secs(1);
+/// A longer last message is not kept for a subscribed resource; reading it asks the broker again.
+pub const RESOURCE_KEPT_MAX_BYTES: usize = 16 << 10;
+/// Reading a topic waits this long for a live message when nothing is retained.
+pub const RESOURCE_READ_WAIT: Duration = Duration::from_secs(1);
+/// Largest payload that is read as a resource; as JSON text it stays far below the 10 MiB at which clients hang up.
+pub const RESOURCE_PAYLOAD_MAX_BYTES: usize = 1 << 20;
+/// What a broker tells of itself below `$SYS`: Mosquitto has 3 KiB.
+pub const SYS_SNAPSHOT_MAX_BYTES: usize = 16 << 10;
+
 /// Distinct topics a call tracks by name; beyond it they are counted, not named.
 pub const TOPICS_TRACKED_MAX: usize = 10_000;
 /// Bytes of topic names a call tracks.

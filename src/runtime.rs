@@ -12,19 +12,23 @@ use smol::stream::StreamExt;
 use smol::{LocalExecutor, Task};
 
 use crate::config::Config;
+use crate::library::Library;
 use crate::limits::*;
-use crate::mcp::server::{Call, CallKey, Effect, Outcome, Server};
+use crate::mcp::server::{Call, CallKey, Effect, Outcome, Server, Work, body};
+use crate::mcp::types::Empty;
 use crate::mqtt::link::{Endpoint, until};
 use crate::mqtt::table::Table;
 use crate::mqtt::url::Target;
 use crate::notify::Notify;
+use crate::resources::updates::{Subscription, Updates};
+use crate::resources::{self, Refusal};
 use crate::rpc::line::{Line, LineBuffer};
 use crate::rpc::outgoing::OutLine;
 use crate::stdio::{Input, Output};
 use crate::tools::failure::{Code, Failure};
 use crate::tools::schema::Tools;
 use crate::tools::watch::Watches;
-use crate::tools::{self, Context, Ended, Profile, Profiles};
+use crate::tools::{self, Context, Profile, Profiles};
 use crate::vault::Vault;
 
 /// Serves until the input ends, a signal asks to stop, or nobody reads the output any more.
@@ -32,16 +36,20 @@ pub fn run(mut config: Config) -> io::Result<()> {
     let executor = Rc::new(LocalExecutor::new());
     add_demo(&mut config, &executor)?;
     let vault = Vault::new().map_err(io::Error::other)?;
-    let profiles = seal(config.brokers, &vault).map_err(io::Error::other)?;
+    let profiles = Rc::new(seal(config.brokers, &vault).map_err(io::Error::other)?);
     let policy = Rc::new(config.policy);
-    let table = Table::new(config.max_sessions, config.session_ttl, vault, policy.clone(), executor.clone());
+    let table = Rc::new(Table::new(config.max_sessions, config.session_ttl, vault, policy.clone(), executor.clone()));
+    let library = Library { table: table.clone(), profiles: profiles.clone() };
     let runtime = Rc::new(Runtime {
         executor: executor.clone(),
-        table: Rc::new(table),
-        profiles: Rc::new(profiles),
+        table,
+        profiles,
         watches: Rc::default(),
-        server: RefCell::new(Server::new(Box::new(Tools(policy)))),
+        updates: Updates::default(),
+        server: RefCell::new(Server::new(Box::new(Tools(policy))).with_offers(Box::new(library))),
         calls: RefCell::default(),
+        listens: RefCell::default(),
+        subscribed: RefCell::default(),
         calls_changed: Notify::default(),
         lines: Lines::default(),
     });
@@ -68,8 +76,13 @@ struct Runtime {
     table: Rc<Table>,
     profiles: Rc<Profiles>,
     watches: Rc<Watches>,
+    updates: Updates,
     server: RefCell<Server>,
     calls: RefCell<Vec<(CallKey, Task<()>)>>,
+    /// Calls without an end: they are no reason to wait.
+    listens: RefCell<Vec<(CallKey, Task<()>)>>,
+    /// What `resources/subscribe` subscribed to.
+    subscribed: RefCell<Vec<(String, Task<()>)>>,
     calls_changed: Notify,
     lines: Lines,
 }
@@ -154,45 +167,124 @@ impl Runtime {
                     drop(self.take_task(key));
                     self.calls_changed.notify();
                 }
+                Effect::Unsubscribe(uri) => {
+                    let ends = |(known, _): &mut (String, _)| uri.as_ref().is_none_or(|uri| uri == known);
+                    let ended: Vec<_> = self.subscribed.borrow_mut().extract_if(.., ends).collect();
+                    drop(ended);
+                }
             }
         }
     }
 
     fn start(self: &Rc<Self>, call: Call) {
         let key = call.key;
+        let list = if matches!(call.work, Work::Listen { .. }) { &self.listens } else { &self.calls };
+        let full = match &call.work {
+            Work::Tool { tool, .. } => list.borrow().len() >= CALLS_MAX && !tools::is_brief(tool),
+            Work::Listen { .. } => list.borrow().len() >= LISTENS_MAX,
+            _ => list.borrow().len() >= CALLS_MAX,
+        };
         let this = self.clone();
-        let full = self.calls.borrow().len() >= CALLS_MAX && !tools::is_brief(call.tool);
         let task = self.executor.spawn(async move {
-            let ended = if full { Err(too_many_calls()) } else { this.call(call).await };
-            this.finish(key, ended);
+            let outcome = if full { failed(too_many_calls()) } else { this.call(call).await };
+            this.finish(key, outcome);
         });
-        self.calls.borrow_mut().push((key, task));
+        list.borrow_mut().push((key, task));
     }
 
-    async fn call(self: &Rc<Self>, call: Call) -> Ended {
-        let Some(tool) = tools::find(call.tool) else { return Err(Failure::internal()) };
-        let (this, key) = (Rc::downgrade(self), call.key);
+    async fn call(self: &Rc<Self>, call: Call) -> Outcome {
+        let context = self.context(&call);
+        match call.work {
+            Work::Tool { tool, arguments } => {
+                let Some(tool) = tools::find(tool) else { return failed(Failure::internal()) };
+                tools::call(tool, context, &arguments).await.map_or_else(failed, Outcome::Done)
+            }
+            Work::Read { uri } => {
+                resources::read(context, &self.updates, &uri).await.map_or_else(Outcome::from, Outcome::Done)
+            }
+            Work::Subscribe { uri } => match self.subscribe(&context, uri).await {
+                Ok(()) => Outcome::Done(body(&Empty {})),
+                Err(refusal) => refusal.into(),
+            },
+            Work::Listen { uris } => self.listen(call.key, &context, &uris).await,
+        }
+    }
+
+    fn context(self: &Rc<Self>, call: &Call) -> Context {
+        let (this, key, wants_progress) = (Rc::downgrade(self), call.key, call.wants_progress);
         let progress = move |progress: f64, total: f64, message: &str| {
             // A client that does not read gets no progress: answers have the room that is left.
-            if let Some(this) = this.upgrade().filter(|this| call.wants_progress && this.lines.is_flowing()) {
+            if let Some(this) = this.upgrade().filter(|this| wants_progress && this.lines.is_flowing()) {
                 this.server.borrow_mut().progress(key, progress, total, message);
                 this.apply_effects();
             }
         };
-        let context = Context {
+        Context {
             table: self.table.clone(),
             profiles: self.profiles.clone(),
             watches: self.watches.clone(),
             progress: Rc::new(progress),
-        };
-        tools::call(tool, context, &call.arguments).await
+        }
     }
 
-    fn finish(self: &Rc<Self>, key: CallKey, ended: Ended) {
-        let outcome = match ended {
-            Ok(body) => Outcome::Done(body),
-            Err(failure) => Outcome::Failed(failure.body(), failure.rpc_error()),
+    /// Subscribes to a resource until it is unsubscribed from.
+    async fn subscribe(self: &Rc<Self>, context: &Context, uri: String) -> Result<(), Refusal> {
+        let is_subscribed = || self.subscribed.borrow().iter().any(|(known, _)| *known == uri);
+        if is_subscribed() {
+            return Ok(());
+        }
+        let subscription = self.updates.begin(context, &uri)?;
+        subscription.granted(context).await?;
+        // The same may have been asked for twice at once.
+        if !is_subscribed() {
+            let (this, ended) = (self.clone(), uri.clone());
+            let task = self.executor.spawn(async move {
+                this.follow(None, subscription).await;
+                let over = this.subscribed.borrow_mut().extract_if(.., |(known, _)| *known == ended).next();
+                over.into_iter().for_each(|(_, task)| task.detach());
+            });
+            self.subscribed.borrow_mut().push((uri, task));
+        }
+        Ok(())
+    }
+
+    /// Subscribes to what can be, says so, and tells of updates until the call is cancelled.
+    async fn listen(self: &Rc<Self>, key: CallKey, context: &Context, uris: &[String]) -> Outcome {
+        let begun: Vec<_> = uris.iter().filter_map(|uri| self.updates.begin(context, uri).ok()).collect();
+        let mut honoured = Vec::new();
+        for subscription in begun {
+            if subscription.granted(context).await.is_ok() {
+                honoured.push(subscription);
+            }
+        }
+        let uris: Vec<_> = honoured.iter().map(|subscription| subscription.uri.as_str()).collect();
+        self.server.borrow_mut().acknowledge(key, &uris);
+        self.apply_effects();
+        let follow = |subscription| {
+            let this = self.clone();
+            self.executor.spawn(async move { this.follow(Some(key), subscription).await })
         };
+        let following: Vec<_> = honoured.into_iter().map(follow).collect();
+        for one in following {
+            one.await;
+        }
+        std::future::pending().await
+    }
+
+    async fn follow(self: &Rc<Self>, listen: Option<CallKey>, subscription: Rc<Subscription>) {
+        let tell = |uri: &str| {
+            // What a client that does not read has missed is told when it reads again, once.
+            let can = self.lines.is_flowing();
+            if can {
+                self.server.borrow_mut().updated(listen, uri);
+                self.apply_effects();
+            }
+            can
+        };
+        subscription.follow(tell).await;
+    }
+
+    fn finish(self: &Rc<Self>, key: CallKey, outcome: Outcome) {
         self.server.borrow_mut().finish(key, outcome);
         self.apply_effects();
         if let Some(task) = self.take_task(key) {
@@ -202,9 +294,11 @@ impl Runtime {
     }
 
     fn take_task(&self, key: CallKey) -> Option<Task<()>> {
-        let mut calls = self.calls.borrow_mut();
-        let index = calls.iter().position(|(running, _)| *running == key)?;
-        Some(calls.swap_remove(index).1)
+        let take = |list: &RefCell<Vec<(CallKey, Task<()>)>>| {
+            let index = list.borrow().iter().position(|(running, _)| *running == key)?;
+            Some(list.borrow_mut().swap_remove(index).1)
+        };
+        take(&self.calls).or_else(|| take(&self.listens))
     }
 
     /// Writes lines as they come, until nobody reads them.
@@ -238,6 +332,9 @@ impl Runtime {
 
     /// Lets calls finish for a moment if they may, then closes sessions with DISCONNECT while the last lines leave.
     async fn shut_down(self: &Rc<Self>, may_finish: bool) {
+        self.server.borrow_mut().end_listens();
+        self.apply_effects();
+        self.subscribed.take().clear();
         if may_finish {
             let done = self.calls_changed.until(|| self.calls.borrow().is_empty().then_some(()));
             until(Instant::now() + EOF_GRACE, done).await;
@@ -282,6 +379,10 @@ impl Lines {
     fn is_flowing(&self) -> bool {
         self.waiting.borrow().len() < OUTBOX_MAX_LINES && self.held_bytes.get() < OUTBOX_MAX_BYTES
     }
+}
+
+fn failed(failure: Failure) -> Outcome {
+    Outcome::Failed(failure.body(), failure.rpc_error())
 }
 
 fn too_many_calls() -> Failure {

@@ -7,16 +7,18 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+pub use super::answer::body;
+use super::answer::{Caching, result_line, tool_line};
+use super::offers::{Offers, one_page};
 use super::types::*;
 use super::version::Revision;
 use crate::limits::{ECHO_MAX_BYTES, LINE_MAX_BYTES};
-use crate::rpc::error::{METHOD_NOT_FOUND, RpcError, UNSUPPORTED_VERSION};
+use crate::rpc::error::{INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, RpcError, UNSUPPORTED_VERSION};
 use crate::rpc::message::{Bad, Fields, Id, Incoming, Message, fields, parse, text};
-use crate::rpc::outgoing::{Body, OutLine, Part, Whole, to_json};
+use crate::rpc::outgoing::{Body, OutLine};
 
 /// What the server offers; the protocol does not know what it is about.
 pub trait Catalog {
@@ -38,52 +40,95 @@ pub struct CallKey(u64);
 pub enum Effect {
     /// Write this line.
     Send(OutLine),
-    /// Run this tool and finish it.
+    /// Do this and finish it.
     Start(Call),
     /// Stop this call; nothing will be answered to it.
     Cancel(CallKey),
+    /// End what `resources/subscribe` subscribed to: this resource, or all.
+    Unsubscribe(Option<String>),
 }
 
-/// A tool call to run.
+/// Something to do that may take its time.
 pub struct Call {
     /// Its name until it is finished.
     pub key: CallKey,
-    /// The tool.
-    pub tool: &'static str,
-    /// The arguments, a JSON object. They may hold a password.
-    pub arguments: Zeroizing<String>,
+    /// What is to be done.
+    pub work: Work,
     /// Whether the client wants progress.
     pub wants_progress: bool,
 }
 
+/// What a call is to do.
+pub enum Work {
+    /// Run a tool.
+    Tool {
+        /// The tool.
+        tool: &'static str,
+        /// The arguments, a JSON object. They may hold a password.
+        arguments: Zeroizing<String>,
+    },
+    /// Read a resource.
+    Read {
+        /// Which.
+        uri: String,
+    },
+    /// Tell updates of a resource until it is unsubscribed from.
+    Subscribe {
+        /// Which.
+        uri: String,
+    },
+    /// Tell updates of resources until the call is cancelled: acknowledge, never finish.
+    Listen {
+        /// Which.
+        uris: Vec<String>,
+    },
+}
+
 /// How a call ended.
 pub enum Outcome {
-    /// The tool's result.
+    /// The result.
     Done(Rc<dyn Body>),
-    /// An error the model can act on: a result for `tools/call`, `error` for a bare method.
+    /// An error the model can act on: a result for `tools/call`, `error` for everything else.
     Failed(Rc<dyn Body>, RpcError),
+    /// There is no such resource, with a sentence.
+    Missing(String),
 }
 
 /// State of the protocol over one pair of pipes.
 pub struct Server {
     catalog: Box<dyn Catalog>,
+    pub(super) offers: Option<Box<dyn Offers>>,
     /// Set by each `initialize`; the only thing a request leaves behind.
     legacy: Option<Revision>,
     /// In the order in which they began.
-    pending: Vec<Pending>,
+    pub(super) pending: Vec<Pending>,
     batches: Vec<Batch>,
-    effects: VecDeque<Effect>,
+    pub(super) effects: VecDeque<Effect>,
     next_key: u64,
 }
 
-struct Pending {
-    key: CallKey,
-    id: Id,
-    revision: Revision,
-    bare: bool,
-    batch: Option<u64>,
+pub(super) struct Pending {
+    pub(super) key: CallKey,
+    pub(super) id: Id,
+    pub(super) revision: Revision,
+    pub(super) kind: Kind,
+    pub(super) batch: Option<u64>,
     token: Option<Id>,
     progress: f64,
+}
+
+/// What a pending call was asked by.
+pub(super) enum Kind {
+    /// `tools/call`.
+    Tool,
+    /// A tool as a method of its own.
+    Bare,
+    /// `resources/read` of this URI.
+    Read(String),
+    /// `resources/subscribe` to this URI.
+    Subscribe(String),
+    /// `subscriptions/listen`.
+    Listen,
 }
 
 struct Batch {
@@ -93,25 +138,31 @@ struct Batch {
 }
 
 /// What a method gives at once, or a call that was started.
-enum Served {
-    Answer { body: Rc<dyn Body>, cached: bool },
+pub(super) enum Served {
+    Answer { body: Rc<dyn Body>, caching: Caching },
     Started,
 }
 
-struct Request<'a> {
+pub(super) struct Request<'a> {
     id: &'a Id,
-    method: &'a str,
+    pub(super) method: &'a str,
     params: Option<&'a RawValue>,
-    fields: Fields<'a>,
+    pub(super) fields: Fields<'a>,
     meta: Option<Fields<'a>>,
-    batch: Option<u64>,
+    pub(super) batch: Option<u64>,
 }
 
 impl Server {
-    /// A server at the start of its input.
+    /// A server at the start of its input, with tools alone.
     pub fn new(catalog: Box<dyn Catalog>) -> Self {
         let (pending, batches) = (Vec::new(), Vec::new());
-        Self { catalog, legacy: None, pending, batches, effects: VecDeque::new(), next_key: 0 }
+        Self { catalog, offers: None, legacy: None, pending, batches, effects: VecDeque::new(), next_key: 0 }
+    }
+
+    /// The same with prompts, resources and completion.
+    pub fn with_offers(mut self, offers: Box<dyn Offers>) -> Self {
+        self.offers = Some(offers);
+        self
     }
 
     /// Takes one line of input.
@@ -143,11 +194,13 @@ impl Server {
     pub fn finish(&mut self, key: CallKey, outcome: Outcome) {
         let Some(index) = self.pending.iter().position(|call| call.key == key) else { return };
         let call = self.pending.remove(index);
-        let line = match outcome {
-            Outcome::Failed(_, error) if call.bare => OutLine::error(Some(&call.id), &error),
-            Outcome::Done(body) if call.bare => result_line(&call.id, call.revision, body, false),
-            Outcome::Done(body) => tool_line(&call.id, call.revision, body, false),
-            Outcome::Failed(body, _) => tool_line(&call.id, call.revision, body, true),
+        let line = match (outcome, &call.kind) {
+            (Outcome::Done(body), Kind::Tool) => tool_line(&call.id, call.revision, body, false),
+            (Outcome::Failed(body, _), Kind::Tool) => tool_line(&call.id, call.revision, body, true),
+            (Outcome::Done(body), Kind::Read(_)) => result_line(&call.id, call.revision, body, Caching::Live),
+            (Outcome::Done(body), _) => result_line(&call.id, call.revision, body, Caching::Never),
+            (Outcome::Failed(_, error), _) => OutLine::error(Some(&call.id), &error),
+            (Outcome::Missing(message), kind) => OutLine::error(Some(&call.id), &missing(message, kind, call.revision)),
         };
         self.answer(call.batch, line);
     }
@@ -186,8 +239,8 @@ impl Server {
             Ok(Message::Request { id, method, params }) => match self.serve(&id, &method, params, batch) {
                 Err(error) => self.reply(batch, OutLine::error(Some(&id), &error)),
                 Ok((_, Served::Started)) => {}
-                Ok((revision, Served::Answer { body, cached })) => {
-                    self.reply(batch, result_line(&id, revision, body, cached));
+                Ok((revision, Served::Answer { body, caching })) => {
+                    self.reply(batch, result_line(&id, revision, body, caching));
                 }
             },
         }
@@ -232,13 +285,14 @@ impl Server {
         }
         let revision = self.revision_of(&request)?;
         let served = match (method, revision.is_modern()) {
-            ("ping", false) => Served::Answer { body: Rc::new(Whole::new(&Empty {})), cached: false },
-            ("server/discover", true) => self.discover(),
-            ("tools/list", _) => self.list_tools(&request, revision)?,
-            ("tools/call", _) => self.call_tool(&request, revision)?,
-            _ => {
-                return Err(RpcError::new(METHOD_NOT_FOUND, self.unknown("method", method)));
+            ("ping", false) => Served::Answer { body: body(&Empty {}), caching: Caching::Never },
+            ("server/discover", true) => self.discover(revision),
+            ("tools/list", _) => {
+                let body = one_page(&request, || self.catalog.list(revision))?;
+                Served::Answer { body, caching: Caching::Fixed }
             }
+            ("tools/call", _) => self.call_tool(&request, revision)?,
+            _ => self.serve_offer(&request, revision)?,
         };
         Ok((revision, served))
     }
@@ -249,7 +303,8 @@ impl Server {
             return Ok(revision);
         }
         match self.legacy {
-            _ if request.method == "server/discover" => {}
+            // Methods that no handshake has.
+            _ if ["server/discover", "subscriptions/listen"].contains(&request.method) => {}
             Some(revision) => return Ok(revision),
             None if request.method == "ping" => return Ok(Revision::NEWEST_LEGACY),
             None => {}
@@ -298,30 +353,26 @@ impl Server {
             return Err(RpcError::invalid_params("protocolVersion must be a string"));
         };
         let revision = Revision::negotiate(&wish);
-        self.legacy = Some(revision);
+        if self.legacy.replace(revision).is_some() {
+            // A client that starts anew knows nothing of what the one before it subscribed to.
+            self.unsubscribe(None);
+        }
         let result = InitializeResult {
             protocol_version: revision,
-            capabilities: Capabilities { tools: Empty {} },
+            capabilities: Capabilities::of(revision, self.offers.is_some()),
             server_info: ServerInfo::of(revision),
             instructions: self.catalog.instructions(),
         };
-        Ok((revision, Served::Answer { body: Rc::new(Whole::new(&result)), cached: false }))
+        Ok((revision, Served::Answer { body: body(&result), caching: Caching::Never }))
     }
 
-    fn discover(&self) -> Served {
+    fn discover(&self, revision: Revision) -> Served {
         let result = DiscoverResult {
             supported_versions: Revision::ALL,
-            capabilities: Capabilities { tools: Empty {} },
+            capabilities: Capabilities::of(revision, self.offers.is_some()),
             instructions: self.catalog.instructions(),
         };
-        Served::Answer { body: Rc::new(Whole::new(&result)), cached: true }
-    }
-
-    fn list_tools(&self, request: &Request<'_>, revision: Revision) -> Result<Served, RpcError> {
-        if request.fields.get("cursor").is_some_and(|raw| raw.get() != "null") {
-            return Err(RpcError::invalid_params("unknown cursor: the list has one page"));
-        }
-        Ok(Served::Answer { body: self.catalog.list(revision), cached: true })
+        Served::Answer { body: body(&result), caching: Caching::Fixed }
     }
 
     fn call_tool(&mut self, request: &Request<'_>, revision: Revision) -> Result<Served, RpcError> {
@@ -337,10 +388,10 @@ impl Server {
             Some(raw) if raw.get().starts_with('{') => raw.get(),
             Some(_) => return Err(RpcError::invalid_params("arguments must be an object")),
         };
-        self.start(request, revision, tool, arguments, false)
+        self.start(request, revision, Kind::Tool, Work::tool(tool, arguments))
     }
 
-    fn unknown(&self, what: &str, name: &str) -> String {
+    pub(super) fn unknown(&self, what: &str, name: &str) -> String {
         let why = self.catalog.absence(name).map(|why| format!(" ({why})")).unwrap_or_default();
         format!("unknown {what}: {}{why}", echo(name))
     }
@@ -349,16 +400,15 @@ impl Server {
     fn bare_call(&mut self, tool: &'static str, request: &Request<'_>) -> Result<(Revision, Served), RpcError> {
         let revision = self.envelope_of(request)?.or(self.legacy).unwrap_or(Revision::NEWEST_LEGACY);
         let arguments = request.params.map_or("{}", RawValue::get);
-        Ok((revision, self.start(request, revision, tool, arguments, true)?))
+        Ok((revision, self.start(request, revision, Kind::Bare, Work::tool(tool, arguments))?))
     }
 
-    fn start(
+    pub(super) fn start(
         &mut self,
         request: &Request<'_>,
         revision: Revision,
-        tool: &'static str,
-        arguments: &str,
-        bare: bool,
+        kind: Kind,
+        work: Work,
     ) -> Result<Served, RpcError> {
         let token = match request.meta.as_ref().and_then(|meta| meta.get(meta_key::PROGRESS_TOKEN)) {
             None => None,
@@ -374,9 +424,8 @@ impl Server {
         if let Some(batch) = self.batch(batch) {
             batch.open += 1;
         }
-        self.pending.push(Pending { key, id, revision, bare, batch, token, progress: 0.0 });
-        let arguments = Zeroizing::new(arguments.to_owned());
-        self.effects.push_back(Effect::Start(Call { key, tool, arguments, wants_progress }));
+        self.pending.push(Pending { key, id, revision, kind, batch, token, progress: 0.0 });
+        self.effects.push_back(Effect::Start(Call { key, work, wants_progress }));
         Ok(Served::Started)
     }
 
@@ -389,7 +438,7 @@ impl Server {
     }
 
     /// The answer of a call that was started.
-    fn answer(&mut self, batch: Option<u64>, line: OutLine) {
+    pub(super) fn answer(&mut self, batch: Option<u64>, line: OutLine) {
         self.reply(batch, line);
         if let Some(batch) = batch {
             self.close_batch_member(batch);
@@ -412,65 +461,24 @@ impl Server {
     }
 }
 
+impl Work {
+    fn tool(tool: &'static str, arguments: &str) -> Self {
+        Self::Tool { tool, arguments: Zeroizing::new(arguments.to_owned()) }
+    }
+}
+
+fn missing(message: String, kind: &Kind, revision: Revision) -> RpcError {
+    let code = if revision.is_modern() { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
+    let error = RpcError::new(code, message);
+    match kind {
+        Kind::Read(uri) | Kind::Subscribe(uri) => error.with_data(&NamedResource { uri }),
+        _ => error,
+    }
+}
+
 /// A name from the client, short enough to repeat.
 fn echo(name: &str) -> &str {
     &name[..name.floor_char_boundary(ECHO_MAX_BYTES)]
-}
-
-fn open_line(id: &Id) -> Vec<u8> {
-    let mut head = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
-    head.extend(to_json(id));
-    head.extend_from_slice(b",\"result\":");
-    head
-}
-
-fn result_line(id: &Id, revision: Revision, body: Rc<dyn Body>, cached: bool) -> OutLine {
-    let mut head = open_line(id);
-    if !revision.is_modern() {
-        return OutLine::new([Part::Bytes(head), Part::Object(body), Part::Bytes(b"}".to_vec())]);
-    }
-    push_modern_members(&mut head, revision, cached);
-    OutLine::new([Part::Bytes(head), Part::Members(body), Part::Bytes(b"}".to_vec())])
-}
-
-fn tool_line(id: &Id, revision: Revision, body: Rc<dyn Body>, is_error: bool) -> OutLine {
-    let mut head = open_line(id);
-    if revision.is_modern() {
-        push_modern_members(&mut head, revision, false);
-    } else {
-        head.push(b'{');
-    }
-    if is_error {
-        head.extend_from_slice(b"\"isError\":true,");
-    }
-    head.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":\"");
-    let mut parts = vec![Part::Bytes(head), Part::Escaped(body.clone()), Part::Bytes(b"\"}]".to_vec())];
-    if revision.has_structured_results() {
-        parts.push(Part::Bytes(b",\"structuredContent\":".to_vec()));
-        parts.push(Part::Object(body));
-    }
-    parts.push(Part::Bytes(b"}}".to_vec()));
-    OutLine::new(parts)
-}
-
-/// Opens a modern result: its brace and the protocol's own members, with a comma behind them.
-fn push_modern_members(head: &mut Vec<u8>, revision: Revision, cached: bool) {
-    /// The lists are fixed for the life of a process.
-    const TTL_MS: u64 = 3_600_000;
-    let members = ModernMembers {
-        result_type: "complete",
-        ttl_ms: cached.then_some(TTL_MS),
-        cache_scope: cached.then_some("private"),
-        meta: ResultMeta { server_info: ServerInfo::of(revision) },
-    };
-    head.extend(to_json(&members));
-    head.pop();
-    head.push(b',');
-}
-
-/// For tests and tools that need a body from a value.
-pub fn body(value: &impl Serialize) -> Rc<dyn Body> {
-    Rc::new(Whole::new(value))
 }
 
 #[cfg(test)]

@@ -38,11 +38,33 @@ impl ServerInfo {
 #[derive(Serialize)]
 pub struct Empty {}
 
-/// What is served (schema `ServerCapabilities`).
+/// What is served (schema `ServerCapabilities`). No list tells of its changes.
 #[derive(Serialize)]
 pub struct Capabilities {
-    /// `tools/list` and `tools/call`; the list never changes while the server runs.
-    pub tools: Empty,
+    tools: Empty,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<ResourcesCapability>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompts: Option<Empty>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completions: Option<Empty>,
+}
+
+#[derive(Serialize)]
+struct ResourcesCapability {
+    subscribe: bool,
+}
+
+impl Capabilities {
+    /// Tools, and the other offers if there are any, as `revision` has them.
+    pub fn of(revision: Revision, offers: bool) -> Self {
+        Self {
+            tools: Empty {},
+            resources: offers.then_some(ResourcesCapability { subscribe: true }),
+            prompts: offers.then_some(Empty {}),
+            completions: (offers && revision.has_completions_capability()).then_some(Empty {}),
+        }
+    }
 }
 
 /// The answer to `initialize`.
@@ -74,7 +96,7 @@ pub struct DiscoverResult {
 /// Members that every result of a modern request has (2026-07-28 "ResultType", "Per-response fields", "Caching").
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ModernMembers {
+pub struct ModernMembers<'a> {
     /// Always `complete`.
     pub result_type: &'static str,
     /// How long a client may keep the result.
@@ -85,15 +107,25 @@ pub struct ModernMembers {
     pub cache_scope: Option<&'static str>,
     /// Who answered.
     #[serde(rename = "_meta")]
-    pub meta: ResultMeta,
+    pub meta: ResultMeta<'a>,
 }
 
 /// `_meta` of a modern result.
 #[derive(Serialize)]
-pub struct ResultMeta {
+pub struct ResultMeta<'a> {
     /// Who answered.
     #[serde(rename = "io.modelcontextprotocol/serverInfo")]
     pub server_info: ServerInfo,
+    /// The subscription that this result ends.
+    #[serde(rename = "io.modelcontextprotocol/subscriptionId", skip_serializing_if = "Option::is_none")]
+    pub subscription_id: Option<&'a Id>,
+}
+
+/// `data` of the error for a resource that is not there.
+#[derive(Serialize)]
+pub struct NamedResource<'a> {
+    /// Which one.
+    pub uri: &'a str,
 }
 
 /// `data` of the error for a revision that is not served.
@@ -130,4 +162,41 @@ pub struct Progress<'a> {
     /// For a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'a str>,
+}
+
+/// `_meta` of a notification on the stream of a `subscriptions/listen` (2026-07-28).
+#[derive(Serialize)]
+pub struct SubscriptionMeta<'a> {
+    /// The request's id, in value and type.
+    #[serde(rename = "io.modelcontextprotocol/subscriptionId")]
+    pub subscription_id: &'a Id,
+}
+
+/// `notifications/resources/updated`.
+#[derive(Serialize)]
+pub struct Updated<'a> {
+    /// The stream, where there is one.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<SubscriptionMeta<'a>>,
+    /// The resource, named as the client did.
+    pub uri: &'a str,
+}
+
+/// `notifications/subscriptions/acknowledged`.
+#[derive(Serialize)]
+pub struct Acknowledged<'a> {
+    /// The stream.
+    #[serde(rename = "_meta")]
+    pub meta: SubscriptionMeta<'a>,
+    /// What of the wishes will be told.
+    pub notifications: Honoured<'a>,
+}
+
+/// The wishes that are honoured (schema `SubscriptionFilter`).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Honoured<'a> {
+    /// Updates of these resources.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub resource_subscriptions: &'a [&'a str],
 }

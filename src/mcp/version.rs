@@ -62,6 +62,11 @@ impl Revision {
         self >= Self::V2025_03_26
     }
 
+    /// The capability that says that `completion/complete` is served; the method is older.
+    pub fn has_completions_capability(self) -> bool {
+        self >= Self::V2025_03_26
+    }
+
     /// Titles, output schemas and structured results.
     pub fn has_structured_results(self) -> bool {
         self >= Self::V2025_06_18

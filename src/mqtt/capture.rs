@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::policy::Policy;
+use super::seen::Seen;
 use super::topic;
 use super::wire::Publish;
 use crate::clock::{Now, Timestamp};
@@ -119,6 +120,7 @@ pub struct Captures {
     /// Present when it hides some messages.
     policy: Option<Rc<Policy>>,
     hidden: u64,
+    seen: Seen,
 }
 
 impl Captures {
@@ -205,7 +207,7 @@ impl Captures {
             self.hidden += 1;
             return false;
         }
-        let mut wanted = false;
+        let (mut wanted, mut any) = (false, false);
         let mut mark = None;
         for capture in self.list.iter_mut().filter(|capture| capture.takes(message.topic)) {
             let taken = if message.retain {
@@ -215,10 +217,19 @@ impl Captures {
                 capture.retained != Retained::Only
             };
             if taken {
+                any = true;
                 wanted |= capture.record(message, now);
             }
         }
+        if any {
+            self.seen.note(message.topic);
+        }
         wanted
+    }
+
+    /// Topics on which a capture was given something.
+    pub fn topics_seen(&self) -> impl Iterator<Item = &str> {
+        self.seen.iter()
     }
 
     /// The same for messages of the same topic and content.

@@ -9,6 +9,7 @@ pub mod link;
 pub mod liveness;
 pub mod outbox;
 pub mod policy;
+pub mod seen;
 pub mod session;
 pub mod state;
 mod subscriptions;

@@ -13,6 +13,8 @@ pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INVALID_PARAMS: i64 = -32602;
 /// Our own failure.
 pub const INTERNAL_ERROR: i64 = -32603;
+/// There is no such resource (MCP up to 2025-11-25 "Resources"; later it is [`INVALID_PARAMS`]).
+pub const RESOURCE_NOT_FOUND: i64 = -32002;
 /// The request names an MCP revision that is not served (MCP 2026-07-28 "Protocol Version Negotiation").
 pub const UNSUPPORTED_VERSION: i64 = -32022;
 

@@ -108,6 +108,13 @@ pub fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec())
 }
 
+/// The JSON of a body in one piece.
+pub fn whole(body: &dyn Body) -> Vec<u8> {
+    let mut json = Vec::new();
+    (0..).take_while(|index| body.piece(*index, &mut json)).for_each(drop);
+    json
+}
+
 /// A part of a line.
 pub enum Part {
     /// Bytes as they are.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Context;
 use super::failure::{Code, Failure};
 use crate::clock::{Now, seconds};
-use crate::limits::{PROGRESS_EVERY, PROGRESS_FIRST, PROGRESS_QUIET, SUBACK_WAIT};
+use crate::limits::{BACKOFF_MAX, PROGRESS_EVERY, PROGRESS_FIRST, PROGRESS_QUIET, SUBACK_WAIT};
 use crate::mqtt::capture::{CaptureId, Grant, Interruption, Recorder, Retained};
 use crate::mqtt::driver::Connection;
 use crate::mqtt::session::Session;
@@ -15,7 +15,7 @@ use crate::mqtt::state::State;
 use crate::mqtt::topic;
 
 /// What is listened for.
-pub(super) struct Wish<'a> {
+pub(crate) struct Wish<'a> {
     /// A filter from the caller, not checked yet.
     pub filter: &'a str,
     /// The parameter it came from.
@@ -29,7 +29,7 @@ pub(super) struct Wish<'a> {
 }
 
 /// How the listening went.
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// The recorder had enough, or the retained messages were complete, before the time was over.
     pub early: bool,
     /// QoS that the broker granted.
@@ -47,7 +47,7 @@ pub(super) fn check_filter(parameter: &str, filter: &str) -> Result<(), Failure>
 
 /// Subscribes, gives what arrives to `recorder`, and takes the subscription back, whatever ends it. `count` is for
 /// progress messages.
-pub(super) async fn listen(
+pub(crate) async fn listen(
     context: &Context,
     connection: &Rc<Connection>,
     wish: &Wish<'_>,
@@ -76,7 +76,7 @@ fn rejected() -> Failure {
 }
 
 /// A capture that is released when the call ends, also when it is cancelled.
-pub(super) struct Listening {
+pub(crate) struct Listening {
     connection: Rc<Connection>,
     id: CaptureId,
     qos: u8,
@@ -84,7 +84,7 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Subscribes, if the policy allows it.
-    pub(super) fn start(
+    pub(crate) fn start(
         connection: &Rc<Connection>,
         wish: &Wish<'_>,
         recorder: Rc<RefCell<dyn Recorder>>,
@@ -97,7 +97,7 @@ impl Listening {
     }
 
     /// Waits until the subscription is in force: the granted QoS.
-    pub(super) async fn grant(&self, by: Instant, progress: &mut Progress<'_>) -> Result<u8, Failure> {
+    pub(crate) async fn grant(&self, by: Instant, progress: &mut Progress<'_>) -> Result<u8, Failure> {
         match self.wait(by, progress, &|| 0, Self::granted).await {
             Some(granted) => granted,
             None => Err(self.never_granted()),
@@ -179,6 +179,12 @@ impl Listening {
         self.finished().and_then(Result::err)
     }
 
+    /// Waits until nothing more will come: the session has ended, or the broker has taken back its grant.
+    pub(crate) async fn over(&self) {
+        let is_over = |session: &Session| (self.trouble(session).is_some() || self.failure().is_some()).then_some(());
+        while self.connection.until(Instant::now() + BACKOFF_MAX, is_over).await.is_none() {}
+    }
+
     /// Times without connection so far.
     pub(super) fn interruptions(&self) -> Vec<Interruption> {
         self.connection.look(|session| {
@@ -194,7 +200,7 @@ impl Drop for Listening {
 }
 
 /// Tells how far a call is, about once a second, and not right before its end.
-pub(super) struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     context: &'a Context,
     started: Instant,
     total: Duration,
@@ -203,7 +209,7 @@ pub(super) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// From now on, towards `total`.
-    pub(super) fn new(context: &'a Context, total: Duration) -> Self {
+    pub(crate) fn new(context: &'a Context, total: Duration) -> Self {
         let started = Instant::now();
         Self { context, started, total, next: started + PROGRESS_FIRST }
     }

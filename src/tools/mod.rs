@@ -8,7 +8,7 @@ mod establish_connection;
 pub mod failure;
 mod list_active_connections;
 mod list_topics;
-mod listen;
+pub(crate) mod listen;
 mod message;
 mod monitor_performance;
 mod monitor_report;
@@ -65,6 +65,7 @@ pub enum Effect {
 }
 
 /// What a call works with.
+#[derive(Clone)]
 pub struct Context {
     /// The open sessions.
     pub table: Rc<Table>,

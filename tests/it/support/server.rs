@@ -160,10 +160,33 @@ impl Server {
     }
 
     /// The same with the envelope of the revision without handshake.
-    pub fn modern(&mut self, method: &str, mut params: Value) -> Line {
-        params["_meta"] = envelope("2026-07-28");
-        let id = self.request(method, params);
+    pub fn modern(&mut self, method: &str, params: Value) -> Line {
+        let id = self.start_modern(method, params);
         self.response(&id)
+    }
+
+    /// Starts a request with the envelope of the revision without handshake.
+    pub fn start_modern(&mut self, method: &str, mut params: Value) -> Value {
+        params["_meta"] = envelope("2026-07-28");
+        self.request(method, params)
+    }
+
+    /// The next notification of `method`; what comes before it is kept.
+    pub fn notification(&mut self, method: &str) -> Value {
+        let is_it = |line: &Line| line.json["method"] == method;
+        let deadline = Instant::now() + DEADLINE;
+        let mut line = match self.kept.iter().position(is_it) {
+            Some(index) => self.kept.remove(index).expect("the line is there"),
+            None => loop {
+                let line = self.receive(deadline).unwrap_or_else(|| panic!("no {method}; {:?}", self.kept));
+                if is_it(&line) {
+                    break line;
+                }
+                self.kept.push_back(line);
+            },
+        };
+        assert!(line.json.get("id").is_none(), "a notification has no id: {}", line.raw);
+        line.json["params"].take()
     }
 
     /// The response to `id`; what comes before it is kept.

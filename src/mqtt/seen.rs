@@ -1,0 +1,118 @@
+//! The topics that a session has shown, by name: what completion offers. Bounded, and cheap enough to be asked for every
+//! message.
+
+use crate::limits::{TOPICS_SEEN_MAX, TOPICS_SEEN_MAX_BYTES};
+
+/// Topics in the order in which they were first seen. When it is full, new ones are not taken.
+#[derive(Default)]
+pub struct Seen {
+    names: String,
+    /// Where each name ends; it begins where the one before ends.
+    ends: Vec<u16>,
+    /// Number + 1 of a name at its hash's place, or 0; its length is a power of two, at most half full.
+    index: Vec<u16>,
+    full: bool,
+}
+
+impl Seen {
+    /// Takes note of a topic.
+    pub fn note(&mut self, topic: &str) {
+        if self.full || self.find(topic) {
+            return;
+        }
+        self.full = self.ends.len() == TOPICS_SEEN_MAX || self.names.len() + topic.len() > TOPICS_SEEN_MAX_BYTES;
+        if self.full {
+            return;
+        }
+        self.names.push_str(topic);
+        self.ends.push(self.names.len() as u16);
+        if self.index.len() < self.ends.len() * 2 {
+            self.index = vec![0; (self.ends.len() * 4).next_power_of_two().max(32)];
+            (0..self.ends.len()).for_each(|number| self.place(number));
+        } else {
+            self.place(self.ends.len() - 1);
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map(|number| self.name(number))
+    }
+
+    fn name(&self, number: usize) -> &str {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.names[start.into()..self.ends[number].into()]
+    }
+
+    fn find(&self, topic: &str) -> bool {
+        let Some(mask) = self.index.len().checked_sub(1) else { return false };
+        let mut at = hash(topic) & mask;
+        while let Some(number) = usize::from(self.index[at]).checked_sub(1) {
+            if self.name(number) == topic {
+                return true;
+            }
+            at = (at + 1) & mask;
+        }
+        false
+    }
+
+    fn place(&mut self, number: usize) {
+        let mask = self.index.len() - 1;
+        let mut at = hash(self.name(number)) & mask;
+        while self.index[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.index[at] = number as u16 + 1;
+    }
+}
+
+/// A few cycles for a topic. Whoever makes topics that collide makes us compare a thousand lengths, no more.
+fn hash(topic: &str) -> usize {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = topic.as_bytes().as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let mix = |sum: u64, word: &[u8; 8]| (sum.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(ODD);
+    (words.iter().chain([&last]).fold(topic.len() as u64, mix) >> 32) as usize
+}
+
+const _: () = assert!(TOPICS_SEEN_MAX_BYTES <= u16::MAX as usize);
+const _: () = assert!(TOPICS_SEEN_MAX < u16::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_topic_is_kept_once_in_the_order_of_first_sight() {
+        let mut seen = Seen::default();
+        let topics: Vec<_> = (0..300).map(|n| format!("plant/line{}/sensor/{n}", n % 7)).collect();
+        for _ in 0..3 {
+            topics.iter().for_each(|topic| seen.note(topic));
+        }
+        assert_eq!(seen.iter().collect::<Vec<_>>(), topics);
+        assert!(!seen.find("plant"));
+    }
+
+    #[test]
+    fn beyond_its_bounds_it_takes_no_more() {
+        let mut seen = Seen::default();
+        (0..TOPICS_SEEN_MAX + 100).for_each(|n| seen.note(&n.to_string()));
+        assert_eq!(seen.iter().count(), TOPICS_SEEN_MAX);
+        let mut seen = Seen::default();
+        (0..100).for_each(|n| seen.note(&format!("{n}{}", "x".repeat(1000))));
+        assert!(seen.names.len() <= TOPICS_SEEN_MAX_BYTES && seen.iter().count() > 10);
+        seen.note(&"y".repeat(65_535));
+        assert!(seen.names.len() <= TOPICS_SEEN_MAX_BYTES);
+    }
+
+    #[test]
+    fn topics_that_collide_are_told_apart() {
+        let mut seen = Seen::default();
+        for topic in ["", "a", "a/", "/a", "a/b/c/d/", "a/b/c/d/\0", "ü"] {
+            seen.note(topic);
+            seen.note(topic);
+        }
+        assert_eq!(seen.iter().count(), 7);
+    }
+}
