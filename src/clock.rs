@@ -1,5 +1,6 @@
 //! Time as a value: read by the runtime, the driver and the tools, handed to everything else.
 
+use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
@@ -44,12 +45,18 @@ impl Now {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub u64);
 
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Beyond the year 9999 the formatter refuses; a broken clock must not cost the result.
         let last_valid_ms = 253_402_300_799_999;
         let time = UNIX_EPOCH + Duration::from_millis(self.0.min(last_valid_ms));
-        serializer.collect_str(&humantime::format_rfc3339_millis(time))
+        humantime::format_rfc3339_millis(time).fmt(f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

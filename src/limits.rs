@@ -92,6 +92,14 @@ pub const INFLIGHT_MAX: usize = 16;
 pub const PUBLISH_QUEUE_MAX: usize = 64;
 /// Inbound QoS 2 ids waiting for PUBREL; a broker that leaves more open is cut off.
 pub const INBOUND_QOS2_MAX: usize = 1024;
+/// One write gives TLS so much, and is told only when the socket has it: small, so that a slow link shows progress.
+pub const TLS_WRITE_BYTES: usize = 4096;
+/// Largest CA, certificate or key file: several times that of a system's CA bundle.
+pub const TLS_FILE_MAX_BYTES: u64 = 1 << 20;
+/// Names of a certificate that are shown; large sites have hundreds.
+pub const CERTIFICATE_NAMES_MAX: usize = 20;
+/// Longest text of a certificate that is shown; a host name has 253 characters at most.
+pub const CERTIFICATE_TEXT_MAX_BYTES: usize = 256;
 /// Largest payload that publish_message sends.
 pub const PUBLISH_PAYLOAD_MAX_BYTES: usize = 1 << 20;
 /// MQTT strings (3.1.1 section 1.5.3).

@@ -12,7 +12,7 @@ use async_io::Timer;
 use smol::future::{or, yield_now};
 
 use super::error::Trouble;
-use super::link::{self, Endpoint, Link, Observer, Stage, Stages, plain};
+use super::link::{self, Endpoint, Link, Observer, Stage, Stages};
 use super::liveness::RoundTrip;
 use super::policy::Policy;
 use super::session::Session;
@@ -188,7 +188,7 @@ async fn say_connect(
     });
     match written.await {
         Some(Ok(())) => {}
-        Some(Err(error)) => return Err(Trouble::Lost(plain(&error))),
+        Some(Err(error)) => return Err(link.broken(&error)),
         None => return Err(Trouble::Timeout("CONNECT to be taken")),
     }
     connection.session.borrow_mut().connection_opened(packet.len(), deadline);
@@ -264,7 +264,7 @@ fn turn(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> Result
             return Ok(false);
         }
         match link.read(&mut buffer) {
-            Ok(0) => return Err(ended(&session)),
+            Ok(0) => return Err(link.ended().unwrap_or_else(|| ended(&session))),
             Ok(count) => {
                 session.handle_bytes(Now::read(), &buffer[..count])?;
                 // A short read has emptied the socket: no need to ask it again before waiting.
@@ -278,7 +278,7 @@ fn turn(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> Result
                 return Ok(false);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Trouble::Lost(plain(&error))),
+            Err(error) => return Err(link.broken(&error)),
         }
     }
     flush(&mut session, link)?;
@@ -294,7 +294,7 @@ fn flush(session: &mut Session, link: &mut Link) -> Result<(), Trouble> {
                 return Ok(());
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Trouble::Lost(plain(&error))),
+            Err(error) => return Err(link.broken(&error)),
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::tls::trouble::TlsTrouble;
+
 /// A reason. Sorted by who can act: the caller (address, credentials), the broker's keeper, the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -24,7 +26,7 @@ pub enum Trouble {
     /// Was connected, or about to be, and the connection ended.
     Lost(String),
     /// `mqtts://` without TLS in this build, or TLS refused.
-    Tls(String),
+    Tls(TlsTrouble),
     /// The policy does not allow this broker.
     Denied(String),
     /// Closed on purpose, by a call or by expiry.
@@ -67,10 +69,19 @@ impl Trouble {
 
     /// Trying again with the same words cannot help: retries stop.
     pub fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::IdentifierRejected | Self::BadCredentials | Self::NotAuthorized | Self::Denied(_) | Self::Closed
-        )
+        match self {
+            Self::IdentifierRejected | Self::BadCredentials | Self::NotAuthorized | Self::Denied(_) | Self::Closed => {
+                true
+            }
+            Self::Tls(trouble) => trouble.is_final(),
+            _ => false,
+        }
+    }
+}
+
+impl From<TlsTrouble> for Trouble {
+    fn from(trouble: TlsTrouble) -> Self {
+        Self::Tls(trouble)
     }
 }
 
@@ -86,7 +97,7 @@ impl fmt::Display for Trouble {
             Self::BadCredentials => write!(f, "the broker refused user name or password (CONNACK 4)"),
             Self::NotAuthorized => write!(f, "the broker did not authorise this client (CONNACK 5)"),
             Self::Lost(why) => write!(f, "the connection was lost: {why}"),
-            Self::Tls(why) => write!(f, "TLS failed: {why}"),
+            Self::Tls(trouble) => write!(f, "TLS failed: {trouble}"),
             Self::Denied(why) => write!(f, "the policy of this server denies it: {why}"),
             Self::Closed => write!(f, "the session was closed"),
         }

@@ -1,5 +1,6 @@
 //! A connection to a broker as bytes: name look-up, TCP, and (with them) the only place that opens sockets.
 
+use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::rc::Rc;
@@ -11,7 +12,8 @@ use smol::future::or;
 
 use super::error::Trouble;
 use super::policy::{Denied, Listed, Policy};
-use super::tls::{Facts, TlsOptions};
+use super::tls::channel::{self, Channel};
+use super::tls::{Facts, Shake, TlsOptions};
 use super::url::Target;
 use crate::limits::ADDRESS_TRY_MIN;
 
@@ -73,10 +75,31 @@ impl<'a> Stages<'a> {
 /// An open connection. Reads and writes never block.
 pub struct Link {
     stream: Async<TcpStream>,
+    channel: Option<Box<Channel>>,
 }
 
-/// Connects until `deadline`, to one address after the other, if `policy` allows it.
+/// Connects until `deadline`, to one address after the other, if `policy` allows it, and makes TLS if it is wanted.
 pub async fn open(
+    endpoint: &Endpoint,
+    policy: &Policy,
+    stages: &mut Stages<'_>,
+    deadline: Instant,
+) -> Result<Link, Trouble> {
+    if endpoint.tls.is_some() {
+        channel::check()?;
+    }
+    let mut link = connect(endpoint, policy, stages, deadline).await?;
+    if let Some(options) = &endpoint.tls {
+        let secured = until(deadline, link.secure(options, &endpoint.host)).await;
+        secured.unwrap_or(Err(Trouble::Timeout("the TLS handshake")))?;
+    }
+    if let Some(channel) = &link.channel {
+        stages.done(|| Stage::Tls(Box::new(channel.facts())));
+    }
+    Ok(link)
+}
+
+async fn connect(
     endpoint: &Endpoint,
     policy: &Policy,
     stages: &mut Stages<'_>,
@@ -84,9 +107,6 @@ pub async fn open(
 ) -> Result<Link, Trouble> {
     let denied = |Denied(why)| Trouble::Denied(why);
     let listed = policy.check_broker(&endpoint.host, endpoint.port).map_err(denied)?;
-    if endpoint.tls.is_some() {
-        return Err(Trouble::Tls("this build has no TLS, which mqtts:// needs".into()));
-    }
     let mut addresses =
         until(deadline, resolve(endpoint)).await.unwrap_or(Err(Trouble::Timeout("the name look-up")))?;
     stages.done(|| Stage::Dns(addresses.clone()));
@@ -116,22 +136,46 @@ pub async fn open(
 impl Link {
     fn new(stream: Async<TcpStream>) -> io::Result<Self> {
         stream.get_ref().set_nodelay(true)?;
-        Ok(Self { stream })
+        Ok(Self { stream, channel: None })
+    }
+
+    async fn secure(&mut self, options: &TlsOptions, host: &str) -> Result<(), Trouble> {
+        let mut channel = Channel::prepare(options, host).await?;
+        let lost = |error: io::Error| Trouble::Lost(plain(&error));
+        loop {
+            match channel.shake(&mut self.stream.get_ref())? {
+                Shake::Done => break,
+                Shake::Readable => poll_fn(|cx| self.stream.poll_readable(cx)).await.map_err(lost)?,
+                Shake::Writable => poll_fn(|cx| self.stream.poll_writable(cx)).await.map_err(lost)?,
+            }
+        }
+        self.channel = Some(Box::new(channel));
+        Ok(())
     }
 
     /// Reads what is there; `WouldBlock` when nothing is, 0 at the end.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.get_ref().read(buffer)
+        match &mut self.channel {
+            Some(channel) => channel.read(&mut self.stream.get_ref(), buffer),
+            None => self.stream.get_ref().read(buffer),
+        }
     }
 
-    /// Writes what the socket takes; `WouldBlock` when it takes nothing.
+    /// Writes what the socket takes; `WouldBlock` when it takes nothing: then it must be called with the same beginning
+    /// again.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.get_ref().write(bytes)
+        match &mut self.channel {
+            Some(channel) => channel.write(&mut self.stream.get_ref(), bytes),
+            None => self.stream.get_ref().write(bytes),
+        }
     }
 
     /// Ready when [`Link::read`] may give something.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_readable(cx)
+        match &self.channel {
+            Some(channel) if channel.has_news() => Poll::Ready(Ok(())),
+            _ => self.stream.poll_readable(cx),
+        }
     }
 
     /// Ready when [`Link::write`] may take something.
@@ -147,9 +191,23 @@ impl Link {
     }
 
     /// Nothing more will be written: what was written is delivered first.
-    pub fn finish(&self) {
+    pub fn finish(&mut self) {
+        if let Some(channel) = &mut self.channel {
+            channel.finish(&mut self.stream.get_ref());
+        }
         // The peer may have gone already, which is as good.
         let _ = self.stream.get_ref().shutdown(Shutdown::Write);
+    }
+
+    /// Why reading or writing failed.
+    pub fn broken(&self, error: &io::Error) -> Trouble {
+        let explained = self.channel.as_ref().and_then(|channel| channel.explain(Some(error)));
+        explained.map_or_else(|| Trouble::Lost(plain(error)), Trouble::Tls)
+    }
+
+    /// Why the peer has ended it, if TLS knows.
+    pub fn ended(&self) -> Option<Trouble> {
+        self.channel.as_ref().and_then(|channel| channel.explain(None)).map(Trouble::Tls)
     }
 }
 

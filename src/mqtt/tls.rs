@@ -1,8 +1,23 @@
-//! TLS: what a connection wants of it, and what it tells.
+//! TLS: what a connection wants of it, what it tells, and why it fails. The work is done below, where alone rustls is
+//! named; a build without the feature `tls` has [`channel`] say so.
+
+pub mod certificate;
+#[cfg(feature = "tls")]
+pub mod channel;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/missing.rs"]
+pub mod channel;
+#[cfg(feature = "tls")]
+mod material;
+pub mod trouble;
+#[cfg(feature = "tls")]
+mod verifier;
+#[cfg(feature = "tls")]
+mod words;
 
 use std::path::PathBuf;
 
-use crate::clock::Timestamp;
+use certificate::Certificate;
 
 /// What is wanted of TLS. The default is the system's roots and the host's own name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,12 +26,14 @@ pub struct TlsOptions {
     pub ca_file: Option<PathBuf>,
     /// The client's certificate chain (PEM).
     pub cert_file: Option<PathBuf>,
-    /// The client's private key (PEM: PKCS#8, PKCS#1 or SEC1).
+    /// The client's private key (PEM: PKCS#8, PKCS#1 or SEC1), not encrypted.
     pub key_file: Option<PathBuf>,
     /// The name that the certificate must have, when it is not the host's.
     pub server_name: Option<String>,
-    /// SHA-256 of the one certificate (DER) that is trusted. It takes the place of the check who issued it and until
-    /// when; the name and the proof of the key are checked as ever.
+    /// SHA-256 of the one certificate (DER) that is accepted. It takes the place of the system's roots and of the
+    /// certificate's dates: whoever pins a certificate has decided about it. A `ca_file` beside it must be met as well.
+    /// The name and the proof that the peer has the key are checked as ever; a pinned certificate that lists no names
+    /// at all is compared by its common name.
     pub fingerprint_sha256: Option<[u8; 32]>,
     /// Whether to ask for the protocol `mqtt` by ALPN.
     pub alpn: bool,
@@ -28,24 +45,25 @@ pub struct Facts {
     /// `TLS 1.2` or `TLS 1.3`.
     pub protocol: &'static str,
     /// The cipher suite's name.
-    pub cipher: String,
+    pub cipher: &'static str,
     /// The broker's certificate; `None` when it has a form that cannot be read.
     pub certificate: Option<Certificate>,
+    /// SHA-256 of that certificate in hexadecimal digits, as `fingerprint_sha256` takes it.
+    pub fingerprint_sha256: String,
 }
 
-/// What a certificate says of itself. The texts are the broker's: data, cut to a bounded size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// Whom it is for, as `CN=…, O=…`.
-    pub subject: String,
-    /// Who issued it.
-    pub issuer: String,
-    /// Host names and addresses it is for (subjectAltName).
-    pub names: Vec<String>,
-    /// How many more names there are.
-    pub names_omitted: usize,
-    /// First moment of its life.
-    pub not_before: Timestamp,
-    /// Last moment of its life.
-    pub not_after: Timestamp,
+/// The socket below TLS: never blocks.
+pub trait Socket: std::io::Read + std::io::Write {}
+
+impl<T: std::io::Read + std::io::Write> Socket for T {}
+
+/// Where a handshake stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shake {
+    /// It is done.
+    Done,
+    /// It goes on when the socket can be read.
+    Readable,
+    /// It goes on when the socket can be written.
+    Writable,
 }

@@ -215,8 +215,10 @@ impl From<&Trouble> for Failure {
             ),
             Trouble::Denied(_) => (Code::PolicyDenied, POLICY_HINT),
             Trouble::Closed => (Code::ConnectionLost, "establish_connection opens a new session"),
-            Trouble::Tls(_) => (Code::TlsFailed, "use mqtt:// if the broker has a port without TLS"),
+            Trouble::Tls(tls) => (Code::TlsFailed, tls.hint()),
         };
-        Self::new(code, trouble.to_string(), hint)
+        let mut failure = Self::new(code, trouble.to_string(), hint);
+        failure.0.retryable |= matches!(trouble, Trouble::Tls(tls) if tls.is_passing());
+        failure
     }
 }

@@ -7,6 +7,8 @@ mod packets;
 mod qos;
 mod reconnect;
 mod sharing;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -27,5 +27,7 @@ mod snapshots;
 mod stdio;
 mod support;
 mod tidy;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
 mod watches;

@@ -1,5 +1,7 @@
 //! What the tests stand on: the server as a process, brokers real and scripted, and packets of our own making.
 
+#[cfg(feature = "tls")]
+pub mod certificates;
 pub mod client;
 pub mod fake_broker;
 pub mod memory;

@@ -1,0 +1,138 @@
+//! The files behind a TLS connection: roots, client certificate and key. They are read at each connect, on a helper
+//! thread, so that what was renewed is used; only the system's roots are kept, once, while a session uses them.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use rustls::RootCertStore;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::TlsOptions;
+use super::trouble::{Cause, TlsTrouble};
+use crate::limits::TLS_FILE_MAX_BYTES;
+use crate::mqtt::link::plain;
+
+/// What the files hold.
+pub struct Material {
+    /// Who may issue the broker's certificate.
+    pub roots: Arc<RootCertStore>,
+    /// Our own certificate and key.
+    pub client: Option<Arc<CertifiedKey>>,
+}
+
+/// Reads what `options` name.
+pub async fn read(options: &TlsOptions) -> Result<Material, TlsTrouble> {
+    let roots = match (&options.ca_file, options.fingerprint_sha256) {
+        (Some(file), _) => {
+            let file = file.clone();
+            Arc::new(smol::unblock(move || roots_from(&file)).await?)
+        }
+        (None, Some(_)) => Arc::new(RootCertStore::empty()),
+        (None, None) => system_roots().await?,
+    };
+    let client = match (options.cert_file.clone(), options.key_file.clone()) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(Arc::new(smol::unblock(move || client_from(certificate, key)).await?)),
+        (Some(_), None) => return Err(settings("cert_file needs a key_file beside it")),
+        (None, Some(_)) => return Err(settings("key_file needs a cert_file beside it")),
+    };
+    Ok(Material { roots, client })
+}
+
+thread_local! {
+    static SYSTEM_ROOTS: RefCell<Weak<RootCertStore>> = const { RefCell::new(Weak::new()) };
+}
+
+async fn system_roots() -> Result<Arc<RootCertStore>, TlsTrouble> {
+    let shared = || SYSTEM_ROOTS.with_borrow(Weak::upgrade);
+    if let Some(roots) = shared() {
+        return Ok(roots);
+    }
+    let read = smol::unblock(|| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.roots.shrink_to_fit();
+        roots
+    });
+    let roots = read.await;
+    if roots.is_empty() {
+        return Err(settings(
+            "this system has no CA certificates that could be read (most have them in a package ca-certificates); \
+             a broker's configuration can name its own with ca_file or fingerprint_sha256",
+        ));
+    }
+    // Another session may have been quicker.
+    let roots = shared().unwrap_or_else(|| Arc::new(roots));
+    SYSTEM_ROOTS.set(Arc::downgrade(&roots));
+    Ok(roots)
+}
+
+fn roots_from(path: &Path) -> Result<RootCertStore, TlsTrouble> {
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in certificates("ca_file", path)?.into_iter().enumerate() {
+        roots.add(certificate).map_err(|error| {
+            settings(format!("certificate {} in ca_file {} cannot be used: {error}", index + 1, path.display()))
+        })?;
+    }
+    Ok(roots)
+}
+
+fn client_from(certificate_path: PathBuf, key_path: PathBuf) -> Result<CertifiedKey, TlsTrouble> {
+    let chain = certificates("cert_file", &certificate_path)?;
+    let pem = contents("key_file", &key_path)?;
+    let cannot = |what: &str| settings(format!("key_file {} {what}", key_path.display()));
+    if pem.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
+        return Err(cannot("is encrypted with a passphrase: give the key without one, readable for this user alone"));
+    }
+    let no_key = "has no private key in PEM form (PKCS#8, PKCS#1 or SEC1)";
+    let mut der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| cannot(no_key))?;
+    let key = any_supported_type(&der);
+    der.zeroize();
+    let key = key.map_err(|_| {
+        cannot(
+            "has a key that is damaged or of a kind that is not supported (RSA from 2048 bits, P-256, P-384, Ed25519)",
+        )
+    })?;
+    let certified = CertifiedKey::new(chain, key);
+    certified
+        .keys_match()
+        .map_err(|_| cannot(&format!("is not the key of cert_file {}", certificate_path.display())))?;
+    Ok(certified)
+}
+
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
+fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsTrouble> {
+    let pem = contents(option, path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let shown = path.display();
+    match found {
+        Ok(found) if found.is_empty() => Err(settings(format!("{option} {shown} has no certificate in PEM form"))),
+        Ok(found) => Ok(found),
+        Err(_) => Err(settings(format!("{option} {shown} has a certificate with damaged PEM form"))),
+    }
+}
+
+/// A file's bytes, wiped when they are done with, without a reallocation that would leave a copy.
+fn contents(option: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsTrouble> {
+    let read = || {
+        let file = File::open(path)?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(file.metadata()?.len().min(TLS_FILE_MAX_BYTES) as usize + 1));
+        file.take(TLS_FILE_MAX_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error: std::io::Error| {
+        settings(format!("{option} {} cannot be read: {}", path.display(), plain(&error)))
+    })
+}
+
+fn settings(why: impl Into<String>) -> TlsTrouble {
+    TlsTrouble::new(Cause::Settings, why)
+}
