@@ -23,38 +23,24 @@ pub enum Role {
 
 /// Reads a member's name.
 pub fn role(name: &str) -> Role {
-    const LEVELS: &[&str] = &["level", "loglevel", "log_level", "severity", "status", "state", "health", "result"];
-    const ERRORS: &[&str] = &[
-        "error",
-        "errors",
-        "err",
-        "error_code",
-        "errorcode",
-        "error_message",
-        "errormessage",
-        "fault",
-        "faults",
-        "fault_code",
-        "faultcode",
-        "alarm",
-        "alarms",
-        "failure",
-        "failures",
-        "exception",
-    ];
-    const WARNINGS: &[&str] = &["warning", "warnings", "warn"];
-    // Asked for each member of each message: most names begin with another letter.
-    if !begins_with(name, b"lshrefawLSHREFAW") {
-        Role::Plain
-    } else if is_in(LEVELS, name) {
-        Role::Level
-    } else if is_in(ERRORS, name) {
-        Role::Report(Severity::Error)
-    } else if is_in(WARNINGS, name) {
-        Role::Report(Severity::Warning)
-    } else {
-        Role::Plain
-    }
+    use Role::{Level, Report};
+    use Severity::{Error, Warning};
+    // Asked for each member of each message, so only words with the same first letter are compared.
+    let (words, role): (&[&str], _) = match first_letter(name) {
+        b'l' => (&["level", "loglevel", "log_level"], Level),
+        b's' => (&["severity", "status", "state"], Level),
+        b'h' => (&["health"], Level),
+        b'r' => (&["result"], Level),
+        b'e' => (
+            &["error", "errors", "err", "error_code", "errorcode", "error_message", "errormessage", "exception"],
+            Report(Error),
+        ),
+        b'f' => (&["fault", "faults", "fault_code", "faultcode", "failure", "failures"], Report(Error)),
+        b'a' => (&["alarm", "alarms"], Report(Error)),
+        b'w' => (&["warning", "warnings", "warn"], Report(Warning)),
+        _ => return Role::Plain,
+    };
+    if is_in(words, name) { role } else { Role::Plain }
 }
 
 /// Whether a value under a reporting name says that all is well.
@@ -68,37 +54,19 @@ pub fn is_all_well(text: &str) -> bool {
 
 /// The severity that one word names.
 pub fn word(text: &str) -> Option<Severity> {
-    const ERRORS: &[&str] = &[
-        "error",
-        "errors",
-        "err",
-        "fatal",
-        "critical",
-        "crit",
-        "emergency",
-        "emerg",
-        "fail",
-        "failed",
-        "failure",
-        "failing",
-        "fault",
-        "faulted",
-        "faulty",
-        "alarm",
-        "exception",
-        "panic",
-    ];
-    const WARNINGS: &[&str] = &["warn", "warning", "warnings", "degraded"];
+    use Severity::{Error, Warning};
     // Asked for each word of each text.
-    if !begins_with(text, b"efcapwdEFCAPWD") {
-        None
-    } else if is_in(ERRORS, text) {
-        Some(Severity::Error)
-    } else if is_in(WARNINGS, text) {
-        Some(Severity::Warning)
-    } else {
-        None
-    }
+    let (words, severity): (&[&str], _) = match first_letter(text) {
+        b'e' => (&["error", "errors", "err", "emergency", "emerg", "exception"], Error),
+        b'f' => (&["fatal", "fail", "failed", "failure", "failing", "fault", "faulted", "faulty"], Error),
+        b'c' => (&["critical", "crit"], Error),
+        b'a' => (&["alarm"], Error),
+        b'p' => (&["panic"], Error),
+        b'w' => (&["warn", "warning", "warnings"], Warning),
+        b'd' => (&["degraded"], Warning),
+        _ => return None,
+    };
+    is_in(words, text).then_some(severity)
 }
 
 /// The worst report in free text: whole words, unless the words around them deny it ("no errors", "errors: 0").
@@ -132,8 +100,9 @@ fn is_in(words: &[&str], text: &str) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-fn begins_with(text: &str, letters: &[u8]) -> bool {
-    text.bytes().next().is_some_and(|first| letters.contains(&first))
+/// In lower case; 0 for an empty text.
+fn first_letter(text: &str) -> u8 {
+    text.bytes().next().unwrap_or_default().to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -207,9 +207,10 @@ fn mix(hash: u64, value: u64) -> u64 {
     (hash.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-fn mix_bytes(hash: u64, bytes: &[u8]) -> u64 {
-    let word = |chunk: &[u8]| chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    bytes.chunks(8).fold(mix(hash, bytes.len() as u64), |hash, chunk| mix(hash, word(chunk)))
+fn mix_bytes(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let rest = rest.iter().fold(bytes.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+    words.iter().fold(mix(0, rest), |hash, word| mix(hash, u64::from_le_bytes(*word)))
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -279,15 +280,37 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut shapes = 0u64;
         let mut empty = true;
         let depth = self.depth + 1;
-        while let Some(name) = members.next_key::<Cow<'_, str>>()? {
-            let role = alarm::role(&name);
+        while let Some((role, name)) = members.next_key_seed(Name)? {
             let (_, shape) = members.next_value_seed(Node { look: self.look, depth, role })?;
             // A sum, since members have no order.
-            shapes = shapes.wrapping_add(mix_bytes(shape, name.as_bytes()));
+            shapes = shapes.wrapping_add(mix(shape, name));
             empty = false;
         }
         self.report(!empty);
         Ok((Kind::Json, mix(5, shapes)))
+    }
+}
+
+/// A member's name: what it says of its value, and its hash. Nothing is allocated for it.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = (Role, u64);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = (Role, u64);
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok((alarm::role(name), mix_bytes(name.as_bytes())))
     }
 }
 

@@ -25,6 +25,7 @@ pub struct Pruner {
     errors: VecDeque<u64>,
     topics: usize,
     shapes: HashSet<u64>,
+    last_shape: Option<u64>,
     /// Never more parts than messages to keep: then one of them can always be thinned.
     spread: Vec<Bucket>,
     spread_total: usize,
@@ -83,6 +84,7 @@ impl Pruner {
             errors: VecDeque::new(),
             topics: 0,
             shapes: HashSet::new(),
+            last_shape: None,
             spread: (0..keep.clamp(1, BUCKETS_MAX)).map(|_| Bucket::default()).collect(),
             spread_total: 0,
         }
@@ -118,7 +120,9 @@ impl Pruner {
             self.topics += 1;
             claims |= TOPIC;
         }
-        if self.shapes.len() < self.keep.min(SHAPES_MAX) && self.shapes.insert(inspection.shape) {
+        // Most messages have the shape of the one before.
+        let other_shape = self.last_shape.replace(inspection.shape) != Some(inspection.shape);
+        if other_shape && self.shapes.len() < self.keep.min(SHAPES_MAX) && self.shapes.insert(inspection.shape) {
             claims |= SHAPE;
         }
         claims |= self.spread_claim(elapsed, facts.sequence);
