@@ -1,0 +1,20 @@
+//! Hands the linker the order of functions in `order.ld`, so that what starts and serves the program stands together: the
+//! kernel maps code in pieces of 64 KiB around what is touched, and scattered functions would make all of it resident.
+
+use std::env::var;
+use std::io::Write;
+
+fn main() -> std::io::Result<()> {
+    let said = |name: &str| var(name).unwrap_or_default();
+    let mut cargo = std::io::stdout();
+    writeln!(cargo, "cargo::rerun-if-changed=src/order.ld")?;
+    writeln!(cargo, "cargo::rerun-if-env-changed=MQTT_MCP_UNORDERED")?;
+    // Linkers that know no linker scripts.
+    let flags = said("CARGO_ENCODED_RUSTFLAGS");
+    let other = ["mold", "gold", "wild"].iter().any(|linker| flags.contains(linker));
+    let is_linux = said("CARGO_CFG_TARGET_OS") == "linux";
+    if is_linux && !other && said("PROFILE") == "release" && said("MQTT_MCP_UNORDERED").is_empty() {
+        writeln!(cargo, "cargo::rustc-link-arg-bins=-T{}/src/order.ld", said("CARGO_MANIFEST_DIR"))?;
+    }
+    Ok(())
+}
