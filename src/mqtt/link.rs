@@ -116,16 +116,20 @@ async fn connect(
             return Err(denied(policy.other_broker()));
         }
     }
+    let (stream, address) = connect_any(&addresses, deadline).await?;
+    stages.done(|| Stage::Tcp(address));
+    Link::new(stream).map_err(|error| Trouble::Unreachable(error.to_string()))
+}
+
+/// The first of `addresses` that takes a connection; each that is silent gets its share of the time that is left.
+async fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> Result<(Async<TcpStream>, SocketAddr), Trouble> {
     let mut trouble = Trouble::NameLookup("it has no address".into());
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - index) as u32;
         let try_until = (Instant::now() + share.max(ADDRESS_TRY_MIN)).min(deadline);
         trouble = match until(try_until, Async::<TcpStream>::connect(*address)).await {
-            Some(Ok(stream)) => {
-                stages.done(|| Stage::Tcp(*address));
-                return Link::new(stream).map_err(|error| Trouble::Unreachable(error.to_string()));
-            }
+            Some(Ok(stream)) => return Ok((stream, *address)),
             Some(Err(error)) => Trouble::Unreachable(format!("{address}: {}", plain(&error))),
             None => Trouble::Timeout("the TCP connection"),
         };
@@ -265,5 +269,60 @@ mod tests {
         let (told, link) = stages(port);
         assert!(matches!(link.err(), Some(Trouble::Unreachable(_))));
         assert_eq!(told, [format!("Dns([127.0.0.1:{port}])")]);
+    }
+
+    fn listening(host: &str) -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((host, 0)).expect("a loopback address");
+        let address = listener.local_addr().expect("its address");
+        (listener, address)
+    }
+
+    /// Nobody listens there any more.
+    fn refusing(host: &str) -> SocketAddr {
+        listening(host).1
+    }
+
+    /// A listener whose queue is full: the kernel answers no further connection.
+    fn silent() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
+        let (listener, address) = listening("127.0.0.3");
+        rustix::net::listen(&listener, 0).expect("a short queue");
+        let mut queued = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            queued.push(stream);
+        }
+        (listener, address, queued)
+    }
+
+    fn connected(addresses: &[SocketAddr], within: Duration) -> Result<SocketAddr, Trouble> {
+        let attempt = connect_any(addresses, Instant::now() + within);
+        smol::block_on(attempt).map(|(stream, address)| {
+            assert_eq!(stream.get_ref().peer_addr().expect("a peer"), address);
+            address
+        })
+    }
+
+    #[test]
+    fn an_address_that_refuses_gives_way_to_the_next_of_either_family() {
+        let (_listener, good) = listening("127.0.0.2");
+        let addresses = [refusing("127.0.0.1"), refusing("::1"), good];
+        assert_eq!(connected(&addresses, Duration::from_secs(5)), Ok(good));
+        let (_listener, good) = listening("::1");
+        assert_eq!(connected(&[refusing("127.0.0.1"), good], Duration::from_secs(5)), Ok(good));
+    }
+
+    #[test]
+    fn an_address_that_is_silent_leaves_the_next_its_share_of_the_time() {
+        let (_listener, good) = listening("127.0.0.2");
+        let (_full, dead, _queued) = silent();
+        assert_eq!(connected(&[dead, good], Duration::from_secs(5)), Ok(good));
+        let trouble = connected(&[dead], Duration::from_millis(300)).expect_err("silence");
+        assert_eq!(trouble, Trouble::Timeout("the TCP connection"));
+    }
+
+    #[test]
+    fn the_last_refusal_is_told_with_its_address() {
+        let bad = refusing("127.0.0.1");
+        let Err(Trouble::Unreachable(why)) = connected(&[bad], Duration::from_secs(5)) else { panic!("refused") };
+        assert!(why.contains(&bad.to_string()), "{why}");
     }
 }
