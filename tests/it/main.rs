@@ -23,6 +23,7 @@ mod resources;
 mod secrets;
 mod sessions;
 mod shared;
+mod smoke;
 mod snapshots;
 mod stdio;
 mod support;

@@ -15,10 +15,13 @@ use serde_json::{Value, json};
 
 use super::{DEADLINE, schema, wait_for};
 
-/// The binary with `flags`, without what the tests' own environment says to it.
+/// The binary, or what `MQTT_MCP_TEST_SERVER` names instead, with `flags`; without what the tests' own environment says
+/// to it.
 pub fn command(flags: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mqtt-mcp"));
-    command.args(flags).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let instead = std::env::var("MQTT_MCP_TEST_SERVER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_mqtt-mcp").to_owned());
+    let mut words = instead.split_whitespace();
+    let mut command = Command::new(words.next().expect("MQTT_MCP_TEST_SERVER names a command"));
+    command.args(words).args(flags).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MQTT_MCP_")) {
         command.env_remove(name);
     }
