@@ -4,14 +4,16 @@
 //!     cargo bench --bench footprint -- --bin target/…/mqtt-mcp   another build of it beside it, such as a static one
 //!     cargo bench --bench footprint -- --vs 'python -m server'   any stdio MCP server for MQTT beside it
 //!     cargo bench --bench footprint -- memory                    only what has this in its name: size, start, memory at
-//!                                                                rest, memory under load, connect and close, ping,
-//!                                                                rates, publish, CPU
+//!                                                                rest, memory under load, connect and close, an hour
+//!                                                                of calls, ping, rates, publish, CPU
 //!     cargo bench --bench footprint -- --json
 //!
 //! It measures: the size of the binary; the time from exec to the answer to `initialize` against the smallest Rust
 //! program that prints a line; memory at rest, with sessions, at the peak of calls that see many messages, and behind
-//! them; the latency of `ping` while messages flood in; request rates; the round trip of publish_message against a
-//! plain socket; CPU time per message. Mosquitto is needed where a real broker matters; where counts must be exact
+//! them; whether memory grows over a thousand connections or an hour's worth of calls; the latency of `ping` while
+//! messages flood in; request rates; the round trip of publish_message against a plain socket; CPU time per message.
+//! Servers that name their tools otherwise are known by a small table (support/server.rs); where one stops early, the
+//! messages it counted are shown. Mosquitto is needed where a real broker matters; where counts must be exact
 //! or the broker must not be the slower side, a broker inside this program sends the flood. Counts are checked, times
 //! are only shown: compare ratios, not times from different machines.
 
@@ -28,7 +30,7 @@ use support::options::Subject;
 use support::server::Result;
 use support::startup::Smallest;
 use support::table::Table;
-use support::{memory, options, speed, startup};
+use support::{hour, memory, options, speed, startup};
 
 type Scenario<'a> = (&'static str, &'a dyn Fn(&Subject, usize, &mut Table) -> Result<()>);
 
@@ -43,19 +45,21 @@ fn main() -> ExitCode {
     };
     let fake = FakeBroker::start().expect("a loopback port");
     let smallest = Smallest::build();
-    let scenarios: [Scenario<'_>; 9] = [
+    let scenarios: [Scenario<'_>; 10] = [
         ("size", &size),
         ("start", &|subject, column, table| startup::measure(subject, &smallest, column, table)),
         ("memory at rest", &|subject, column, table| memory::at_rest(subject, &broker, column, table)),
         ("memory under load", &|subject, column, table| memory::under_load(subject, &fake, column, table)),
         ("connect and close", &|subject, column, table| memory::connect_cycles(subject, &broker, column, table)),
+        ("an hour of calls", &|subject, column, table| hour::measure(subject, &broker, &fake, column, table)),
         ("ping", &|subject, column, table| speed::ping(subject, &broker, &fake, column, table)),
         ("rates", &|subject, column, table| speed::rates(subject, &broker, column, table)),
         ("publish", &|subject, column, table| speed::publish(subject, &broker, column, table)),
         ("CPU", &|subject, column, table| speed::cpu(subject, &fake, column, table)),
     ];
     let columns = options.subjects.iter().map(|subject| subject.name.clone());
-    let mut table = Table::new("Footprint (medians; memory in kB of 1024 bytes)", columns);
+    let mut table =
+        Table::with_ratios("Footprint (medians; memory in kB of 1024 bytes; × of the first column)", columns);
     let mut failed = false;
     for (name, scenario) in scenarios.into_iter().filter(|(name, _)| name.contains(&options.only)) {
         for (column, subject) in options.subjects.iter().enumerate() {
@@ -69,11 +73,12 @@ fn main() -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// The program's own size; for a script it is the interpreter's, which says nothing.
+/// The program's own size; a script's or an interpreter's says nothing.
 fn size(subject: &Subject, column: usize, table: &mut Table) -> Result<()> {
-    if subject.is_ours {
-        let file = std::fs::metadata(&subject.command[0]).map_err(|error| error.to_string())?;
-        table.set(column, "size of the binary", "KiB", file.len() as f64 / 1024.0);
+    let file = std::fs::read(&subject.command[0]).map_err(|error| error.to_string());
+    let is_program = subject.command.len() == 1 && file.as_ref().is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"));
+    if subject.is_ours || is_program {
+        table.set(column, "size of the binary", "KiB", file?.len() as f64 / 1024.0);
     }
     Ok(())
 }

@@ -123,9 +123,7 @@ pub fn collect(subject: &Subject, fake: &FakeBroker, flood: &Flood) -> Result<(D
     let arguments = json!({ "session_id": session, "topic_pattern": "#", "duration_seconds": 50,
         "max_messages": flood.messages, "keep": 1 });
     let result = server.call("subscribe_and_collect", &arguments)?;
-    let drain = Drain::since(fake.began(), flood.messages, process::cpu_us(server.pid) - cpu);
-    if result["original_message_count"] != json!(flood.messages) {
-        return Err(format!("{} of {} messages were counted", result["original_message_count"], flood.messages));
-    }
+    let counted = server.counted(&result, "original_message_count", flood.messages)?;
+    let drain = Drain::since(fake.began(), counted, process::cpu_us(server.pid) - cpu);
     Ok((drain, process::status(server.pid, "VmHWM") - idle))
 }

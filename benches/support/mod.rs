@@ -5,6 +5,7 @@
 
 pub mod drain;
 pub mod fake_broker;
+pub mod hour;
 pub mod memory;
 pub mod mosquitto;
 pub mod options;

@@ -25,6 +25,9 @@ const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("publish_message", &["mqtt_publish_message", "publish"]),
 ];
 
+/// Arguments that other servers want as text where ours takes any JSON value.
+const TEXT_ELSEWHERE: &[(&str, &str)] = &[("publish_message", "payload")];
+
 /// No server lives longer.
 const LIFE_MAX: Duration = Duration::from_secs(60);
 
@@ -40,6 +43,7 @@ pub struct Server {
     /// Answers to other requests than the one waited for.
     early: Vec<(u64, String)>,
     names: Vec<String>,
+    is_ours: bool,
     /// Dropping it ends the watchdog.
     _alive: Sender<()>,
 }
@@ -82,6 +86,7 @@ impl Server {
             next_id: 1,
             early: Vec::new(),
             names: Vec::new(),
+            is_ours: subject.is_ours,
             _alive: alive,
         })
     }
@@ -136,6 +141,14 @@ impl Server {
     /// Starts a tool call; its id.
     pub fn begin(&mut self, tool: &str, arguments: &Value) -> Result<u64> {
         let name = self.name_of(tool).to_owned();
+        let mut arguments = arguments.clone();
+        if !self.is_ours {
+            for (_, argument) in TEXT_ELSEWHERE.iter().filter(|(ours, _)| *ours == tool) {
+                if let Some(value) = arguments.get_mut(argument).filter(|value| !value.is_string()) {
+                    *value = value.to_string().into();
+                }
+            }
+        }
         self.send("tools/call", &json!({ "name": name, "arguments": arguments }))
     }
 
@@ -151,10 +164,21 @@ impl Server {
         if result["isError"] == true {
             return Err(result["content"][0]["text"].to_string());
         }
-        match result["structuredContent"].take() {
+        let value = match result["structuredContent"].take() {
             Value::Null => serde_json::from_str(result["content"][0]["text"].as_str().unwrap_or_default())
-                .map_err(|error| format!("no structured result: {error}")),
-            value => Ok(value),
+                .map_err(|error| format!("no structured result: {error}"))?,
+            value => value,
+        };
+        // Some servers report a failure as a plain result.
+        if value["status"] == "error" { Err(value.to_string()) } else { Ok(value) }
+    }
+
+    /// A count in a result: ours must be `expected`; another server may stop early, and says how far it came.
+    pub fn counted(&self, result: &Value, field: &str, expected: usize) -> Result<usize> {
+        let count = result[field].as_u64().unwrap_or(0) as usize;
+        match count == expected || (count > 0 && !self.is_ours) {
+            true => Ok(count),
+            false => Err(format!("{field} is {} instead of {expected}", result[field])),
         }
     }
 

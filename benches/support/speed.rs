@@ -57,9 +57,7 @@ fn ping_while_collecting(
         times.push(server.ping()?);
     }
     let result = server.outcome(call)?;
-    if result["original_message_count"] != json!(messages) {
-        return Err(format!("{} of {messages} messages were counted", result["original_message_count"]));
-    }
+    server.counted(&result, "original_message_count", messages)?;
     Ok(times)
 }
 
@@ -79,7 +77,7 @@ pub fn rates(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut T
     table.set(column, "ping, 16 in flight", "1/s", rate(&mut server, &ping.to_string())?);
     let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": { "name": "list_active_connections", "arguments": {} } });
-    table.set(column, "list_active_connections, 16 in flight", "1/s", rate(&mut server, &list.to_string())?);
+    table.set(column, "tools/call list_active_connections, 16 in flight", "1/s", rate(&mut server, &list.to_string())?);
     Ok(())
 }
 
@@ -153,10 +151,8 @@ pub fn cpu(subject: &Subject, fake: &FakeBroker, column: usize, table: &mut Tabl
             "max_messages": messages, "keep": 1 });
         let result = server.call("subscribe_and_collect", &arguments)?;
         let spent = process::cpu_us(server.pid) - before;
-        if result["original_message_count"] != json!(messages) {
-            return Err(format!("{} of {messages} messages were counted", result["original_message_count"]));
-        }
-        table.set(column, &format!("CPU per message received, {name}, keep 1"), "µs", spent / messages as f64);
+        let counted = server.counted(&result, "original_message_count", messages)?;
+        table.set(column, &format!("CPU per message received, {name}, keep 1"), "µs", spent / counted as f64);
     }
     Ok(())
 }

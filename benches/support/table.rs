@@ -25,6 +25,8 @@ pub struct Table {
     title: String,
     columns: Vec<String>,
     rows: Vec<Row>,
+    /// Other columns are shown as multiples of the first, too.
+    ratios: bool,
 }
 
 struct Row {
@@ -36,7 +38,12 @@ struct Row {
 impl Table {
     /// An empty table.
     pub fn new(title: &str, columns: impl IntoIterator<Item = String>) -> Self {
-        Self { title: title.into(), columns: columns.into_iter().collect(), rows: Vec::new() }
+        Self { title: title.into(), columns: columns.into_iter().collect(), rows: Vec::new(), ratios: false }
+    }
+
+    /// The same, which shows behind each number how many times the first column's it is.
+    pub fn with_ratios(title: &str, columns: impl IntoIterator<Item = String>) -> Self {
+        Self { ratios: true, ..Self::new(title, columns) }
     }
 
     /// Sets a number; rows stand in the order of their first number.
@@ -52,7 +59,7 @@ impl Table {
     /// Prints it, aligned or as one JSON object.
     pub fn print(&self, json: bool) {
         if json {
-            let rows: Vec<_> = self.rows.iter().map(Row::json).collect();
+            let rows: Vec<_> = self.rows.iter().map(|row| row.json(self.ratios)).collect();
             println!("{}", serde_json::json!({ "title": self.title, "columns": self.columns, "rows": rows }));
             return;
         }
@@ -60,11 +67,16 @@ impl Table {
         let width = self.columns.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10);
         println!("{}\n", self.title);
         print!("{:first$}  {:10}", "measure", "unit");
-        self.columns.iter().for_each(|name| print!("  {name:>width$}"));
+        for (column, name) in self.columns.iter().enumerate() {
+            print!("  {name:>width$}{:9}", if self.ratios && column > 0 { "     ×" } else { "" });
+        }
         println!();
         for row in &self.rows {
             print!("{:first$}  {:10}", row.measure, row.unit);
-            row.values.iter().for_each(|value| print!("  {:>width$}", shown(*value)));
+            for (column, value) in row.values.iter().enumerate() {
+                let ratio = row.ratio(column).filter(|_| self.ratios).map(shown).unwrap_or_default();
+                print!("  {:>width$} {ratio:>8}", shown(*value));
+            }
             println!();
         }
         println!();
@@ -72,8 +84,19 @@ impl Table {
 }
 
 impl Row {
-    fn json(&self) -> serde_json::Value {
-        serde_json::json!({ "measure": self.measure, "unit": self.unit, "values": self.values })
+    fn json(&self, ratios: bool) -> serde_json::Value {
+        let mut row = serde_json::json!({ "measure": self.measure, "unit": self.unit, "values": self.values });
+        if ratios {
+            row["ratios"] = (0..self.values.len()).map(|column| self.ratio(column)).collect();
+        }
+        row
+    }
+
+    /// How many times the first column's value it is, where that says something.
+    fn ratio(&self, column: usize) -> Option<f64> {
+        let (known, value) = (self.values.first()?, self.values.get(column)?);
+        let is_amount = self.unit != "ratio" && !self.unit.starts_with('%') && *known > 0.0;
+        (column > 0 && is_amount && value.is_finite()).then(|| value / known)
     }
 }
 
