@@ -11,27 +11,28 @@ use crate::mqtt::url::{self, Target};
 
 /// What `--help` shows.
 pub const HELP: &str = "\
-mqtt-mcp lets AI assistants work with MQTT brokers. It speaks the Model Context Protocol (JSON-RPC 2.0, one message a
-line) on stdin and stdout; an MCP client starts it. Logs go to stderr.
+mqtt-mcp lets AI assistants work with MQTT: an MCP server on stdin and stdout.
 
-Usage: mqtt-mcp [OPTIONS]     (* may be given several times)
+mqtt-mcp [OPTIONS]            serve; an MCP client starts it, logs go to stderr
+mqtt-mcp tools [--json]       show the tools with their parameters
 
-  --broker NAME=URL *         a broker that tools reach by name, so that its credentials stay out of the conversation;
-                              better as MQTT_MCP_BROKER_<NAME>=URL (name in lower case), which `ps` does not show
-  --read-only                 nothing is published: tools that publish are left out
-  --profiles-only             brokers are reached by name alone, never by a connection string
-  --allow-broker HOST[:PORT] *                               other brokers are refused
-  --allow-publish FILTER *, --deny-publish FILTER *          what may be published to; deny wins, and without an
-  --allow-subscribe FILTER *, --deny-subscribe FILTER *      allow list all is allowed; what is denied is never shown
-  --demo                      adds the broker `demo`: a playground within this process, with simulated devices
-  --max-sessions N            open sessions, 1 to 64 (default 5)
-  --session-ttl SECONDS       life of a session without use, 1 to 86400 (default 3600)
-  --log LEVEL                 error, warn (default), info, debug or trace; also MQTT_MCP_LOG
-  --version, --help
+--broker NAME=URL *           a broker that tools reach by name: its credentials
+                              stay out of the conversation; better, since `ps`
+                              does not show it: MQTT_MCP_BROKER_<NAME>=URL
+--demo                        adds the broker demo: a playground in this process
+--read-only                   tools that publish are left out
+--profiles-only               brokers by name alone, no connection strings
+--allow-broker HOST[:PORT] *  other brokers are refused
+--allow-publish FILTER *, --deny-publish FILTER *
+--allow-subscribe FILTER *, --deny-subscribe FILTER *
+                              deny wins; without an allow list all is allowed
+--max-sessions N              open sessions, 1 to 64 (default 5)
+--session-ttl SECONDS         their life without use, 1 to 86400 (default 3600)
+--log LEVEL                   error, warn (default), info, debug or trace; also
+                              MQTT_MCP_LOG
+--version, --help             (* may be given several times)
 
-URL is mqtt://[user[:password]@]host[:port][/client_id]; special characters are percent-encoded.
-
-Try it:  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"list_active_connections\"}' | mqtt-mcp
+URL: mqtt://[user[:password]@]host[:port][/client_id], with percent-encoding
 ";
 
 /// What the command line asks for.
@@ -40,6 +41,8 @@ pub enum Command {
     Serve(Box<Config>),
     /// Print this and end.
     Print(String),
+    /// Show the tools that this configuration leaves: as JSON when true, otherwise for a person.
+    Tools(Box<Config>, bool),
 }
 
 /// How to serve.
@@ -76,6 +79,7 @@ pub fn read(
     for (name, value) in environment {
         read_variable(&mut config, &name.to_string_lossy(), &value.to_string_lossy())?;
     }
+    let (mut words, mut json) = (Vec::new(), false);
     let mut parser = Parser::from_iter(flags);
     while let Some(flag) = parser.next().map_err(unexpected)? {
         match flag {
@@ -94,6 +98,7 @@ pub fn read(
             }
             Arg::Long("demo") if cfg!(feature = "demo") => config.demo = true,
             Arg::Long("demo") => return Err("--demo: this build has no demo broker (cargo feature demo)".into()),
+            Arg::Long("json") => json = true,
             Arg::Long("log") => config.log = level(&value(&mut parser, "--log")?, "--log")?,
             Arg::Long(name) => {
                 let flag = format!("--{name}");
@@ -102,13 +107,25 @@ pub fn read(
                 }
             }
             Arg::Short(name) => return Err(format!("unknown option -{name}; mqtt-mcp --help shows the options")),
-            Arg::Value(_) => return Err("unexpected argument; mqtt-mcp --help shows the options".into()),
+            Arg::Value(word) => words.push(word.string().map_err(|_| "an argument is not UTF-8")?),
         }
     }
     if config.demo && config.brokers.iter().any(|(name, _)| name == "demo") {
         return Err("--demo: another broker has the name demo".into());
     }
-    Ok(Command::Serve(Box::new(config)))
+    command(Box::new(config), &words, json)
+}
+
+/// What the words on the command line ask for. None is repeated: one that is in the wrong place may hold a password.
+fn command(config: Box<Config>, words: &[String], json: bool) -> Result<Command, String> {
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        _ if json && words != ["tools"] => Err("--json goes with mqtt-mcp tools".into()),
+        [] => Ok(Command::Serve(config)),
+        ["tools"] => Ok(Command::Tools(config, json)),
+        ["tools", ..] => Err("tools takes no argument".into()),
+        _ => Err("unexpected argument; mqtt-mcp --help shows what there is".into()),
+    }
 }
 
 impl Config {
@@ -207,6 +224,7 @@ mod tests {
         match read(flags, environment.iter().map(|(name, value)| (name.into(), value.into())))? {
             Command::Serve(config) => Ok(*config),
             Command::Print(text) => Err(text),
+            _ => Err("a subcommand".into()),
         }
     }
 
@@ -260,6 +278,6 @@ mod tests {
     #[test]
     fn help_fits_a_screen() {
         assert!(HELP.lines().count() <= 24);
-        assert!(HELP.lines().all(|line| line.len() <= 120));
+        assert!(HELP.lines().all(|line| line.len() <= 80));
     }
 }

@@ -35,3 +35,4 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod runtime;
+pub mod shell;

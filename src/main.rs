@@ -4,13 +4,17 @@ use std::process::ExitCode;
 
 use mqtt_mcp::config::{self, Command};
 use mqtt_mcp::stdio::{Input, print, tell};
-use mqtt_mcp::{log as logging, runtime};
+use mqtt_mcp::{log as logging, runtime, shell};
 
 fn main() -> ExitCode {
     let config = match config::read(std::env::args_os(), std::env::vars_os()) {
         Ok(Command::Serve(config)) => *config,
         Ok(Command::Print(text)) => {
             print(&text);
+            return ExitCode::SUCCESS;
+        }
+        Ok(Command::Tools(config, json)) => {
+            print(&shell::tools::text(config.policy, json));
             return ExitCode::SUCCESS;
         }
         Err(why) => {

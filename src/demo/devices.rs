@@ -12,7 +12,7 @@ use super::broker::Broker;
 use super::serve::Shared;
 use super::session::{Key, Message};
 use super::wire::{Connect, LastWill, Protocol, QoS};
-use super::{house::House, pump::Pump, scope::Scope, sys, valve};
+use super::{house::House, pump::Pump, scope::Scope, spawn, sys, valve};
 use crate::clock::{Now, Timestamp};
 use crate::limits::DEMO_TICK;
 
@@ -41,11 +41,11 @@ impl Devices {
 pub(super) fn begin(shared: &Rc<Shared>, executor: &LocalExecutor<'static>) {
     let mut devices = Devices::default();
     if let Some(key) = shared.with(valve::connect_valve) {
-        executor.spawn(valve::run(shared.clone(), key)).detach();
+        spawn(executor, Box::pin(valve::run(shared.clone(), key)));
     }
     // The first visitor finds what is retained.
     shared.with(|broker| devices.tick(broker, 0, Now::read().timestamp()));
-    executor.spawn(live(shared.clone(), devices)).detach();
+    spawn(executor, Box::pin(live(shared.clone(), devices)));
 }
 
 async fn live(shared: Rc<Shared>, mut devices: Devices) {

@@ -16,6 +16,7 @@ mod valve;
 mod wire;
 
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use smol::LocalExecutor;
@@ -32,6 +33,11 @@ pub fn listen(executor: &Rc<LocalExecutor<'static>>) -> io::Result<u16> {
         devices::begin(&shared, &tasks);
         shared
     };
-    executor.spawn(serve::accept(listener, executor.clone(), begin)).detach();
+    spawn(executor, Box::pin(serve::accept(listener, executor.clone(), begin)));
     Ok(port)
+}
+
+/// Starts a task. All are of one type, since the executor costs 2 kB of code for each.
+fn spawn(executor: &LocalExecutor<'static>, task: Pin<Box<dyn Future<Output = ()>>>) {
+    executor.spawn(task).detach();
 }

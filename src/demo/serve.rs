@@ -15,6 +15,7 @@ use smol::future::yield_now;
 
 use super::broker::Broker;
 use super::session::Key;
+use super::spawn;
 use super::wire::{self, OTHER_VERSION, Packet};
 use crate::limits::{
     DEMO_ACCEPT_RETRY, DEMO_CLIENTS_MAX, DEMO_CONNECT_WAIT, DEMO_OUTPUT_BYTES, DEMO_OUTPUT_MAX_BYTES, DEMO_READ_BYTES,
@@ -68,7 +69,7 @@ pub(super) async fn accept(
                 let shared: &Rc<Shared> = begun.get_or_insert_with(&begin);
                 if shared.clients.get() < DEMO_CLIENTS_MAX {
                     shared.clients.set(shared.clients.get() + 1);
-                    executor.spawn(attend(shared.clone(), stream)).detach();
+                    spawn(&executor, Box::pin(attend(shared.clone(), stream)));
                 } else {
                     log::info!("a client too many: {DEMO_CLIENTS_MAX} are connected");
                 }

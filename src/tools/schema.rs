@@ -14,6 +14,13 @@ use crate::rpc::outgoing::Body;
 #[derive(Default)]
 pub struct Tools(pub Rc<Policy>);
 
+impl Tools {
+    /// The tools that the policy leaves.
+    pub fn offered(&self) -> impl Iterator<Item = &'static Tool> {
+        ALL.iter().filter(|tool| tool.check_policy(&self.0).is_ok())
+    }
+}
+
 impl Catalog for Tools {
     fn find(&self, name: &str) -> Option<&'static str> {
         find(name).filter(|tool| tool.check_policy(&self.0).is_ok()).map(|tool| tool.name)
@@ -27,8 +34,7 @@ impl Catalog for Tools {
     }
 
     fn list(&self, revision: Revision) -> Rc<dyn Body> {
-        let is_offered = |tool: &&Tool| tool.check_policy(&self.0).is_ok();
-        Rc::new(ToolList { revision, tools: ALL.iter().filter(is_offered).collect() })
+        Rc::new(ToolList { revision, tools: self.offered().collect() })
     }
 
     fn instructions(&self) -> Cow<'static, str> {

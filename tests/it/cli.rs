@@ -21,10 +21,19 @@ fn help_fits_a_screen_and_names_every_option() {
         assert!(output.status.success() && output.stderr.is_empty());
         let help = text(&output.stdout);
         assert!(help.lines().count() <= 24, "{help}");
-        assert!(help.lines().all(|line| line.chars().count() <= 120), "{help}");
-        for option in
-            ["--broker", "--max-sessions", "--session-ttl", "--log", "--version", "--help", "MQTT_MCP_BROKER_"]
-        {
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        for option in [
+            "mqtt-mcp tools",
+            "--json",
+            "--demo",
+            "--broker",
+            "--max-sessions",
+            "--session-ttl",
+            "--log",
+            "--version",
+            "--help",
+            "MQTT_MCP_BROKER_",
+        ] {
             assert!(help.contains(option), "{option}");
         }
     }
@@ -109,5 +118,48 @@ fn the_log_goes_to_stderr_at_the_level_asked_for() {
         let mut server = Server::spawn(command);
         server.fail_bare("establish_connection", json!({"connection_string": "mqtt://127.0.0.1:1"}));
         assert_eq!(server.stderr_at_end().contains("INFO"), logs, "{flag:?} {variable:?}");
+    }
+}
+
+#[test]
+fn tools_are_shown_for_a_person_and_as_a_client_gets_them() {
+    let mut server = Server::start();
+    let id = server.request("tools/list", json!({}));
+    let list = server.result(&id);
+    let output = run(&["tools", "--json"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let shown: serde_json::Value = serde_json::from_str(&text(&output.stdout)).expect("JSON");
+    assert_eq!(shown, list);
+
+    let output = run(&["tools"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let shown = text(&output.stdout);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    for tool in list["tools"].as_array().expect("tools") {
+        let title = format!("{}: {}\n", tool["name"].as_str().expect("name"), tool["title"].as_str().expect("title"));
+        let (_, behind) = shown.split_once(&title).unwrap_or_else(|| panic!("{title} in {shown}"));
+        let own = behind.split("\n\n").next().unwrap_or_default();
+        for parameter in tool["inputSchema"]["properties"].as_object().expect("parameters").keys() {
+            assert!(own.contains(&format!("\n    {parameter} ")), "{parameter} in {own}");
+        }
+    }
+}
+
+#[test]
+fn tools_that_the_policy_leaves_out_are_not_shown() {
+    for flags in [&["tools", "--read-only"][..], &["--read-only", "tools", "--json"]] {
+        let shown = text(&run(flags).stdout);
+        assert!(shown.contains("list_topics") && !shown.contains("clear_retained:"), "{shown}");
+        assert!(!shown.contains("\"name\":\"publish_message\"") && !shown.contains("publish_message: "), "{shown}");
+    }
+}
+
+#[test]
+fn words_that_mean_nothing_are_usage_errors_and_are_not_repeated() {
+    for words in [&["Zq8Secret"][..], &["tools", "Zq8Secret"], &["--json"], &["Zq8Secret", "--json"]] {
+        let output = run(words);
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{words:?}: {said}");
+        assert!(output.stdout.is_empty() && !said.contains("Zq8Secret"), "{words:?}: {said}");
     }
 }

@@ -1,0 +1,4 @@
+//! What a person at a shell asks for beside the server itself; nothing here is part of the protocol.
+
+pub mod text;
+pub mod tools;
