@@ -14,6 +14,7 @@ pub const HELP: &str = "\
 mqtt-mcp lets AI assistants work with MQTT: an MCP server on stdin and stdout.
 
 mqtt-mcp [OPTIONS]            serve; an MCP client starts it, logs go to stderr
+mqtt-mcp demo                 see it work, on a broker of its own
 mqtt-mcp tools [--json]       show the tools with their parameters
 
 --broker NAME=URL *           a broker that tools reach by name: its credentials
@@ -41,6 +42,9 @@ pub enum Command {
     Serve(Box<Config>),
     /// Print this and end.
     Print(String),
+    /// Play the tour on the demo broker.
+    #[cfg(feature = "demo")]
+    Demo,
     /// Show the tools that this configuration leaves: as JSON when true, otherwise for a person.
     Tools(Box<Config>, bool),
 }
@@ -79,9 +83,10 @@ pub fn read(
     for (name, value) in environment {
         read_variable(&mut config, &name.to_string_lossy(), &value.to_string_lossy())?;
     }
-    let (mut words, mut json) = (Vec::new(), false);
+    let (mut words, mut json, mut bare) = (Vec::new(), false, true);
     let mut parser = Parser::from_iter(flags);
     while let Some(flag) = parser.next().map_err(unexpected)? {
+        bare &= matches!(flag, Arg::Value(_));
         match flag {
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Print(HELP.into())),
             Arg::Long("version") | Arg::Short('V') => {
@@ -113,15 +118,20 @@ pub fn read(
     if config.demo && config.brokers.iter().any(|(name, _)| name == "demo") {
         return Err("--demo: another broker has the name demo".into());
     }
-    command(Box::new(config), &words, json)
+    command(Box::new(config), &words, json, bare)
 }
 
 /// What the words on the command line ask for. None is repeated: one that is in the wrong place may hold a password.
-fn command(config: Box<Config>, words: &[String], json: bool) -> Result<Command, String> {
+fn command(config: Box<Config>, words: &[String], json: bool, bare: bool) -> Result<Command, String> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
         _ if json && words != ["tools"] => Err("--json goes with mqtt-mcp tools".into()),
         [] => Ok(Command::Serve(config)),
+        ["demo", ..] if !bare || words.len() > 1 => Err("demo takes no option and no argument".into()),
+        #[cfg(feature = "demo")]
+        ["demo", ..] => Ok(Command::Demo),
+        #[cfg(not(feature = "demo"))]
+        ["demo", ..] => Err("demo: this build has no demo broker (cargo feature demo)".into()),
         ["tools"] => Ok(Command::Tools(config, json)),
         ["tools", ..] => Err("tools takes no argument".into()),
         _ => Err("unexpected argument; mqtt-mcp --help shows what there is".into()),

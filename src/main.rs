@@ -13,6 +13,8 @@ fn main() -> ExitCode {
             print(&text);
             return ExitCode::SUCCESS;
         }
+        #[cfg(feature = "demo")]
+        Ok(Command::Demo) => return shell::tour::run(),
         Ok(Command::Tools(config, json)) => {
             print(&shell::tools::text(config.policy, json));
             return ExitCode::SUCCESS;
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
     logging::panics_to_log();
     if Input::is_terminal() {
         tell(
-            "mqtt-mcp: an MCP server for MQTT; it waits for JSON-RPC, one message a line (mqtt-mcp --help tells more)",
+            "mqtt-mcp: an MCP server for MQTT; it waits for JSON-RPC, one message a line (see it work: mqtt-mcp demo)",
         );
     }
     match runtime::run(config) {

@@ -153,7 +153,19 @@ impl Output {
 /// Writes text for a person to stdout, for `--help` and its kin.
 pub fn print(text: &str) {
     // Nobody may be reading, which is their choice.
-    let _ = io::stdout().write_all(text.as_bytes());
+    let _ = write_text(text);
+}
+
+/// Writes text for a person to stdout, now.
+pub fn write_text(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Whether a person sees stdout.
+pub fn prints_to_terminal() -> bool {
+    io::IsTerminal::is_terminal(&io::stdout())
 }
 
 /// Writes a line for a person to stderr.

@@ -2,3 +2,5 @@
 
 pub mod text;
 pub mod tools;
+#[cfg(feature = "demo")]
+pub mod tour;

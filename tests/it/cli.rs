@@ -156,7 +156,14 @@ fn tools_that_the_policy_leaves_out_are_not_shown() {
 
 #[test]
 fn words_that_mean_nothing_are_usage_errors_and_are_not_repeated() {
-    for words in [&["Zq8Secret"][..], &["tools", "Zq8Secret"], &["--json"], &["Zq8Secret", "--json"]] {
+    for words in [
+        &["Zq8Secret"][..],
+        &["tools", "Zq8Secret"],
+        &["--json"],
+        &["demo", "--read-only"],
+        &["demo", "Zq8Secret"],
+        &["Zq8Secret", "--json"],
+    ] {
         let output = run(words);
         let said = text(&output.stderr);
         assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{words:?}: {said}");

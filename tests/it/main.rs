@@ -31,4 +31,5 @@ mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
 mod topics;
+mod tour;
 mod watches;

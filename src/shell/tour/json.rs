@@ -1,0 +1,58 @@
+//! Answers as they came: payloads keep the order of their members and the digits of their numbers.
+
+use serde_json::value::RawValue;
+
+use crate::rpc::message::fields;
+
+/// A value in an answer, or nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Json<'a>(Option<&'a RawValue>);
+
+impl<'a> Json<'a> {
+    /// Reads a text.
+    pub(super) fn read(text: &'a str) -> Self {
+        Self(serde_json::from_str(text).ok())
+    }
+
+    /// A member of an object.
+    pub(super) fn get(self, name: &str) -> Self {
+        Self(self.0.and_then(fields).and_then(|fields| fields.get(name)))
+    }
+
+    /// The items of an array.
+    pub(super) fn rows(self) -> Vec<Json<'a>> {
+        let rows: Option<Vec<&RawValue>> = self.0.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        rows.unwrap_or_default().into_iter().map(|raw| Self(Some(raw))).collect()
+    }
+
+    /// Whether there is anything.
+    pub(super) fn is_some(self) -> bool {
+        self.0.is_some_and(|raw| raw.get() != "null")
+    }
+
+    /// Whether it is this JSON text.
+    pub(super) fn is(self, json: &str) -> bool {
+        self.0.is_some_and(|raw| raw.get() == json)
+    }
+
+    /// The text it came as.
+    pub(super) fn as_json(self) -> &'a str {
+        self.0.map_or("", RawValue::get)
+    }
+
+    /// A number, or 0.
+    pub(super) fn number(self) -> f64 {
+        self.0.and_then(|raw| raw.get().parse().ok()).unwrap_or(0.0)
+    }
+}
+
+/// A string as it is, anything else as the JSON it came as.
+impl std::fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(raw) = self.0 else { return Ok(()) };
+        match serde_json::from_str::<String>(raw.get()) {
+            Ok(text) => f.write_str(&text),
+            Err(_) => f.write_str(raw.get()),
+        }
+    }
+}
