@@ -94,6 +94,8 @@ pub const PUBLISH_QUEUE_MAX: usize = 64;
 pub const INBOUND_QOS2_MAX: usize = 1024;
 /// One write gives TLS so much, and is told only when the socket has it: small, so that a slow link shows progress.
 pub const TLS_WRITE_BYTES: usize = 4096;
+/// Reads of a TLS connection that may bring no data before others get their turn; a record takes up to five.
+pub const TLS_READS_WITHOUT_DATA: usize = 16;
 /// Largest CA, certificate or key file: several times that of a system's CA bundle.
 pub const TLS_FILE_MAX_BYTES: u64 = 1 << 20;
 /// Names of a certificate that are shown; large sites have hundreds.

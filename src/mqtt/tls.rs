@@ -22,7 +22,8 @@ use certificate::Certificate;
 /// What is wanted of TLS. The default is the system's roots and the host's own name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// Certificates (PEM) that are trusted instead of the system's roots.
+    /// Certificates (PEM) that are trusted instead of the system's roots: as issuers, and as they stand, since many a
+    /// broker shows a self-signed one.
     pub ca_file: Option<PathBuf>,
     /// The client's certificate chain (PEM).
     pub cert_file: Option<PathBuf>,

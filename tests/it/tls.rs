@@ -6,7 +6,8 @@ use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::{Value, json};
 
 use crate::support::certificates::{Authority, Wanted, trusting};
-use crate::support::mosquitto::Mosquitto;
+use crate::support::memory::{find_in_memory, peak_kb};
+use crate::support::mosquitto::{Mosquitto, Setup};
 use crate::support::server::Server;
 use crate::support::tools::payloads;
 
@@ -155,4 +156,31 @@ fn large_payloads_come_and_go_whole_over_tls() {
     assert_eq!(collected["bytes_received"], 3 << 20);
     let part = payloads(&collected)[0].as_str().expect("a text").to_owned();
     assert!(part.len() > 10_000 && text.starts_with(&part), "{} bytes", part.len());
+}
+
+#[test]
+fn a_password_that_went_through_tls_is_not_in_memory() {
+    const PASSWORD: &str = "Zq8wXj4vKp2nRt6s";
+    let ca = Authority::new("Plant CA");
+    for version in ["tlsv1.2", "tlsv1.3"] {
+        let extra = ca.issue("broker", &Wanted::default()).listener() + "tls_version " + version;
+        let broker = Mosquitto::with(&Setup { users: &[("svc", PASSWORD)], extra: &extra, ..Setup::default() });
+        let mut server = trusting(&ca.file());
+        let session = server.connect(&format!("mqtts://svc:{PASSWORD}@localhost:{}", broker.port()));
+        assert_eq!(find_in_memory(server.pid(), &[PASSWORD]), Vec::<&str>::new(), "{version}");
+        assert!(!find_in_memory(server.pid(), &[&session]).is_empty(), "the search finds what is there");
+    }
+}
+
+#[test]
+fn each_session_over_tls_costs_little_memory() {
+    let ca = Authority::new("Plant CA");
+    let (broker, mut server) = (ca.issue("broker", &Wanted::default()).serve(""), trusting(&ca.file()));
+    server.connect(&url("localhost", &broker));
+    let before_kb = peak_kb(server.pid());
+    for _ in 0..4 {
+        server.connect(&url("localhost", &broker));
+    }
+    let grown_kb = peak_kb(server.pid()) - before_kb;
+    assert!(grown_kb < 512, "{grown_kb} kB");
 }

@@ -16,7 +16,7 @@ use super::trouble::{Cause, TlsTrouble};
 use super::verifier::{Verifier, fingerprint};
 use super::words::{self, View};
 use super::{Facts, Shake, Socket, TlsOptions};
-use crate::limits::TLS_WRITE_BYTES;
+use crate::limits::{TLS_READS_WITHOUT_DATA, TLS_WRITE_BYTES};
 use crate::mqtt::link::plain;
 
 /// A TLS connection.
@@ -48,9 +48,9 @@ impl Channel {
         let server_name = ServerName::try_from(name.clone()).map_err(|_| {
             TlsTrouble::new(Cause::Settings, format!("{name:?} is no host name or address, as a certificate has them"))
         })?;
-        let Material { roots, client } = material::read(options).await?;
+        let Material { roots, listed, client } = material::read(options).await?;
         let provider = Arc::new(default_provider());
-        let verifier = Arc::new(Verifier::new(options, roots, provider.signature_verification_algorithms));
+        let verifier = Arc::new(Verifier::new(options, roots, listed, provider.signature_verification_algorithms));
         let client = Arc::new(Client { key: client, asked: AtomicBool::new(false) });
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let internal = |error: rustls::Error| TlsTrouble::new(Cause::Peer, error.to_string());
@@ -119,10 +119,11 @@ impl Channel {
                     break;
                 }
                 Ok(count) => filled += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if filled == 0 => return Err(error),
                 Err(error) => {
-                    self.failed = Some(error).filter(|error| error.kind() != ErrorKind::WouldBlock);
+                    let later =
+                        |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
+                    self.failed = Some(error).filter(|error| !later(error));
                     break;
                 }
             }
@@ -168,7 +169,8 @@ impl Channel {
     }
 
     fn read_some(&mut self, socket: &mut dyn Socket, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
+        // Records without data could go on for ever.
+        for _ in 0..TLS_READS_WITHOUT_DATA {
             match self.tls.reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 // Without close_notify: whether a message is missing, MQTT's own lengths tell.
@@ -184,6 +186,7 @@ impl Channel {
             // Answers of TLS itself; what the socket does not take now leaves with the next bytes.
             let _ = self.flush(socket);
         }
+        Err(ErrorKind::Interrupted.into())
     }
 
     fn flush(&mut self, socket: &mut dyn Socket) -> io::Result<()> {

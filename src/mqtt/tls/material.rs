@@ -16,6 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::TlsOptions;
 use super::trouble::{Cause, TlsTrouble};
+use super::verifier::fingerprint;
 use crate::limits::TLS_FILE_MAX_BYTES;
 use crate::mqtt::link::plain;
 
@@ -23,19 +24,22 @@ use crate::mqtt::link::plain;
 pub struct Material {
     /// Who may issue the broker's certificate.
     pub roots: Arc<RootCertStore>,
+    /// SHA-256 of each certificate in the `ca_file`.
+    pub listed: Vec<[u8; 32]>,
     /// Our own certificate and key.
     pub client: Option<Arc<CertifiedKey>>,
 }
 
 /// Reads what `options` name.
 pub async fn read(options: &TlsOptions) -> Result<Material, TlsTrouble> {
-    let roots = match (&options.ca_file, options.fingerprint_sha256) {
+    let (roots, listed) = match (&options.ca_file, options.fingerprint_sha256) {
         (Some(file), _) => {
             let file = file.clone();
-            Arc::new(smol::unblock(move || roots_from(&file)).await?)
+            let (roots, listed) = smol::unblock(move || roots_from(&file)).await?;
+            (Arc::new(roots), listed)
         }
-        (None, Some(_)) => Arc::new(RootCertStore::empty()),
-        (None, None) => system_roots().await?,
+        (None, Some(_)) => (Arc::new(RootCertStore::empty()), Vec::new()),
+        (None, None) => (system_roots().await?, Vec::new()),
     };
     let client = match (options.cert_file.clone(), options.key_file.clone()) {
         (None, None) => None,
@@ -43,7 +47,7 @@ pub async fn read(options: &TlsOptions) -> Result<Material, TlsTrouble> {
         (Some(_), None) => return Err(settings("cert_file needs a key_file beside it")),
         (None, Some(_)) => return Err(settings("key_file needs a cert_file beside it")),
     };
-    Ok(Material { roots, client })
+    Ok(Material { roots, listed, client })
 }
 
 thread_local! {
@@ -74,14 +78,15 @@ async fn system_roots() -> Result<Arc<RootCertStore>, TlsTrouble> {
     Ok(roots)
 }
 
-fn roots_from(path: &Path) -> Result<RootCertStore, TlsTrouble> {
-    let mut roots = RootCertStore::empty();
+fn roots_from(path: &Path) -> Result<(RootCertStore, Vec<[u8; 32]>), TlsTrouble> {
+    let (mut roots, mut listed) = (RootCertStore::empty(), Vec::new());
     for (index, certificate) in certificates("ca_file", path)?.into_iter().enumerate() {
+        listed.push(fingerprint(&certificate));
         roots.add(certificate).map_err(|error| {
             settings(format!("certificate {} in ca_file {} cannot be used: {error}", index + 1, path.display()))
         })?;
     }
-    Ok(roots)
+    Ok((roots, listed))
 }
 
 fn client_from(certificate_path: PathBuf, key_path: PathBuf) -> Result<CertifiedKey, TlsTrouble> {

@@ -22,6 +22,8 @@ pub enum Cause {
     Issuer,
     /// The certificate is for other names.
     Name,
+    /// The certificate is of a kind that cannot be accepted, whoever issued it.
+    Form,
     /// The certificate is not the pinned one, or the peer has not its key.
     Pin,
     /// The certificate is not valid at this time.
@@ -48,9 +50,13 @@ impl TlsTrouble {
     /// a proxy before the port comes and goes while a broker starts: those are tried again.
     pub fn is_final(&self) -> bool {
         match self.cause {
-            Cause::Missing | Cause::Issuer | Cause::Name | Cause::Pin | Cause::ClientCertificate | Cause::Version => {
-                true
-            }
+            Cause::Missing
+            | Cause::Form
+            | Cause::Issuer
+            | Cause::Name
+            | Cause::Pin
+            | Cause::ClientCertificate
+            | Cause::Version => true,
             Cause::Settings | Cause::Dates | Cause::NotTls | Cause::Cut | Cause::Peer => false,
         }
     }
@@ -75,6 +81,7 @@ impl TlsTrouble {
             Cause::Name => {
                 "connect to a name that the certificate has, or set one of them as server_name in the broker's configuration"
             }
+            Cause::Form => "the broker's keeper has to replace the certificate",
             Cause::Pin => {
                 "somebody may stand in between: only if the broker's certificate was replaced on purpose, have the new fingerprint compared and set as fingerprint_sha256"
             }

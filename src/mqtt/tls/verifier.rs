@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -19,6 +20,8 @@ use super::certificate::Certificate;
 #[derive(Debug)]
 pub struct Verifier {
     roots: Arc<RootCertStore>,
+    /// Certificates that are trusted as they stand.
+    listed: Vec<[u8; 32]>,
     /// Where the roots are from; the system's if `None`.
     pub ca_file: Option<PathBuf>,
     /// The pinned certificate.
@@ -30,9 +33,14 @@ pub struct Verifier {
 
 impl Verifier {
     /// A verifier that has seen nothing.
-    pub fn new(options: &TlsOptions, roots: Arc<RootCertStore>, algorithms: WebPkiSupportedAlgorithms) -> Self {
+    pub fn new(
+        options: &TlsOptions,
+        roots: Arc<RootCertStore>,
+        listed: Vec<[u8; 32]>,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Self {
         let (ca_file, pin) = (options.ca_file.clone(), options.fingerprint_sha256);
-        Self { roots, ca_file, pin, algorithms, seen: OnceLock::new(), accepted: AtomicBool::new(false) }
+        Self { roots, listed, ca_file, pin, algorithms, seen: OnceLock::new(), accepted: AtomicBool::new(false) }
     }
 
     /// The certificate that the peer showed.
@@ -64,11 +72,15 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         // A second one comes only with a handshake that rustls refuses anyway.
         let _ = self.seen.set(certificate.clone().into_owned());
-        if self.pin.is_some_and(|pin| pin != fingerprint(certificate)) {
+        let shown = fingerprint(certificate);
+        if self.pin.is_some_and(|pin| pin != shown) {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         }
         let parsed = ParsedCertificate::try_from(certificate)?;
-        if self.pin.is_none() || self.ca_file.is_some() {
+        // Self-signed certificates are often CAs by form, and listed to be trusted as they stand.
+        if self.listed.contains(&shown) {
+            check_dates(certificate, now)?;
+        } else if self.pin.is_none() || self.ca_file.is_some() {
             let all = self.algorithms.all;
             verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, all)?;
         }
@@ -101,6 +113,19 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// What the check of the issuer does by the way.
+fn check_dates(der: &[u8], now: UnixTime) -> Result<(), CertificateError> {
+    let read = Certificate::read(der).ok_or(CertificateError::BadEncoding)?;
+    let (now_ms, seconds) = (now.as_secs() * 1000, |ms: u64| UnixTime::since_unix_epoch(Duration::from_millis(ms)));
+    if now_ms > read.not_after.0 {
+        return Err(CertificateError::ExpiredContext { time: now, not_after: seconds(read.not_after.0) });
+    }
+    if now_ms < read.not_before.0 {
+        return Err(CertificateError::NotValidYetContext { time: now, not_before: seconds(read.not_before.0) });
+    }
+    Ok(())
 }
 
 /// Whether a certificate without any alternative name has this common name.

@@ -101,7 +101,7 @@ fn certificate(error: &CertificateError, view: &View<'_>) -> TlsTrouble {
     let (cause, what) = match error {
         _ if read.as_ref().is_some_and(|read| read.version < 3) => {
             let what = "is of the old X.509 version 1, which names no hosts: the broker needs one of version 3 with subjectAltName";
-            (Cause::Name, what.into())
+            (Cause::Form, what.into())
         }
         CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName => {
             (Cause::Name, names(read.as_ref(), view.name))
@@ -141,12 +141,13 @@ fn untrusted(error: &CertificateError, view: &View<'_>, read: Option<&Certificat
         }
         CertificateError::UnknownIssuer => (Cause::Issuer, format!("was issued by nobody among {roots}")),
         CertificateError::InvalidPurposeContext { .. } | CertificateError::InvalidPurpose => {
-            (Cause::Issuer, "is not meant for servers".into())
+            (Cause::Form, "is not meant for servers".into())
         }
-        other if other.to_string().contains("CaUsedAsEndEntity") => {
-            (Cause::Issuer, "is a CA's, which can be accepted as a broker's own only by its fingerprint".into())
-        }
-        other => (Cause::Issuer, format!("cannot be used: {other}")),
+        other if other.to_string().contains("CaUsedAsEndEntity") => (
+            Cause::Issuer,
+            "is a CA's own, which is accepted only when it is pinned or stands in a ca_file itself".into(),
+        ),
+        other => (Cause::Form, format!("cannot be used: {other}")),
     };
     let whose = read.map(|read| format!("subject {:?}, issuer {:?}, ", read.subject, read.issuer));
     let sha256 = base16ct::lower::encode_string(&fingerprint(der));

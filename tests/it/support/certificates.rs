@@ -77,9 +77,12 @@ impl Authority {
 impl Files {
     /// A Mosquitto that shows this certificate; `extra` are more lines of its TLS listener's configuration.
     pub fn serve(&self, extra: &str) -> Mosquitto {
-        let (certificate, key) = (self.certificate.display(), self.key.display());
-        let lines = format!("certfile {certificate}\nkeyfile {key}\n{extra}");
-        Mosquitto::with(&Setup { extra: &lines, ..Setup::default() })
+        Mosquitto::with(&Setup { extra: &(self.listener() + extra), ..Setup::default() })
+    }
+
+    /// Lines of a TLS listener's configuration.
+    pub fn listener(&self) -> String {
+        format!("certfile {}\nkeyfile {}\n", self.certificate.display(), self.key.display())
     }
 }
 
