@@ -4,8 +4,8 @@
 //!     cargo bench --bench footprint -- --bin target/…/mqtt-mcp   another build of it beside it, such as a static one
 //!     cargo bench --bench footprint -- --vs 'python -m server'   any stdio MCP server for MQTT beside it
 //!     cargo bench --bench footprint -- memory                    only what has this in its name: size, start, memory at
-//!                                                                rest, memory under load, connect and close, an hour
-//!                                                                of calls, ping, rates, publish, CPU
+//!                                                                rest, TLS, memory under load, connect and close, an
+//!                                                                hour of calls, ping, rates, publish, CPU
 //!     cargo bench --bench footprint -- --json
 //!
 //! It measures: the size of the binary; the time from exec to the answer to `initialize` against the smallest Rust
@@ -45,10 +45,11 @@ fn main() -> ExitCode {
     };
     let fake = FakeBroker::start().expect("a loopback port");
     let smallest = Smallest::build();
-    let scenarios: [Scenario<'_>; 10] = [
+    let scenarios: [Scenario<'_>; 11] = [
         ("size", &size),
         ("start", &|subject, column, table| startup::measure(subject, &smallest, column, table)),
         ("memory at rest", &|subject, column, table| memory::at_rest(subject, &broker, column, table)),
+        ("TLS", &|subject, column, table| memory::over_tls(subject, &broker, column, table)),
         ("memory under load", &|subject, column, table| memory::under_load(subject, &fake, column, table)),
         ("connect and close", &|subject, column, table| memory::connect_cycles(subject, &broker, column, table)),
         ("an hour of calls", &|subject, column, table| hour::measure(subject, &broker, &fake, column, table)),

@@ -1,7 +1,7 @@
 //! Memory at rest, under load and afterwards.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -48,6 +48,35 @@ pub fn at_rest(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut
             table.set(column, &format!("{when}: {name}"), unit, median(values));
         }
     }
+    Ok(())
+}
+
+/// With five sessions over TLS that were used, and the time that each took to connect.
+pub fn over_tls(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut Table) -> Result<()> {
+    if !subject.is_ours {
+        return Ok(());
+    }
+    let roots = format!("SSL_CERT_FILE={}", broker.certificate().display());
+    let command = ["env".to_owned(), roots].into_iter().chain(subject.command.iter().cloned()).collect();
+    let trusting = Subject { name: subject.name.clone(), command, is_ours: true };
+    let (mut seen, mut connects) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        let mut server = Server::ready(&trusting)?;
+        server.list_tools()?;
+        for _ in 0..5 {
+            let began = Instant::now();
+            let session = server.connect_to(&format!("mqtts://localhost:{}", broker.tls_port))?;
+            connects.push(began.elapsed().as_secs_f64() * 1e3);
+            for n in 0..3 {
+                let message = json!({ "session_id": session, "topic": "bench/rest", "payload": n, "qos": 1 });
+                server.call("publish_message", &message)?;
+            }
+        }
+        sleep(REST);
+        seen.push(process::status(server.pid, "VmRSS"));
+    }
+    table.set(column, "5 live TLS sessions: RSS", "kB", median(seen));
+    table.set(column, "connect over TLS", "ms", median(connects));
     Ok(())
 }
 

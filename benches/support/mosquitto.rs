@@ -14,6 +14,8 @@ use super::packets;
 pub struct Mosquitto {
     /// Where it listens.
     pub port: u16,
+    /// Where it listens with TLS, as `localhost`.
+    pub tls_port: u16,
     child: Child,
     dir: PathBuf,
     subscriptions: Arc<AtomicUsize>,
@@ -22,13 +24,22 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Starts one with unlimited queues, so that a slow subscriber loses nothing.
     pub fn start() -> Result<Self, String> {
-        let port = free_port().map_err(|error| error.to_string())?;
+        let port = || free_port().map_err(|error| error.to_string());
+        let (port, tls_port) = (port()?, port()?);
         let dir = std::env::temp_dir().join(format!("mqtt-mcp-bench-{}", std::process::id()));
         std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let config = dir.join("mosquitto.conf");
+        let (certificate, key) = (dir.join("broker.pem"), dir.join("broker.key"));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|error| error.to_string())?;
+        for (path, text) in [(&certificate, made.cert.pem()), (&key, made.signing_key.serialize_pem())] {
+            std::fs::write(path, text).map_err(|error| error.to_string())?;
+        }
         let text = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n\
-             max_queued_bytes 0\nset_tcp_nodelay true\nlog_dest stderr\nlog_type subscribe\n"
+             max_queued_bytes 0\nset_tcp_nodelay true\nlog_dest stderr\nlog_type subscribe\n\
+             listener {tls_port} 127.0.0.1\ncertfile {}\nkeyfile {}\nuser root\n",
+            certificate.display(),
+            key.display()
         );
         std::fs::write(&config, text).map_err(|error| error.to_string())?;
         let paths = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
@@ -50,9 +61,14 @@ impl Mosquitto {
                 }
             });
         }
-        let this = Self { port, child, dir, subscriptions };
+        let this = Self { port, tls_port, child, dir, subscriptions };
         let ready = || TcpStream::connect(("127.0.0.1", port)).is_ok();
         if wait(Duration::from_secs(5), ready) { Ok(this) } else { Err("mosquitto does not listen".into()) }
+    }
+
+    /// The certificate that it shows.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.join("broker.pem")
     }
 
     /// SUBSCRIBEs that it took so far.

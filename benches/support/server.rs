@@ -184,7 +184,12 @@ impl Server {
 
     /// Connects to a broker on this machine; the session's id.
     pub fn connect(&mut self, port: u16) -> Result<String> {
-        let arguments = json!({ "connection_string": format!("mqtt://127.0.0.1:{port}") });
+        self.connect_to(&format!("mqtt://127.0.0.1:{port}"))
+    }
+
+    /// Connects to a broker; the session's id.
+    pub fn connect_to(&mut self, url: &str) -> Result<String> {
+        let arguments = json!({ "connection_string": url });
         let opened = self.call("establish_connection", &arguments)?;
         opened["session_id"].as_str().map(str::to_owned).ok_or_else(|| format!("no session_id in {opened}"))
     }

@@ -30,6 +30,8 @@ pub enum Cause {
     Dates,
     /// The broker wants a client certificate, or another one.
     ClientCertificate,
+    /// The broker asked for a client certificate and hung up: perhaps for that, perhaps for another reason.
+    Unwelcome,
     /// The peer and we have no version or method of TLS in common.
     Version,
     /// The peer does not speak TLS.
@@ -57,13 +59,13 @@ impl TlsTrouble {
             | Cause::Pin
             | Cause::ClientCertificate
             | Cause::Version => true,
-            Cause::Settings | Cause::Dates | Cause::NotTls | Cause::Cut | Cause::Peer => false,
+            Cause::Unwelcome | Cause::Settings | Cause::Dates | Cause::NotTls | Cause::Cut | Cause::Peer => false,
         }
     }
 
     /// Whether the same call may go better a moment later.
     pub fn is_passing(&self) -> bool {
-        matches!(self.cause, Cause::Cut | Cause::Peer)
+        matches!(self.cause, Cause::Unwelcome | Cause::Cut | Cause::Peer)
     }
 
     /// What to do next.
@@ -86,7 +88,7 @@ impl TlsTrouble {
                 "somebody may stand in between: only if the broker's certificate was replaced on purpose, have the new fingerprint compared and set as fingerprint_sha256"
             }
             Cause::Dates => "check this machine's clock; otherwise the broker's keeper has to renew the certificate",
-            Cause::ClientCertificate => {
+            Cause::ClientCertificate | Cause::Unwelcome => {
                 "set cert_file and key_file in the broker's configuration to a client certificate that the broker accepts, and connect with broker instead of connection_string"
             }
             Cause::Version => "the broker's keeper has to allow TLS 1.2 or 1.3 with current methods",

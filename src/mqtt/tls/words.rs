@@ -44,7 +44,7 @@ pub fn tell(error: &Error, view: &View<'_>) -> TlsTrouble {
 /// The broker was not content with our certificate, or with none, and did not say more.
 pub fn client_certificate(given: bool) -> TlsTrouble {
     let what = if given { "was given one, and hung up" } else { "was given none, and hung up" };
-    TlsTrouble::new(Cause::ClientCertificate, format!("the broker asked for a client certificate, {what}"))
+    TlsTrouble::new(Cause::Unwelcome, format!("the broker asked for a client certificate, {what}"))
 }
 
 fn told(alert: AlertDescription, view: &View<'_>) -> TlsTrouble {
