@@ -1,7 +1,7 @@
 //! `mqtt-mcp demo`, watched as a person would, and beside it by a client of our own on the same broker.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -19,7 +19,10 @@ struct Tour {
 
 impl Tour {
     fn start() -> Self {
-        let mut command = command(&["demo"]);
+        Self::run(command(&["demo"]))
+    }
+
+    fn run(mut command: Command) -> Self {
         command.stdin(Stdio::null()).env("TERM", "xterm-256color").env("MQTT_MCP_BROKER_DEMO", "mqtt://127.0.0.1:1");
         let mut process = Process::spawn(command);
         let stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
@@ -143,7 +146,7 @@ fn a_tour_whose_server_dies_says_so_and_fails() {
     let mut tour = Tour::start();
     tour.port();
     let server = tour.server();
-    let status = std::process::Command::new("kill").args(["-KILL", &server]).status().expect("kill");
+    let status = Command::new("kill").args(["-KILL", &server]).status().expect("kill");
     assert!(status.success(), "kill {server}");
     while tour.line().is_some() {}
     assert_eq!(tour.process.wait_exit().code(), Some(1));
@@ -152,7 +155,11 @@ fn a_tour_whose_server_dies_says_so_and_fails() {
 
 #[test]
 fn ctrl_c_ends_the_tour_and_its_server() {
-    let mut tour = Tour::start();
+    // A shell without job control starts what runs in its background with SIGINT ignored: not so here.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_mqtt-mcp"), "demo"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut tour = Tour::run(command);
     tour.port();
     let server = tour.server();
     tour.process.signal("INT");
@@ -177,7 +184,7 @@ fn on_a_terminal(variables: &[(&str, &str)], enough: &str) -> String {
         let count = terminal.read(&mut chunk).expect("the tour writes");
         shown.extend_from_slice(&chunk[..count]);
     }
-    process.signal("INT");
+    process.signal("TERM");
     process.wait_exit();
     String::from_utf8_lossy(&shown).into_owned()
 }
