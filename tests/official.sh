@@ -1,7 +1,8 @@
 #!/bin/sh
-# Holds the server against the official schemas of every revision:
+# Holds the server against the official schemas of every revision and lets the official Python client work with it:
 #     tests/official.sh CHECKER_DIRECTORY SERVER_BINARY
-# The directory has schema_check.py and scripts/*.jsonl. Exit 1 on any violation, 2 when the check cannot run.
+# The directory has schema_check.py, tee.py, py_client.py and scripts/*.jsonl. The Python packages go into an environment of
+# their own, target/checkers. Exit 1 on any violation, 2 when the check cannot run.
 set -u
 
 if [ $# -ne 2 ]; then
@@ -14,12 +15,22 @@ check=$checkers/schema_check.py
 
 [ -f "$check" ] || { echo "$check is missing" >&2; exit 2; }
 [ -x "$server" ] || { echo "$server cannot be run" >&2; exit 2; }
-python3 -c 'import jsonschema' || { echo "this check needs python3 and jsonschema: pip install jsonschema" >&2; exit 2; }
+home=$(cd "$(dirname "$0")/.." && pwd)
+python=$home/target/checkers/bin/python3
+"$python" -c 'import jsonschema, mcp' 2>/dev/null || {
+    python3 -m venv "$home/target/checkers" && "$home/target/checkers/bin/pip" install --quiet jsonschema 'mcp==2.3.0'
+} || { echo "this check needs python3 with venv, and its packages jsonschema and mcp" >&2; exit 2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 failed=0
 run() {
     echo "== $*"
-    python3 "$check" --strict "$@" -- "$server" || failed=1
+    "$python" "$check" --strict "$@" -- "$server" || failed=1
+}
+
+transcript() {
+    "$python" "$check" --quiet --strict --transcript "$1" || { echo "FAILED: $1"; failed=1; }
 }
 
 for revision in 2024-11-05 2025-03-26 2025-06-18 2025-11-25 2026-07-28; do
@@ -31,8 +42,7 @@ for revision in 2024-11-05 2025-03-26 2025-06-18 2025-11-25 2026-07-28; do
 done
 
 scripts=0
-steps=$(mktemp)
-trap 'rm -f "$steps"' EXIT
+steps=$work/steps
 for script in "$checkers"/scripts/*.jsonl; do
     [ -f "$script" ] || continue
     scripts=$((scripts + 1))
@@ -46,5 +56,33 @@ for script in "$checkers"/scripts/*.jsonl; do
     run --script "$steps"
 done
 [ "$scripts" -gt 0 ] || { echo "no script in $checkers/scripts" >&2; exit 2; }
+
+# The official client, with what it heard held against the schemas.
+client() {
+    echo "== $1 $2"
+    log=$work/$(basename "$1" .py)$2.jsonl
+    script=$1
+    shift
+    "$python" "$script" "$@" "$python" "$checkers/tee.py" "$log" -- "$server" >"$work/out" 2>&1 || { cat "$work/out"; failed=1; }
+    transcript "$log"
+}
+for mode in --legacy --modern --compact; do
+    client "$checkers/py_client.py" $mode --all --call list_active_connections '{}' --read mqtt://sessions \
+        --prompt debug_device '{"device_id":"pump1"}' --complete explore_broker session_id '' --
+done
+for mode in legacy modern; do
+    client "$home/tests/official/conversation.py" $mode
+done
+
+# All that the tests make the server say. Left out are those that race with a cancellation: what is said before the
+# server reads it cannot be told from what is said after by who stands between them.
+echo "== transcripts of the tests"
+mkdir "$work/said"
+(cd "$home" && MQTT_MCP_TRANSCRIPTS=$work/said cargo test --locked --quiet --test it -- \
+    checklist:: listen:: prompts:: resources:: watches:: --skip race --skip after_its_cancel >"$work/out" 2>&1) ||
+    { cat "$work/out"; failed=1; }
+for log in "$work"/said/*.jsonl; do
+    [ -s "$log" ] && transcript "$log"
+done
 
 exit $failed

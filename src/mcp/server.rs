@@ -250,11 +250,12 @@ impl Server {
         if method != "notifications/cancelled" {
             return;
         }
-        let Some(id) = params.and_then(fields).and_then(|fields| fields.get("requestId").and_then(Id::read)) else {
-            return;
-        };
+        let Some(fields) = params.and_then(fields) else { return };
+        let Some(id) = fields.get("requestId").and_then(Id::read) else { return };
         let Some(index) = self.pending.iter().position(|call| call.id == id) else { return };
         let call = self.pending.remove(index);
+        let reason = text(&fields, "reason").unwrap_or_default();
+        log::info!("a call was cancelled by the client: {:?}", echo(&reason));
         if let Some(batch) = call.batch {
             self.close_batch_member(batch);
         }

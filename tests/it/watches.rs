@@ -196,3 +196,73 @@ fn retained_messages_are_deleted_only_when_that_was_asked_for() {
     let broker_topics = json!({"session_id": play.session, "topic_pattern": "$SYS/#", "dry_run": false});
     assert_eq!(play.server.fail("clear_retained", broker_topics)["parameter"], "topic_pattern");
 }
+
+/// A conversation over a topic whose messages are numbered: what each read owes, and what came of all of them.
+struct Numbered {
+    next: u64,
+    shown: u64,
+    dropped: u64,
+}
+
+impl Numbered {
+    /// Takes what one read gave: after the cursor first what was dropped, then messages without a gap up to the next cursor.
+    fn take(&mut self, read: &Value) {
+        let [dropped, next] = ["dropped", "next"].map(|name| read[name].as_u64().expect("a number"));
+        let numbers: Vec<_> = payloads(read).iter().map(|payload| payload.as_u64().expect("a number")).collect();
+        let expected: Vec<_> = (self.next + dropped..next).collect();
+        assert_eq!(numbers, expected, "after {} with {dropped} dropped", self.next);
+        (self.next, self.shown, self.dropped) = (next, self.shown + numbers.len() as u64, self.dropped + dropped);
+    }
+}
+
+#[test]
+fn a_long_conversation_loses_what_its_bound_forces_and_says_exactly_how_much() {
+    const CAPACITY: u64 = 100;
+    let mut play = Play::new();
+    let watch = play.watch("busy", json!({"capacity": CAPACITY}));
+    let mut so_far = Numbered { next: 0, shown: 0, dropped: 0 };
+    let mut published = 0;
+    for burst in [30, 100, 101, 7, 1000, 0, 100, 250, 99, 1, 1500, 60] {
+        let end = published + burst;
+        play.client.publish_all((published..end).map(|n| ("busy".to_owned(), n.to_string().into_bytes())));
+        published = end;
+        // A read beyond the end shows how far the watch is, and takes nothing.
+        wait_for("the burst to be recorded", || {
+            let read = play.read(&watch, json!({"since": published}));
+            (read["next"] == published).then_some(())
+        });
+        let forced = (published - so_far.next).saturating_sub(CAPACITY);
+        let before = so_far.dropped;
+        loop {
+            let read = play.read(&watch, json!({"since": so_far.next, "limit": 40}));
+            so_far.take(&read);
+            if read["has_more"] == false {
+                break;
+            }
+        }
+        assert_eq!(so_far.dropped - before, forced, "a burst of {burst}");
+    }
+    assert_eq!((so_far.next, so_far.shown + so_far.dropped), (published, published));
+    let totals = play.server.call("stop_watch", json!({"watch_id": watch}));
+    assert_eq!(totals["message_count"], published);
+}
+
+#[test]
+fn reads_beside_a_busy_publisher_account_for_every_message() {
+    const MESSAGES: u64 = 3000;
+    let mut play = Play::new();
+    let watch = play.watch("busy", json!({"capacity": 200}));
+    let mut publisher = Client::connect(play.broker.port());
+    let publishing = std::thread::spawn(move || {
+        for chunk in (0..MESSAGES).collect::<Vec<_>>().chunks(50) {
+            publisher.publish_all(chunk.iter().map(|n| ("busy".to_owned(), n.to_string().into_bytes())));
+        }
+    });
+    let mut so_far = Numbered { next: 0, shown: 0, dropped: 0 };
+    wait_for("all messages", || {
+        so_far.take(&play.read(&watch, json!({"since": so_far.next, "wait_seconds": 1, "limit": 30})));
+        (so_far.next == MESSAGES).then_some(())
+    });
+    publishing.join().expect("all were published");
+    assert_eq!(so_far.shown + so_far.dropped, MESSAGES);
+}

@@ -2,10 +2,12 @@
 //! nothing but JSON-RPC, results conform to their tool's output schema, the text copy is the structured result, and
 //! results keep to their budget.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -75,11 +77,48 @@ pub struct Line {
     pub json: Value,
 }
 
+/// What was said in both directions, a file for each server: with `MQTT_MCP_TRANSCRIPTS` naming a directory, the official
+/// schemas can be held against all that the tests make the server say (tests/official.sh). Tools called as methods of their
+/// own are left out: the schemas do not know them.
+#[derive(Clone)]
+struct Transcript(Arc<Mutex<(File, HashSet<String>)>>);
+
+impl Transcript {
+    fn wanted() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let directory = std::env::var_os("MQTT_MCP_TRANSCRIPTS")?;
+        let test = std::thread::current().name().unwrap_or("unnamed").replace("::", ".");
+        let name = format!("{test}-{}.jsonl", COUNT.fetch_add(1, Ordering::Relaxed));
+        let file = File::create(std::path::Path::new(&directory).join(name)).expect("the transcript can be written");
+        Some(Self(Arc::new(Mutex::new((file, HashSet::new())))))
+    }
+
+    fn note(&self, direction: &str, lines: &str) {
+        let (file, left_out) = &mut *self.0.lock().expect("no writer panicked");
+        for line in lines.lines() {
+            let parsed = serde_json::from_str::<Value>(line);
+            let message = parsed.as_ref().unwrap_or(&Value::Null);
+            let id = message["id"].to_string();
+            let is_own = message["method"].as_str().is_some_and(|method| super::tools::is_bare(method));
+            if (is_own && left_out.insert(id.clone())) || left_out.contains(&id) {
+                continue;
+            }
+            let record = match &parsed {
+                Ok(message) => json!({"dir": direction, "msg": message}),
+                Err(_) => json!({"dir": direction, "raw": line}),
+            };
+            writeln!(file, "{record}").expect("the transcript can be written");
+        }
+    }
+}
+
 /// What is known of a tool call while it runs.
 struct Asked {
     tool: String,
     bare: bool,
     budget_bytes: u64,
+    /// The revision that it was asked in has structured results.
+    structured: bool,
 }
 
 pub struct Server {
@@ -92,6 +131,7 @@ pub struct Server {
     structured: bool,
     next_id: i64,
     stderr: Arc<Mutex<Vec<u8>>>,
+    transcript: Option<Transcript>,
 }
 
 impl Server {
@@ -111,10 +151,11 @@ impl Server {
     pub fn spawn(command: Command) -> Self {
         let mut process = Process::spawn(command);
         let stdin = process.stdin.take();
-        let lines = read_lines(process.stdout.take().expect("stdout is piped"));
+        let transcript = Transcript::wanted();
+        let lines = read_lines(process.stdout.take().expect("stdout is piped"), transcript.clone());
         let stderr = read_all(process.stderr.take().expect("stderr is piped"));
         let (kept, asked) = (VecDeque::new(), HashMap::new());
-        Self { process, stdin, lines, kept, asked, structured: true, next_id: 0, stderr }
+        Self { process, stdin, lines, kept, asked, structured: true, next_id: 0, stderr, transcript }
     }
 
     /// The handshake; gives the result of `initialize`.
@@ -129,6 +170,9 @@ impl Server {
     }
 
     pub fn raw(&mut self, line: impl AsRef<[u8]>) {
+        if let Some(transcript) = &self.transcript {
+            transcript.note("in", &String::from_utf8_lossy(line.as_ref()));
+        }
         let stdin = self.stdin.as_mut().expect("stdin is open");
         stdin.write_all(line.as_ref()).expect("the server reads");
         stdin.write_all(b"\n").expect("the server reads");
@@ -154,9 +198,10 @@ impl Server {
         let budget_bytes = arguments["max_response_bytes"].as_u64().unwrap_or(32_768);
         let tool = tool.trim_start_matches("mqtt_").to_owned();
         let bare = method != "tools/call";
-        // Slashes are in the protocol's own methods alone.
-        if !bare || !method.contains('/') {
-            self.asked.insert(id.to_string(), Asked { tool, bare, budget_bytes });
+        if !bare || super::tools::is_bare(method) {
+            let is_modern = params["_meta"].get("io.modelcontextprotocol/protocolVersion").is_some();
+            let structured = self.structured || is_modern;
+            self.asked.insert(id.to_string(), Asked { tool, bare, budget_bytes, structured });
         }
         self.raw(json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string());
         id
@@ -287,17 +332,42 @@ impl Server {
     fn checked(&mut self, raw: String) -> Line {
         let json: Value = serde_json::from_str(&raw).unwrap_or_else(|error| panic!("stdout had {raw:?}: {error}"));
         for message in json.as_array().map_or(std::slice::from_ref(&json), Vec::as_slice) {
-            assert_eq!(message["jsonrpc"], "2.0", "{raw}");
+            owes_what_every_message_owes(message, &raw);
         }
         if let Some(asked) = json.get("id").and_then(|id| self.asked.remove(&id.to_string())) {
-            asked.check(&raw, &json, self.structured);
+            asked.check(&raw, &json);
         }
         Line { raw, json }
     }
 }
 
+/// What the protocol asks of each line, whatever it answers: one message, whole and below the size at which clients hang
+/// up; a response or one of the few notifications that there are, never a request; no `_meta` key of our own.
+fn owes_what_every_message_owes(message: &Value, raw: &str) {
+    const NOTIFICATIONS: [&str; 3] =
+        ["notifications/progress", "notifications/resources/updated", "notifications/subscriptions/acknowledged"];
+    assert!(raw.len() < 10 << 20, "{} bytes in a line", raw.len());
+    assert_eq!(message["jsonrpc"], "2.0", "{raw}");
+    if let Some(method) = message.get("method") {
+        assert!(NOTIFICATIONS.iter().any(|known| method == known), "{raw}");
+        assert!(["id", "result", "error"].iter().all(|member| message.get(member).is_none()), "{raw}");
+    } else {
+        assert!(message.get("result").is_some() != message.get("error").is_some(), "{raw}");
+        assert!(message.get("id").is_none_or(|id| id.is_string() || id.is_i64() || id.is_u64()), "{raw}");
+    }
+    if let Some(error) = message.get("error") {
+        let code = error["code"].as_i64().unwrap_or_else(|| panic!("the code is no integer: {raw}"));
+        let known = [-32700, -32600, -32601, -32602, -32603, -32022, -32002];
+        assert!(known.contains(&code) || code > 0, "{raw}");
+        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty() && !text.contains('\n')), "{raw}");
+    }
+    let meta = message.pointer("/result/_meta").or(message.pointer("/params/_meta")).and_then(Value::as_object);
+    let reserved = ["io.modelcontextprotocol/serverInfo", "io.modelcontextprotocol/subscriptionId"];
+    assert!(meta.is_none_or(|meta| meta.keys().all(|key| reserved.contains(&key.as_str()))), "{raw}");
+}
+
 impl Asked {
-    fn check(&self, raw: &str, json: &Value, structured: bool) {
+    fn check(&self, raw: &str, json: &Value) {
         let Some(schema) = output_schemas().get(&self.tool) else { return };
         let answer = if self.bare {
             // A malformed request has an error without a tool's result in it.
@@ -312,7 +382,7 @@ impl Asked {
             return;
         }
         let text = json["result"]["content"][0]["text"].as_str().expect("a text copy");
-        if structured {
+        if self.structured {
             let exact = member(member(raw, "result"), "structuredContent");
             assert_eq!(text, exact, "the text copy is the structured result");
         } else {
@@ -347,7 +417,7 @@ fn output_schemas() -> &'static BTreeMap<String, Value> {
     })
 }
 
-fn read_lines(stdout: ChildStdout) -> Receiver<String> {
+fn read_lines(stdout: ChildStdout, transcript: Option<Transcript>) -> Receiver<String> {
     let (send, receive) = channel();
     std::thread::spawn(move || {
         let mut stdout = BufReader::new(stdout);
@@ -355,6 +425,9 @@ fn read_lines(stdout: ChildStdout) -> Receiver<String> {
         while stdout.read_line(&mut line).expect("stdout is UTF-8") > 0 {
             assert!(line.ends_with('\n'), "a line without its end: {line:?}");
             line.pop();
+            if let Some(transcript) = &transcript {
+                transcript.note("out", &line);
+            }
             if send.send(std::mem::take(&mut line)).is_err() {
                 return;
             }

@@ -117,6 +117,11 @@ impl Server {
     }
 }
 
+/// Whether a method is a tool's name: the protocol's own have a slash, but for the two oldest.
+pub fn is_bare(method: &str) -> bool {
+    !method.contains('/') && method != "ping" && method != "initialize"
+}
+
 /// The payloads of collected messages.
 pub fn payloads(collected: &Value) -> Vec<Value> {
     messages(collected).iter().map(|message| message["payload"].clone()).collect()
