@@ -99,7 +99,7 @@ impl Transcript {
             let parsed = serde_json::from_str::<Value>(line);
             let message = parsed.as_ref().unwrap_or(&Value::Null);
             let id = message["id"].to_string();
-            let is_own = message["method"].as_str().is_some_and(|method| super::tools::is_bare(method));
+            let is_own = message["method"].as_str().is_some_and(super::tools::is_bare);
             if (is_own && left_out.insert(id.clone())) || left_out.contains(&id) {
                 continue;
             }
