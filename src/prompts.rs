@@ -61,8 +61,8 @@ const SESSION_ID: Argument = Argument {
     values: Values::Sessions,
     given: "Work on session {}.",
     absent: "Choose the session: `list_active_connections` shows the open ones and the configured brokers; if none fits, \
-ask the user which broker, then `establish_connection` (by the name of a configured broker where there is one, so that no \
-password passes through you).",
+`establish_connection` (by the name of a configured broker where there is one, so that no password passes through you; \
+ask which broker if you cannot tell).",
 };
 
 const TOPIC_PATTERN: Argument = Argument {
@@ -88,7 +88,7 @@ pub const ALL: &[Prompt] = &[
                 description: "Name of a configured broker; without it, an open session or one that you ask for.",
                 required: false,
                 values: Values::Brokers,
-                given: "Connect to the configured broker {} with `establish_connection`, unless a session to it is open.",
+                given: "The broker is the configured one named {}.",
                 absent: "",
             },
             SESSION_ID,

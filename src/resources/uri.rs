@@ -11,6 +11,9 @@ pub const SESSIONS: &str = "mqtt://sessions";
 /// A topic of a session.
 pub const TOPIC_TEMPLATE: &str = "mqtt://{session_id}/topic/{+topic}";
 
+/// As filters these are no topics but ways to share messages, and whoever looks at one takes its messages from others.
+const TAKES_FROM_OTHERS: [&str; 3] = ["$share/", "$queue/", "$exclusive/"];
+
 /// What a URI names.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Named<'a> {
@@ -44,6 +47,9 @@ pub fn parse(uri: &str) -> Result<Named<'_>, String> {
     let decoded = String::from_utf8(percent_decode_str(encoded).collect());
     let topic = decoded.map_err(|_| "the topic is not UTF-8".to_owned())?;
     topic::check_name(&topic).map_err(|what| format!("the topic {what}"))?;
+    if TAKES_FROM_OTHERS.iter().any(|prefix| topic.starts_with(prefix)) {
+        return Err("this is a subscription that takes messages from others, not a topic".to_owned());
+    }
     Ok(Named::Topic { session_id, topic })
 }
 
@@ -103,6 +109,8 @@ mod tests {
             ("mqtt://5f/topic/%00", "control"),
             ("mqtt://5f/topic/a%0Ab", "control"),
             ("mqtt://5f/topic/%ff", "UTF-8"),
+            ("mqtt://5f/topic/$share/g/t", "takes messages from others"),
+            ("mqtt://5f/topic/%24queue%2Ft", "takes messages from others"),
         ] {
             let refused = parse(uri).expect_err(uri);
             assert!(refused.contains(why), "{uri}: {refused}");
