@@ -495,3 +495,58 @@ fn a_listen_that_is_no_listen_is_refused() {
     assert_eq!(play.error_code("subscriptions/listen", json!({"notifications": {}})), -32602, "still no envelope");
     assert!(play.started.is_empty());
 }
+
+#[test]
+fn whatever_a_request_holds_it_has_one_answer_or_is_started() {
+    let odd = [
+        json!(null),
+        json!(0),
+        json!(""),
+        json!("x"),
+        json!([]),
+        json!([null]),
+        json!({}),
+        json!({"name": {}}),
+        json!({"type": "ref/prompt"}),
+        json!({"resourceSubscriptions": [{}]}),
+        json!({"arguments": 1}),
+        json!(true),
+    ];
+    let members =
+        ["uri", "name", "arguments", "ref", "argument", "context", "notifications", "cursor", "_meta", "extra"];
+    let methods = [
+        "initialize",
+        "ping",
+        "server/discover",
+        "tools/list",
+        "tools/call",
+        "resources/list",
+        "resources/read",
+        "resources/templates/list",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "prompts/list",
+        "prompts/get",
+        "completion/complete",
+        "subscriptions/listen",
+        "logging/setLevel",
+        "echo",
+    ];
+    for envelope in [None, Some(meta("2026-07-28"))] {
+        let mut play = Play::with_offers();
+        play.request(json!(0), "initialize", json!({"protocolVersion": "2025-11-25"}));
+        for method in methods {
+            for (member, value) in members.iter().flat_map(|member| odd.iter().map(move |value| (member, value))) {
+                let mut params = json!({});
+                envelope.iter().for_each(|meta| params["_meta"] = meta.clone());
+                params[*member] = value.clone();
+                let answers = play.request(json!(1), method, params.clone()).len();
+                let started = std::mem::take(&mut play.started);
+                assert_eq!(answers + started.len(), 1, "{method} {params}");
+                started.iter().for_each(|call| play.server.finish(call.key, Outcome::Missing("x".into())));
+                play.effects();
+            }
+        }
+        assert_eq!(play.server.calls_in_flight(), 0);
+    }
+}
