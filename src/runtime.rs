@@ -237,12 +237,7 @@ impl Runtime {
         subscription.granted(context).await?;
         // The same may have been asked for twice at once.
         if !is_subscribed() {
-            let (this, ended) = (self.clone(), uri.clone());
-            let task = self.executor.spawn(async move {
-                this.follow(None, subscription).await;
-                let over = this.subscribed.borrow_mut().extract_if(.., |(known, _)| *known == ended).next();
-                over.into_iter().for_each(|(_, task)| task.detach());
-            });
+            let task = self.follow(None, subscription);
             self.subscribed.borrow_mut().push((uri, task));
         }
         Ok(())
@@ -260,28 +255,33 @@ impl Runtime {
         let uris: Vec<_> = honoured.iter().map(|subscription| subscription.uri.as_str()).collect();
         self.server.borrow_mut().acknowledge(key, &uris);
         self.apply_effects();
-        let follow = |subscription| {
-            let this = self.clone();
-            self.executor.spawn(async move { this.follow(Some(key), subscription).await })
-        };
-        let following: Vec<_> = honoured.into_iter().map(follow).collect();
+        let following: Vec<_> = honoured.into_iter().map(|subscription| self.follow(Some(key), subscription)).collect();
         for one in following {
             one.await;
         }
         std::future::pending().await
     }
 
-    async fn follow(self: &Rc<Self>, listen: Option<CallKey>, subscription: Rc<Subscription>) {
-        let tell = |uri: &str| {
-            // What a client that does not read has missed is told when it reads again, once.
-            let can = self.lines.is_flowing();
-            if can {
-                self.server.borrow_mut().updated(listen, uri);
-                self.apply_effects();
+    /// Tells of updates until the subscription's end.
+    fn follow(self: &Rc<Self>, listen: Option<CallKey>, subscription: Rc<Subscription>) -> Task<()> {
+        let this = self.clone();
+        self.executor.spawn(async move {
+            let tell = |uri: &str| {
+                // What a client that does not read has missed is told when it reads again, once.
+                let can = this.lines.is_flowing();
+                if can {
+                    this.server.borrow_mut().updated(listen, uri);
+                    this.apply_effects();
+                }
+                can
+            };
+            subscription.follow(tell).await;
+            if listen.is_none() {
+                let ended = |(uri, _): &mut (String, _)| *uri == subscription.uri;
+                let over = this.subscribed.borrow_mut().extract_if(.., ended).next();
+                over.into_iter().for_each(|(_, task)| task.detach());
             }
-            can
-        };
-        subscription.follow(tell).await;
+        })
     }
 
     fn finish(self: &Rc<Self>, key: CallKey, outcome: Outcome) {

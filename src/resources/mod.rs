@@ -5,11 +5,10 @@ pub mod updates;
 pub mod uri;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base64ct::{Base64, Encoding};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::analysis::payload::{self, Kind};
 use crate::clock::{Now, Timestamp};
@@ -201,7 +200,8 @@ impl Recorder for First {
 /// Takes what a broker tells of itself, as text.
 #[derive(Default)]
 struct Told {
-    values: BTreeMap<String, String>,
+    /// Topics and what they say, sorted.
+    values: Vec<(String, String)>,
     bytes: usize,
     omitted: usize,
 }
@@ -215,7 +215,10 @@ impl Recorder for Told {
         match payload::readable(message.payload, message.payload.len() == message.payload_bytes) {
             Some(text) if text.len() <= SYS_VALUE_MAX_BYTES && self.bytes + size <= SYS_SNAPSHOT_MAX_BYTES => {
                 self.bytes += size;
-                self.values.insert(message.topic.to_owned(), text.to_owned());
+                match self.values.binary_search_by(|(topic, _)| topic.as_str().cmp(message.topic)) {
+                    Ok(at) => self.values[at].1 = text.to_owned(),
+                    Err(at) => self.values.insert(at, (message.topic.to_owned(), text.to_owned())),
+                }
             }
             _ => self.omitted += 1,
         }
@@ -280,5 +283,10 @@ struct Snapshot<'a> {
     omitted: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
-    topics: BTreeMap<String, String>,
+    #[serde(serialize_with = "as_object")]
+    topics: Vec<(String, String)>,
+}
+
+fn as_object<S: Serializer>(members: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(members.iter().map(|(name, value)| (name, value)))
 }

@@ -54,6 +54,17 @@ pub(crate) async fn listen(
     recorder: Rc<RefCell<dyn Recorder>>,
     count: impl Fn() -> u64,
 ) -> Result<Heard, Failure> {
+    hear(context, connection, wish, recorder, &count).await
+}
+
+/// The same, once in the binary for all callers.
+async fn hear(
+    context: &Context,
+    connection: &Rc<Connection>,
+    wish: &Wish<'_>,
+    recorder: Rc<RefCell<dyn Recorder>>,
+    count: &dyn Fn() -> u64,
+) -> Result<Heard, Failure> {
     let started = Instant::now();
     let capture = Listening::start(connection, wish, recorder)?;
     let mut progress = Progress::new(context, wish.duration);
@@ -63,7 +74,7 @@ pub(crate) async fn listen(
     progress.total = listening_since - started + wish.duration;
     // A connection that was away delays the call, but not without end: clients give up.
     let end = (listening_since + wish.duration).min(started + wish.duration + SUBACK_WAIT);
-    let early = capture.wait(end, &mut progress, &count, Listening::finished).await.transpose()?.is_some();
+    let early = capture.wait(end, &mut progress, count, Listening::finished).await.transpose()?.is_some();
     Ok(Heard { early, granted_qos, elapsed: listening_since.elapsed(), interruptions: capture.interruptions() })
 }
 
@@ -109,7 +120,7 @@ impl Listening {
         &self,
         end: Instant,
         progress: &mut Progress<'_>,
-        count: &impl Fn() -> u64,
+        count: &dyn Fn() -> u64,
         condition: impl Fn(&Self) -> Option<Result<T, Failure>>,
     ) -> Option<Result<T, Failure>> {
         loop {
