@@ -160,6 +160,12 @@ fn imports_point_down() {
     ] {
         never_in(above, |name| name.starts_with(layer));
     }
+    let offers = ["crate::library", "crate::resources", "crate::prompts", "crate::completion"];
+    let below = ["rpc/", "mcp/", "mqtt/", "analysis/", "tools/"];
+    never_in(&offers, |name| below.iter().any(|layer| name.starts_with(layer)));
+    never_in(&["crate::runtime", "crate::stdio", "crate::config"], |name| {
+        ["resources/", "prompts.rs", "completion.rs", "library.rs"].iter().any(|file| name.starts_with(file))
+    });
 }
 
 #[test]
