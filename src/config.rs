@@ -14,6 +14,7 @@ pub const HELP: &str = "\
 mqtt-mcp lets AI assistants work with MQTT: an MCP server on stdin and stdout.
 
 mqtt-mcp [OPTIONS]            serve; an MCP client starts it, logs go to stderr
+mqtt-mcp check URL|NAME       try a broker; the exit code is 0 when it is well
 mqtt-mcp demo                 see it work, on a broker of its own
 mqtt-mcp tools [--json]       show the tools with their parameters
 
@@ -42,6 +43,8 @@ pub enum Command {
     Serve(Box<Config>),
     /// Print this and end.
     Print(String),
+    /// Try a broker: a connection string, or the name of a configured one.
+    Check(Box<Config>, String),
     /// Play the tour on the demo broker.
     #[cfg(feature = "demo")]
     Demo,
@@ -127,6 +130,8 @@ fn command(config: Box<Config>, words: &[String], json: bool, bare: bool) -> Res
     match words[..] {
         _ if json && words != ["tools"] => Err("--json goes with mqtt-mcp tools".into()),
         [] => Ok(Command::Serve(config)),
+        ["check", target] => Ok(Command::Check(config, target.to_owned())),
+        ["check", ..] => Err("check takes one argument: a URL or the name of a broker".into()),
         ["demo", ..] if !bare || words.len() > 1 => Err("demo takes no option and no argument".into()),
         #[cfg(feature = "demo")]
         ["demo", ..] => Ok(Command::Demo),

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
             print(&text);
             return ExitCode::SUCCESS;
         }
+        Ok(Command::Check(config, target)) => return shell::check::run(*config, &target),
         #[cfg(feature = "demo")]
         Ok(Command::Demo) => return shell::tour::run(),
         Ok(Command::Tools(config, json)) => {

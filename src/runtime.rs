@@ -17,6 +17,7 @@ use crate::limits::*;
 use crate::mcp::server::{Call, CallKey, Effect, Outcome, Server, Work, body};
 use crate::mcp::types::Empty;
 use crate::mqtt::link::{Endpoint, until};
+use crate::mqtt::policy::Policy;
 use crate::mqtt::table::Table;
 use crate::mqtt::url::Target;
 use crate::notify::Notify;
@@ -28,17 +29,12 @@ use crate::stdio::{Input, Output};
 use crate::tools::failure::{Code, Failure};
 use crate::tools::schema::Tools;
 use crate::tools::watch::Watches;
-use crate::tools::{self, Context, Profile, Profiles};
+use crate::tools::{self, Context, Ended, Profile, Profiles, Tool};
 use crate::vault::Vault;
 
 /// Serves until the input ends, a signal asks to stop, or nobody reads the output any more.
-pub fn run(mut config: Config) -> io::Result<()> {
-    let executor = Rc::new(LocalExecutor::new());
-    add_demo(&mut config, &executor)?;
-    let vault = Vault::new().map_err(io::Error::other)?;
-    let profiles = Rc::new(seal(config.brokers, &vault).map_err(io::Error::other)?);
-    let policy = Rc::new(config.policy);
-    let table = Rc::new(Table::new(config.max_sessions, config.session_ttl, vault, policy.clone(), executor.clone()));
+pub fn run(config: Config) -> io::Result<()> {
+    let Parts { executor, table, profiles, policy } = Parts::of(config)?;
     let library = Library { table: table.clone(), profiles: profiles.clone() };
     let runtime = Rc::new(Runtime {
         executor: executor.clone(),
@@ -69,6 +65,37 @@ pub fn run(mut config: Config) -> io::Result<()> {
         }
         served.await
     })
+}
+
+/// Runs one tool outside of the protocol, for a person at a shell.
+pub fn call_once(config: Config, tool: &'static Tool, arguments: &str) -> io::Result<Ended> {
+    let Parts { executor, table, profiles, .. } = Parts::of(config)?;
+    let context = Context { table: table.clone(), profiles, watches: Rc::default(), progress: Rc::new(|_, _, _| ()) };
+    Ok(smol::block_on(executor.run(async {
+        let ended = tools::call(tool, context, arguments).await;
+        table.close_all().await;
+        ended
+    })))
+}
+
+/// What a configuration becomes.
+struct Parts {
+    executor: Rc<LocalExecutor<'static>>,
+    table: Rc<Table>,
+    profiles: Rc<Profiles>,
+    policy: Rc<Policy>,
+}
+
+impl Parts {
+    fn of(mut config: Config) -> io::Result<Self> {
+        let executor = Rc::new(LocalExecutor::new());
+        add_demo(&mut config, &executor)?;
+        let vault = Vault::new().map_err(io::Error::other)?;
+        let profiles = Rc::new(seal(config.brokers, &vault).map_err(io::Error::other)?);
+        let policy = Rc::new(config.policy);
+        let table = Table::new(config.max_sessions, config.session_ttl, vault, policy.clone(), executor.clone());
+        Ok(Self { executor, table: Rc::new(table), profiles, policy })
+    }
 }
 
 struct Runtime {

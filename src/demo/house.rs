@@ -21,7 +21,7 @@ impl House {
             connect(broker, "demo-house", "home/gateway/status");
         }
         for (index, (room, usual)) in (0..).zip(ROOMS) {
-            if tick == 0 || tick % (5 * PER_SECOND) == 2 * index {
+            if tick == 0 || tick % (3 * PER_SECOND) == index {
                 climate(broker, room, usual + wobble(tick, index, 6), wobble(tick, index + 9, 4), time);
             }
             if tick == 0 || tick % (20 * PER_SECOND) == 5 * index {

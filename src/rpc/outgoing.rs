@@ -19,6 +19,17 @@ pub trait Body {
     }
 }
 
+/// A body as one text, for whoever is not a client.
+pub fn text(body: &dyn Body) -> String {
+    let mut out = Vec::new();
+    for index in 0.. {
+        if !body.piece(index, &mut out) {
+            break;
+        }
+    }
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// A body that fits in memory.
 pub struct Whole(Vec<u8>);
 

@@ -1,5 +1,7 @@
 //! What a person at a shell asks for beside the server itself; nothing here is part of the protocol.
 
+pub mod check;
+pub mod json;
 pub mod text;
 pub mod tools;
 #[cfg(feature = "demo")]

@@ -26,6 +26,11 @@ pub fn wrap(out: &mut String, text: &str, indent: usize) {
     out.push('\n');
 }
 
+/// Text from a broker must not drive the terminal.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +44,11 @@ mod tests {
         assert!(out.lines().skip(1).all(|line| line.starts_with("        word")), "{out}");
         assert!(out.lines().all(|line| line.len() <= COLUMNS) && out.lines().count() == 5, "{out}");
         assert_eq!(out.matches("word").count(), 60);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(plain("a\x1b[2J\r\nä\u{9b}31m"), "a\u{fffd}[2J\u{fffd}\u{fffd}ä\u{fffd}31m");
     }
 
     #[test]

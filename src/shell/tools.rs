@@ -6,24 +6,14 @@ use super::text::wrap;
 use crate::mcp::server::Catalog;
 use crate::mcp::version::Revision;
 use crate::mqtt::policy::Policy;
+use crate::rpc::outgoing;
 use crate::tools::args::{Kind, Param};
 use crate::tools::schema::Tools;
 
 /// The tools that the policy leaves; as the result of `tools/list` at the newest revision with a handshake, or as text.
 pub fn text(policy: Policy, json: bool) -> String {
     let tools = Tools(Rc::new(policy));
-    if json { as_json(&tools) } else { as_text(&tools) }
-}
-
-fn as_json(tools: &Tools) -> String {
-    let (list, mut out) = (tools.list(Revision::NEWEST_LEGACY), Vec::new());
-    for index in 0.. {
-        if !list.piece(index, &mut out) {
-            break;
-        }
-    }
-    out.push(b'\n');
-    String::from_utf8(out).unwrap_or_default()
+    if json { outgoing::text(&*tools.list(Revision::NEWEST_LEGACY)) + "\n" } else { as_text(&tools) }
 }
 
 fn as_text(tools: &Tools) -> String {

@@ -3,6 +3,7 @@
 //! One file per concern. What every line of stdout owes is checked in `support::server`, whatever a test is about.
 
 mod checklist;
+mod check_command;
 mod cli;
 mod collect;
 mod connect_errors;

@@ -72,3 +72,19 @@ fn the_tool_table_is_generated_from_the_tools() {
     }
     assert_eq!(known, table, "UPDATE_SNAPSHOTS=1 writes it anew");
 }
+
+#[test]
+fn the_registry_entry_is_this_packages() {
+    let text = readme();
+    let entry = text.split("```json\n").find(|block| block.contains("server.schema.json")).expect("the entry");
+    let entry: Value = serde_json::from_str(entry.split("```").next().expect("its end")).expect("JSON");
+    let package = &entry["packages"][0];
+    for version in [&entry["version"], &package["version"]] {
+        assert_eq!(*version, env!("CARGO_PKG_VERSION"));
+    }
+    assert_eq!(package["identifier"], env!("CARGO_PKG_NAME"));
+    // The registry looks for its name in the README as it is shown, and takes 100 characters of description.
+    let name = entry["name"].as_str().expect("a name");
+    assert!(text.contains(&format!("`mcp-name: {name}`")), "{name}");
+    assert!(entry["description"].as_str().is_some_and(|description| description.len() <= 100));
+}

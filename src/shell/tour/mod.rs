@@ -3,15 +3,14 @@
 //! The server is this very program, started with `--demo` as an MCP client starts it, over pipes. Every line with → is
 //! what was sent; what stands behind ← is read from the answer to it.
 
-mod json;
 mod screen;
 mod server;
 mod show;
 
 use std::process::ExitCode;
 
+use crate::shell::json::Json;
 use crate::stdio::tell;
-use json::Json;
 use screen::Screen;
 use server::Server;
 
@@ -56,6 +55,18 @@ const STEPS: &[Step] = &[
         tool: "subscribe_and_collect",
         arguments: r#"{"session_id":"SESSION","topic_pattern":"home/#","duration_seconds":3,"keep":6}"#,
         show: show::messages,
+    },
+    Step {
+        wish: "What do the climate messages look like?",
+        tool: "get_topic_schema",
+        arguments: r#"{"session_id":"SESSION","topic_pattern":"home/+/climate","duration_seconds":3}"#,
+        show: show::schemas,
+    },
+    Step {
+        wish: "Pump 1 fails now and then. What is wrong with it?",
+        tool: "debug_device",
+        arguments: r#"{"session_id":"SESSION","device_id":"pump1","duration_seconds":10}"#,
+        show: show::device,
     },
     Step {
         wish: "Ask valve 1 to go to 70 %, and wait for its answer.",

@@ -1,6 +1,6 @@
 //! The tour on a terminal of 80 columns: colours there alone, and nothing that moves the cursor.
 
-use crate::shell::text::{COLUMNS, wrap};
+use crate::shell::text::{COLUMNS, plain, wrap};
 use crate::stdio;
 
 /// Where the tour is told.
@@ -84,6 +84,13 @@ impl Screen {
         self.put("", &format!("       {cut}…\n"))
     }
 
+    /// More of it: what is worth reading to its end.
+    pub(super) fn text(&self, text: &str) -> Result<(), String> {
+        let mut out = " ".repeat(7);
+        wrap(&mut out, &plain(text), 7);
+        self.put("", &out)
+    }
+
     /// What to do next.
     pub(super) fn farewell(&self) -> Result<(), String> {
         let program = std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
@@ -121,9 +128,4 @@ impl Screen {
         };
         result.map_err(|_| NOBODY_READS.into())
     }
-}
-
-/// Text from a broker must not drive the terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
