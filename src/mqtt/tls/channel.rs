@@ -1,8 +1,8 @@
 //! A TLS connection over a socket that never blocks: handshake, records in and out, and words for what goes wrong.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::ring::default_provider;
@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, SignatureScheme};
 
 use super::certificate::Certificate;
-use super::material::{self, Material};
+use super::material;
 use super::trouble::{Cause, TlsTrouble};
 use super::verifier::{Verifier, fingerprint};
 use super::words::{self, View};
@@ -24,6 +24,8 @@ pub struct Channel {
     tls: ClientConnection,
     verifier: Arc<Verifier>,
     client: Arc<Client>,
+    /// Given up when the handshake is done.
+    key: Option<Arc<CertifiedKey>>,
     /// The name that is checked.
     name: String,
     /// Bytes of the caller that are encrypted and not yet all with the socket.
@@ -48,10 +50,10 @@ impl Channel {
         let server_name = ServerName::try_from(name.clone()).map_err(|_| {
             TlsTrouble::new(Cause::Settings, format!("{name:?} is no host name or address, as a certificate has them"))
         })?;
-        let Material { roots, listed, client } = material::read(options).await?;
+        let material = material::read(options).await?;
         let provider = Arc::new(default_provider());
-        let verifier = Arc::new(Verifier::new(options, roots, listed, provider.signature_verification_algorithms));
-        let client = Arc::new(Client { key: client, asked: AtomicBool::new(false) });
+        let verifier = Arc::new(Verifier::new(options, &material, provider.signature_verification_algorithms));
+        let client = Arc::new(Client::new(material.client.as_ref()));
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let internal = |error: rustls::Error| TlsTrouble::new(Cause::Peer, error.to_string());
         let builder = builder.map_err(internal)?.dangerous().with_custom_certificate_verifier(verifier.clone());
@@ -62,7 +64,8 @@ impl Channel {
             config.alpn_protocols.push(b"mqtt".to_vec());
         }
         let tls = ClientConnection::new(Arc::new(config), server_name).map_err(internal)?;
-        Ok(Self { tls, verifier, client, name, taken: 0, heard: false, served: false, failed: None, ended: false })
+        let key = material.client;
+        Ok(Self { tls, verifier, client, key, name, taken: 0, heard: false, served: false, failed: None, ended: false })
     }
 
     /// Goes on with the handshake as far as the socket lets it.
@@ -77,6 +80,7 @@ impl Channel {
                 }
             }
             if !self.tls.is_handshaking() {
+                self.key = None;
                 return Ok(Shake::Done);
             }
             match self.tls.read_tls(socket) {
@@ -165,7 +169,7 @@ impl Channel {
         // With TLS 1.3 a server looks at our certificate only after the handshake, and the alert may be lost with the
         // connection.
         let rejected = !self.served && self.client.asked.load(Ordering::Relaxed);
-        rejected.then(|| words::client_certificate(self.client.key.is_some()))
+        rejected.then(|| words::client_certificate(self.client.has_key))
     }
 
     fn read_some(&mut self, socket: &mut dyn Socket, buffer: &mut [u8]) -> io::Result<usize> {
@@ -227,7 +231,7 @@ impl Channel {
             name: &self.name,
             verifier: &self.verifier,
             asked: self.client.asked.load(Ordering::Relaxed),
-            has_certificate: self.client.key.is_some(),
+            has_certificate: self.client.has_key,
         }
     }
 }
@@ -235,18 +239,26 @@ impl Channel {
 /// Our certificate, and whether it was asked for.
 #[derive(Debug)]
 struct Client {
-    key: Option<Arc<CertifiedKey>>,
+    key: Weak<CertifiedKey>,
+    has_key: bool,
     asked: AtomicBool,
+}
+
+impl Client {
+    fn new(key: Option<&Arc<CertifiedKey>>) -> Self {
+        let has_key = key.is_some();
+        Self { key: key.map(Arc::downgrade).unwrap_or_default(), has_key, asked: AtomicBool::new(false) }
+    }
 }
 
 impl ResolvesClientCert for Client {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.asked.store(true, Ordering::Relaxed);
-        self.key.clone()
+        self.key.upgrade()
     }
 
     fn has_certs(&self) -> bool {
-        self.key.is_some()
+        self.has_key
     }
 }
 

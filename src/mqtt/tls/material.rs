@@ -1,7 +1,9 @@
 //! The files behind a TLS connection: roots, client certificate and key. They are read at each connect, on a helper
-//! thread, so that what was renewed is used; only the system's roots are kept, once, while a session uses them.
+//! thread, so that what was renewed is used; the key is given up when the handshake is done. Only the system's roots are
+//! kept, once, while a session uses them.
 
 use std::cell::RefCell;
+use std::env;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -59,13 +61,7 @@ async fn system_roots() -> Result<Arc<RootCertStore>, TlsTrouble> {
     if let Some(roots) = shared() {
         return Ok(roots);
     }
-    let read = smol::unblock(|| {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        roots.roots.shrink_to_fit();
-        roots
-    });
-    let roots = read.await;
+    let roots = smol::unblock(read_system_roots).await;
     if roots.is_empty() {
         return Err(settings(
             "this system has no CA certificates that could be read (most have them in a package ca-certificates); \
@@ -76,6 +72,39 @@ async fn system_roots() -> Result<Arc<RootCertStore>, TlsTrouble> {
     let roots = shared().unwrap_or_else(|| Arc::new(roots));
     SYSTEM_ROOTS.set(Arc::downgrade(&roots));
     Ok(roots)
+}
+
+/// From the places that the environment names as it does for OpenSSL; without it, from the first that the system has. One
+/// certificate after the other: together they are ten times what is kept of them.
+fn read_system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let (file, directories) = (env::var_os("SSL_CERT_FILE"), env::var_os("SSL_CERT_DIR"));
+    if file.is_some() || directories.is_some() {
+        file.iter().for_each(|file| add_roots(&mut roots, Path::new(file)));
+        env::split_paths(&directories.unwrap_or_default()).for_each(|path| add_roots_below(&mut roots, &path));
+    } else {
+        let places = openssl_probe::probe();
+        places.cert_file.iter().for_each(|file| add_roots(&mut roots, file));
+        let mut directories = places.cert_dir.iter();
+        while let (true, Some(directory)) = (roots.is_empty(), directories.next()) {
+            add_roots_below(&mut roots, directory);
+        }
+    }
+    roots.roots.shrink_to_fit();
+    roots
+}
+
+fn add_roots_below(roots: &mut RootCertStore, directory: &Path) {
+    let entries = directory.read_dir().into_iter().flatten().flatten();
+    entries.for_each(|entry| add_roots(roots, &entry.path()));
+}
+
+/// What cannot be used is left out: a system has many roots, and some may be of kinds that we do not know.
+fn add_roots(roots: &mut RootCertStore, path: &Path) {
+    if path.is_file() {
+        let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten();
+        roots.add_parsable_certificates(certificates.filter_map(Result::ok));
+    }
 }
 
 fn roots_from(path: &Path) -> Result<(RootCertStore, Vec<[u8; 32]>), TlsTrouble> {

@@ -15,6 +15,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 
 use super::TlsOptions;
 use super::certificate::Certificate;
+use super::material::Material;
 
 /// One connection's verifier.
 #[derive(Debug)]
@@ -33,12 +34,8 @@ pub struct Verifier {
 
 impl Verifier {
     /// A verifier that has seen nothing.
-    pub fn new(
-        options: &TlsOptions,
-        roots: Arc<RootCertStore>,
-        listed: Vec<[u8; 32]>,
-        algorithms: WebPkiSupportedAlgorithms,
-    ) -> Self {
+    pub fn new(options: &TlsOptions, material: &Material, algorithms: WebPkiSupportedAlgorithms) -> Self {
+        let (roots, listed) = (material.roots.clone(), material.listed.clone());
         let (ca_file, pin) = (options.ca_file.clone(), options.fingerprint_sha256);
         Self { roots, listed, ca_file, pin, algorithms, seen: OnceLock::new(), accepted: AtomicBool::new(false) }
     }
