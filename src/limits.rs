@@ -212,6 +212,49 @@ pub const PING_EVERY_MIN: Duration = Duration::from_secs(1);
 /// … and about so many times in a call.
 pub const PINGS_PER_RUN: u32 = 60;
 
+/// `duration_seconds` of debug_device: two beats of what beats every few minutes.
+pub const DEBUG_DURATION_MAX_SECONDS: i64 = 600;
+/// Longest `device_id`: several levels of a topic.
+pub const DEVICE_ID_MAX_BYTES: usize = 300;
+/// Messages of the device that debug_device shows …
+pub const RECENT_MESSAGES: usize = 20;
+/// … so much of each payload …
+pub const RECENT_PAYLOAD_BYTES: usize = 512;
+/// … and what is kept to choose them from.
+pub const RECENT_MAX_BYTES: usize = 128 << 10;
+/// Topics of one device that are looked at one by one; on further ones messages are counted.
+pub const DEVICE_TOPICS_MAX: usize = 500;
+/// Intervals of a topic whose median is taken: all of a slow beat, the latest of a fast one.
+pub const INTERVALS_KEPT: usize = 64;
+/// Longest intervals of a topic that are remembered over the whole call.
+pub const GAPS_KEPT: usize = 8;
+/// Numbers in one topic's messages that are followed; device messages rarely have more.
+pub const FIELDS_PER_TOPIC_MAX: usize = 32;
+/// Numbers of all topics of a device that are followed: half a megabyte.
+pub const FIELDS_MAX: usize = 2000;
+/// Members of members of members: deeper ones are not followed.
+pub const FIELD_DEPTH_MAX: usize = 4;
+/// Last-will and status topics of a device.
+pub const PRESENCE_TOPICS_MAX: usize = 16;
+/// Changes of each that are shown.
+pub const PRESENCE_CHANGES_KEPT: usize = 8;
+/// Commands that are shown with their answers; all are counted.
+pub const COMMANDS_KEPT: usize = 50;
+/// What comes later than this after a command is no answer to it.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// Different reports of errors and warnings that are shown; all are counted.
+pub const REPORTS_KEPT: usize = 40;
+/// Topics of others whose payloads name the device.
+pub const MENTIONS_KEPT: usize = 5;
+/// Times of their own that a device's topics tell, and Sparkplug nodes whose numbers are followed.
+pub const DEVICE_CLOCKS_MAX: usize = 16;
+/// A device's clock may be so far from this machine's.
+pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(10);
+/// A retained message whose own time is older is stale; sleepy sensors report less often than once an hour.
+pub const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
+/// A measurement with two decimals that is the same so many times is suspicious.
+pub const NEVER_MOVED_MESSAGES: u32 = 20;
+
 /// `duration_seconds` of collecting calls; longer waits are made of several calls.
 pub const DURATION_MAX_SECONDS: i64 = 300;
 /// Result size unless a call says otherwise, about 10,000 tokens; clients cut at 25,000.

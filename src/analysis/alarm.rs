@@ -1,8 +1,9 @@
-//! Does a payload report an error or a warning? By meaning, not by substring: `{"error":null}`, `{"errors":0}`,
-//! `{"mode":"default"}` and "no error" are silent.
+//! Does a message report an error or a warning? By meaning, not by substring: `{"error":null}`, `{"errors":0}`,
+//! `{"mode":"default"}`, "no error" and a discovery message about a sensor of class `problem` are silent.
 
 /// How bad a report is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something may go wrong.
     Warning,
@@ -10,46 +11,152 @@ pub enum Severity {
     Error,
 }
 
-/// What a JSON member's name says of its value.
+/// What a name, of a JSON member or of a topic's last level, says of the value behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Names a level, as in `"severity":"warn"`: the value's word decides.
+    /// Names a level, as in `"severity":"warn"`: the value's words decide.
     Level,
     /// Is itself the report, as in `"error":"E42"`: anything but an "all is well" value counts.
     Report(Severity),
+    /// Is a flag, as in `"battery_low":true`: numbers other than 1 are measurements.
+    Flag(Severity),
     /// Says nothing about errors.
     Plain,
 }
 
-/// Reads a member's name.
+/// What a member of an object under a reporting name is there for, as in `"error":{"code":0,"text":"fine"}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Decides, as `code` does.
+    Decides,
+    /// Only describes, as `threshold` does.
+    Describes,
+    /// Counts unless another decides.
+    Other,
+}
+
+/// Reads a name. Case, `_`, `-` and blanks do not matter.
 pub fn role(name: &str) -> Role {
-    use Role::{Level, Report};
+    use Role::{Flag, Level, Report};
     use Severity::{Error, Warning};
     // Asked for each member of each message, so only words with the same first letter are compared.
-    let (words, role): (&[&str], _) = match first_letter(name) {
-        b'l' => (&["level", "loglevel", "log_level"], Level),
-        b's' => (&["severity", "status", "state"], Level),
-        b'h' => (&["health"], Level),
-        b'r' => (&["result"], Level),
-        b'e' => (
-            &["error", "errors", "err", "error_code", "errorcode", "error_message", "errormessage", "exception"],
+    let groups: &[(&[&str], Role)] = match first_letter(name) {
+        b'l' => &[(&["level"], Level), (&["lasterror"], Report(Warning)), (&["lowbattery"], Flag(Warning))],
+        b's' => &[(&["severity", "status", "state"], Level), (&["smoke"], Flag(Warning))],
+        b'h' => &[(&["health"], Level), (&["haserror", "hasfault"], Report(Error))],
+        b'r' => &[(&["result", "restartreason", "resetreason"], Level)],
+        b'c' => &[(&["condition"], Level), (&["carbonmonoxide"], Flag(Warning))],
+        b'e' => &[(
+            &["error", "errors", "err", "errorcode", "errormessage", "errormsg", "errortext", "exception"],
             Report(Error),
-        ),
-        b'f' => (&["fault", "faults", "fault_code", "faultcode", "failure", "failures"], Report(Error)),
-        b'a' => (&["alarm", "alarms"], Report(Error)),
-        b'w' => (&["warning", "warnings", "warn"], Report(Warning)),
+        )],
+        b'f' => &[(&["fault", "faults", "faultcode", "faultmessage", "failure", "failures"], Report(Error))],
+        b'a' => &[(&["alarm", "alarms", "alarmcode"], Report(Error))],
+        b'm' => &[(&["malfunction"], Report(Error))],
+        b'w' => &[(&["warning", "warnings", "warn"], Report(Warning)), (&["waterleak"], Flag(Warning))],
+        b'o' => {
+            &[(&["overtemperature", "overtemp", "overpower", "overcurrent", "overvoltage", "overload"], Flag(Error))]
+        }
+        b'u' => &[(&["undervoltage"], Flag(Error))],
+        b'p' => &[(&["problem"], Flag(Error))],
+        b'b' => &[(&["batterylow", "batlow"], Flag(Warning))],
+        b't' => &[(&["tamper"], Flag(Warning))],
         _ => return Role::Plain,
     };
-    if is_in(words, name) { role } else { Role::Plain }
+    groups.iter().find(|(words, _)| is_named(words, name)).map_or(Role::Plain, |(_, role)| *role)
+}
+
+/// What a topic says of its payload by its last level; `None` for topics whose messages describe a device rather than
+/// report on it (discovery, Homie attributes): those report no error, whatever words they have.
+pub fn role_of_topic(topic: &str) -> Option<Role> {
+    let (before, last) = topic.rsplit_once('/').unwrap_or(("", topic));
+    let is_discovery = last == "config" && (before.starts_with("homeassistant/") || before.starts_with("tasmota/"));
+    let describes = |level: &str| level.starts_with('$') && level != "$state" && level != "$stats";
+    let is_attribute = topic.split('/').skip(1).any(describes);
+    (!is_discovery && !is_attribute).then(|| role(last))
+}
+
+/// Reads the name of a member of an object under a reporting name.
+pub fn part(name: &str) -> Part {
+    const DECIDE: &[&str] =
+        &["code", "active", "state", "status", "value", "count", "raised", "set", "triggered", "level"];
+    const DESCRIBE: &[&str] = &[
+        "threshold",
+        "limit",
+        "min",
+        "max",
+        "lowlimit",
+        "highlimit",
+        "delay",
+        "hysteresis",
+        "enabled",
+        "time",
+        "timestamp",
+        "ts",
+        "since",
+        "id",
+        "name",
+        "type",
+        "unit",
+        "source",
+    ];
+    if is_named(DECIDE, name) {
+        Part::Decides
+    } else if is_named(DESCRIBE, name) {
+        Part::Describes
+    } else {
+        Part::Other
+    }
+}
+
+/// Whether what stands under a member of that name is how something is set, and reports nothing: `"config":{"level":"error"}`.
+pub fn is_about_settings(name: &str) -> bool {
+    matches!(first_letter(name), b'c' | b's' | b'o' | b'd')
+        && is_named(&["config", "configuration", "settings", "options", "definition"], name)
 }
 
 /// Whether a value under a reporting name says that all is well.
 pub fn is_all_well(text: &str) -> bool {
     const WELL: &[&str] = &[
-        "", "0", "none", "ok", "no", "false", "off", "null", "normal", "clear", "cleared", "no error", "no_error",
-        "n/a", "inactive",
+        "",
+        "none",
+        "ok",
+        "okay",
+        "no",
+        "false",
+        "off",
+        "null",
+        "nil",
+        "normal",
+        "clear",
+        "cleared",
+        "noerror",
+        "nofault",
+        "noalarm",
+        "n/a",
+        "na",
+        "inactive",
+        "idle",
+        "good",
+        "healthy",
+        "fine",
+        "nominal",
+        "ready",
+        "success",
+        "resolved",
+        "unknown",
+        "unavailable",
+        "armed",
+        "disarmed",
     ];
-    is_in(WELL, text.trim())
+    let text = text.trim();
+    let opening = text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    is_named(WELL, text) || is_zero(text) || (opening.len() < text.len() && is_in(&["no", "ok", "none"], opening))
+}
+
+/// Whether a value is that of a flag that is set.
+pub fn is_set(text: &str) -> bool {
+    is_in(&["true", "on", "yes", "1", "active", "detected", "set", "alarm", "low"], text.trim())
 }
 
 /// The severity that one word names.
@@ -69,35 +176,141 @@ pub fn word(text: &str) -> Option<Severity> {
     is_in(words, text).then_some(severity)
 }
 
-/// The worst report in free text: whole words, unless the words around them deny it ("no errors", "errors: 0").
+/// The severity of a value under a name that names a level: states that would mean little in a longer text count too.
+pub fn state(value: &str) -> Option<Severity> {
+    const ERRORS: &[&str] = &[
+        "problem",
+        "timeout",
+        "unreachable",
+        "overheated",
+        "overheating",
+        "overload",
+        "overloaded",
+        "jammed",
+        "stalled",
+        "tripped",
+        "broken",
+        "crashed",
+        "aborted",
+    ];
+    const WARNINGS: &[&str] = &["bad", "unstable", "watchdog", "brownout"];
+    let words = || value.split(|c: char| !c.is_ascii_alphanumeric());
+    if is_in(ERRORS, value.trim()) {
+        Some(Severity::Error)
+    } else {
+        text(value).or_else(|| words().any(|word| is_in(WARNINGS, word)).then_some(Severity::Warning))
+    }
+}
+
+/// The worst report in free text: whole words, unless the words around them deny it ("no errors", "errors: 0"). A line
+/// of a log reports what its level says.
 pub fn text(text: &str) -> Option<Severity> {
-    const DENY_BEFORE: &[&str] = &["no", "not", "zero", "without", "0", "never"];
-    const DENY_AFTER: &[&str] = &["0", "none", "null", "false", "ok", "cleared", "resolved"];
-    let (mut worst, mut before, mut rest) = (None, "", text);
-    while let Some(current) = next_word(&mut rest) {
+    const DENY_BEFORE: &[&str] = &["no", "not", "zero", "without", "0", "never", "non"];
+    let (mut worst, mut before, mut rest) = (None, ["", ""], text);
+    let mut is_looked_for = true;
+    while let Some((current, ends_phrase)) = next_word(&mut rest) {
+        if ends_phrase {
+            before = ["", ""];
+        }
         if let Some(severity) = word(current) {
-            let after = next_word(&mut &*rest).unwrap_or_default();
-            if !is_in(DENY_BEFORE, before) && !is_in(DENY_AFTER, after) {
+            // Few texts have such a word: only then the whole is looked at more closely.
+            if std::mem::take(&mut is_looked_for)
+                && let Some(level) = log_level(text)
+            {
+                return level;
+            }
+            let denied = is_in(DENY_BEFORE, before[1]) || is_in(&["no", "zero", "without"], before[0]);
+            if !denied && !is_denied_behind(rest) {
                 worst = worst.max(Some(severity));
             }
         }
-        before = current;
+        before = [before[1], current];
     }
-    worst
+    let is_log = is_looked_for && text.starts_with(['[', '\u{1b}']);
+    if is_log { log_level(text).flatten() } else { worst }
 }
 
-/// Cuts the next word off the front: letters, digits and underscores, and all that is not ASCII.
-fn next_word<'a>(rest: &mut &'a str) -> Option<&'a str> {
+/// Whether what follows an alarming word takes it back: "error: 0", "alarm count 0", "fault cleared", "fail-safe".
+fn is_denied_behind(mut rest: &str) -> bool {
+    const DENY: &[&str] = &[
+        "none",
+        "null",
+        "false",
+        "ok",
+        "cleared",
+        "resolved",
+        "off",
+        "free",
+        "safe",
+        "over",
+        "normal",
+        "inactive",
+        "disabled",
+        "disarmed",
+        "armed",
+        "clock",
+        "recovered",
+        "fixed",
+        "gone",
+    ];
+    const FILLERS: &[&str] =
+        &["count", "counter", "code", "rate", "state", "status", "level", "flag", "flags", "is", "was"];
+    while let Some((word, _)) = next_word(&mut rest) {
+        if !is_in(FILLERS, word) {
+            return is_in(DENY, word) || is_zero(word);
+        }
+    }
+    false
+}
+
+/// What a line of a log says of itself near its beginning: `[E][component]`, `2024-05-01 INFO …`.
+fn log_level(text: &str) -> Option<Option<Severity>> {
+    let mut rest = &text[..text.floor_char_boundary(64)];
+    for _ in 0..8 {
+        let (word, _) = next_word(&mut rest)?;
+        let severity = match word {
+            "I" | "D" | "V" | "C" | "E" | "W" if !rest.starts_with(']') => continue,
+            "INFO" | "DEBUG" | "TRACE" | "NOTICE" | "VERBOSE" | "I" | "D" | "V" | "C" => None,
+            "WARN" | "WARNING" | "W" => Some(Severity::Warning),
+            "ERROR" | "ERR" | "CRITICAL" | "FATAL" | "E" => Some(Severity::Error),
+            _ => continue,
+        };
+        // "ERROR: 0" is no log line.
+        return (severity.is_none() || !is_denied_behind(rest)).then_some(severity);
+    }
+    None
+}
+
+/// Cuts the next word off the front: letters, digits and underscores, and all that is not ASCII. Tells whether a phrase
+/// ended before it.
+fn next_word<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
     let start = rest.bytes().position(is_word)?;
+    let ends_phrase = rest.as_bytes()[..start].iter().any(|byte| matches!(byte, b',' | b'.' | b';' | b'!' | b'\n'));
     let length = rest.bytes().skip(start).position(|byte| !is_word(byte)).unwrap_or(rest.len() - start);
     let (word, behind) = rest[start..].split_at(length);
     *rest = behind;
-    Some(word)
+    Some((word, ends_phrase))
+}
+
+/// Zero in any of its forms: `0`, `0.0`, `00`, `0x00`.
+fn is_zero(text: &str) -> bool {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| matches!(byte, b'0' | b'.')) && digits.contains('0')
 }
 
 fn is_in(words: &[&str], text: &str) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// Like [`is_in`], without regard to what separates the parts of a name.
+fn is_named(words: &[&str], name: &str) -> bool {
+    let is_part = |byte: &u8| !matches!(byte, b'_' | b'-' | b' ');
+    if name.bytes().all(|byte| is_part(&byte)) {
+        return is_in(words, name);
+    }
+    let letters = || name.bytes().filter(is_part).map(|byte| byte.to_ascii_lowercase());
+    words.iter().any(|word| word.bytes().eq(letters()))
 }
 
 /// In lower case; 0 for an empty text.
@@ -111,21 +324,73 @@ mod tests {
 
     #[test]
     fn text_reports_by_whole_words_that_nothing_denies() {
+        let (error, warning) = (Some(Severity::Error), Some(Severity::Warning));
         for (line, expected) in [
-            ("ERROR: pump jammed", Some(Severity::Error)),
-            ("motor failed", Some(Severity::Error)),
-            ("warning low battery", Some(Severity::Warning)),
-            ("warn then error", Some(Severity::Error)),
+            ("ERROR: pump jammed", error),
+            ("motor failed", error),
+            ("warning low battery", warning),
+            ("warn then error", error),
+            ("no signal, error 5", error),
+            ("not ok: error", error),
+            ("\u{1b}[0;31m[E][dht:048]: Requesting data from DHT failed!\u{1b}[0m", error),
+            ("\u{1b}[0;33m[W][component:204]: Component took a long time\u{1b}[0m", warning),
+            ("2024-05-01 12:00:01 WARN retry after error", warning),
             ("no error", None),
+            ("no motor errors", None),
             ("errors: 0", None),
+            ("ERROR: 0", None),
+            ("error count 0", None),
             ("0 errors, 0 warnings", None),
             ("error=none", None),
+            ("alarm disarmed", None),
+            ("fail-safe mode", None),
+            ("fault code 0x00", None),
+            ("2024-05-01 12:00:01 INFO recovered from error", None),
+            ("[D][sensor:094]: 'Error count': Sending state 0", None),
             ("terror", None),
             ("default mode", None),
             ("all fine", None),
             ("", None),
         ] {
             assert_eq!(text(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_without_regard_to_case_and_separators() {
+        for (name, expected) in [
+            ("error", Role::Report(Severity::Error)),
+            ("errorCode", Role::Report(Severity::Error)),
+            ("error-message", Role::Report(Severity::Error)),
+            ("last_error", Role::Report(Severity::Warning)),
+            ("battery_low", Role::Flag(Severity::Warning)),
+            ("Reset Reason", Role::Level),
+            ("error_topic", Role::Plain),
+            ("errand", Role::Plain),
+            ("battery", Role::Plain),
+        ] {
+            assert_eq!(role(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn topics_that_describe_report_nothing() {
+        assert_eq!(role_of_topic("homeassistant/binary_sensor/pump/error/config"), None);
+        assert_eq!(role_of_topic("homie/pump/error/$name"), None);
+        assert_eq!(role_of_topic("homie/pump/$state"), Some(Role::Plain));
+        assert_eq!(role_of_topic("homie/pump/motor/error"), Some(Role::Report(Severity::Error)));
+        assert_eq!(role_of_topic("$SYS/broker/state"), Some(Role::Level));
+        assert_eq!(role_of_topic("fault"), Some(Role::Report(Severity::Error)));
+    }
+
+    #[test]
+    fn what_says_that_all_is_well_is_known_in_its_forms() {
+        for well in ["0", "0.0", "0x00", "no alarm", "OK", "ok: running", "None", "No Fault", "OFF", " normal ", "n/a"]
+        {
+            assert!(is_all_well(well), "{well}");
+        }
+        for bad in ["1", "E0F", "overcurrent", "okapi", "not ok", "ON", "nothing works"] {
+            assert!(!is_all_well(bad), "{bad}");
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod alarm;
 pub mod broker_facts;
 pub mod correlate;
+pub mod device;
 pub mod expect;
 pub mod heavy;
 pub mod histogram;

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::alarm::{self, Role, Severity};
+use super::alarm::{self, Part, Role, Severity};
 
 /// What a payload is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Hash)]
@@ -45,13 +45,26 @@ pub const JSON_DEPTH_MAX: usize = 64;
 
 /// Looks at a payload. With `whole` false only its beginning is there, and the type is judged from that.
 pub fn inspect(payload: &[u8], whole: bool) -> Inspection {
+    inspect_as(Role::Plain, payload, whole)
+}
+
+/// Looks at no more than `limit` bytes of a message's payload, as [`inspect_prefix`] does, in the light of its topic:
+/// on `pump/error` anything but an "all is well" value is a report, and what describes a device reports nothing.
+pub fn inspect_message(topic: &str, payload: &[u8], payload_bytes: usize, limit: usize) -> Inspection {
+    let part = &payload[..payload.len().min(limit)];
+    let role = alarm::role_of_topic(topic);
+    let inspection = inspect_as(role.unwrap_or(Role::Plain), part, part.len() == payload_bytes);
+    Inspection { severity: inspection.severity.filter(|_| role.is_some()), ..inspection }
+}
+
+fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
     let Some(text) = readable(payload, whole) else {
         return plain(if payload.is_empty() { Kind::Empty } else { Kind::Binary }, None);
     };
     let trimmed = text.trim_ascii();
     match trimmed.as_bytes().first() {
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') if whole => {
-            if let Some(inspection) = inspect_json(trimmed) {
+            if let Some(inspection) = inspect_json(role, trimmed) {
                 return inspection;
             }
         }
@@ -61,8 +74,33 @@ pub fn inspect(payload: &[u8], whole: bool) -> Inspection {
     let second = trimmed.as_bytes().get(1);
     let opens_tag =
         trimmed.starts_with('<') && second.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, b'?' | b'!'));
-    let kind = if opens_tag && (!whole || trimmed.ends_with('>')) { Kind::Xml } else { Kind::Text };
-    plain(kind, alarm::text(trimmed))
+    if opens_tag && (!whole || trimmed.ends_with('>')) {
+        return plain(Kind::Xml, xml_severity(trimmed));
+    }
+    plain(Kind::Text, text_severity(role, trimmed))
+}
+
+/// What a text says under a name of that role.
+fn text_severity(role: Role, text: &str) -> Option<Severity> {
+    match role {
+        Role::Level => alarm::state(text),
+        Role::Report(severity) => (!alarm::is_all_well(text)).then_some(severity),
+        Role::Flag(severity) => alarm::is_set(text).then_some(severity),
+        Role::Plain => alarm::text(text),
+    }
+}
+
+/// The worst report of XML: text by the role of the element that it stands in; attributes are not looked at.
+fn xml_severity(text: &str) -> Option<Severity> {
+    let mut worst = None;
+    for part in text.split('<').skip(1) {
+        let Some((tag, content)) = part.split_once('>') else { continue };
+        let name = tag.split_ascii_whitespace().next().unwrap_or_default();
+        if !content.trim().is_empty() {
+            worst = worst.max(text_severity(alarm::role(name), content.trim()));
+        }
+    }
+    worst
 }
 
 /// Looks at no more than `limit` bytes of a payload of `payload_bytes`, of which at least that many are there: the
@@ -94,6 +132,11 @@ fn has_control(bytes: &[u8]) -> bool {
         word.wrapping_sub(0x2020_2020_2020_2020) & !word & 0x8080_8080_8080_8080 != 0
     };
     words.iter().any(|word| may_have(word) && word.iter().any(is_control)) || rest.iter().any(is_control)
+}
+
+/// The same for payloads that are the same, in every run.
+pub fn hash(payload: &[u8]) -> u64 {
+    mix_bytes(payload)
 }
 
 /// A payload for a result: `payload` and `encoding`.
@@ -146,7 +189,7 @@ pub fn show(kept: &[u8], payload_bytes: usize, limit: usize) -> Shown<'_> {
 
 /// JSON text without white space between its parts; `None` when it is not JSON that every client can read.
 pub fn compact_json(text: &str) -> Option<Box<RawValue>> {
-    inspect_json(text.trim_ascii())?;
+    inspect_json(Role::Plain, text.trim_ascii())?;
     RawValue::from_string(without_white_space(text)).ok()
 }
 
@@ -168,10 +211,10 @@ fn plain(kind: Kind, severity: Option<Severity>) -> Inspection {
     Inspection { kind, shape: mix(0, kind as u64), severity }
 }
 
-fn inspect_json(text: &str) -> Option<Inspection> {
+fn inspect_json(role: Role, text: &str) -> Option<Inspection> {
     let mut look = Look { severity: None };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let node = Node { look: &mut look, depth: 0, role: Role::Plain };
+    let node = Node { look: &mut look, depth: 0, role };
     let (kind, shape) = node.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(Inspection { kind, shape, severity: look.severity })
@@ -190,11 +233,19 @@ struct Node<'a> {
 
 impl Node<'_> {
     fn report(&mut self, active: bool) {
-        if let Role::Report(severity) = self.role
+        if let Role::Report(severity) | Role::Flag(severity) = self.role
             && active
         {
             self.look.severity = self.look.severity.max(Some(severity));
         }
+    }
+
+    /// A count or a code reports; a fraction is a measurement, as a controller's deviation is.
+    fn report_number(&mut self, value: f64) {
+        self.report(match self.role {
+            Role::Flag(_) => value == 1.0,
+            _ => value != 0.0 && value.fract() == 0.0,
+        });
     }
 
     fn leaf(kind: Kind, tag: u8) -> (Kind, u64) {
@@ -237,24 +288,24 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_i64<E>(mut self, value: i64) -> Result<Self::Value, E> {
-        self.report(value != 0);
+        self.report_number(value as f64);
         Ok(Self::leaf(Kind::Number, 0))
     }
 
     fn visit_u64<E>(mut self, value: u64) -> Result<Self::Value, E> {
-        self.report(value != 0);
+        self.report_number(value as f64);
         Ok(Self::leaf(Kind::Number, 0))
     }
 
     fn visit_f64<E>(mut self, value: f64) -> Result<Self::Value, E> {
-        self.report(value != 0.0);
+        self.report_number(value);
         Ok(Self::leaf(Kind::Number, 0))
     }
 
-    fn visit_str<E>(mut self, value: &str) -> Result<Self::Value, E> {
-        match self.role {
-            Role::Level => self.look.severity = self.look.severity.max(alarm::word(value.trim())),
-            _ => self.report(!alarm::is_all_well(value)),
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        // A text that is a value among others is read only for what its name makes of it.
+        if self.role != Role::Plain {
+            self.look.severity = self.look.severity.max(text_severity(self.role, value));
         }
         Ok(Self::leaf(Kind::Json, 1))
     }
@@ -263,39 +314,59 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Self::leaf(Kind::Json, 2))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut shapes = 0u64;
-        let mut empty = true;
         let depth = self.depth + 1;
-        while let Some((_, shape)) = items.next_element_seed(Node { look: self.look, depth, role: Role::Plain })? {
+        let role = if matches!(self.role, Role::Report(_)) { self.role } else { Role::Plain };
+        while let Some((_, shape)) = items.next_element_seed(Node { look: self.look, depth, role })? {
             // Arrays of the same kinds of items have the same shape, however long they are.
             shapes |= 1 << (shape >> 58);
-            empty = false;
         }
-        self.report(!empty);
         Ok((Kind::Json, mix(4, shapes)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut shapes = 0u64;
-        let mut empty = true;
         let depth = self.depth + 1;
-        while let Some((role, name)) = members.next_key_seed(Name)? {
+        let is_report = matches!(self.role, Role::Report(_));
+        let before = self.look.severity;
+        let (mut own, mut decided, mut other) = (None, None, None);
+        while let Some(Member { role, part, sets, hash }) = members.next_key_seed(Name { is_report })? {
+            let is_own = role != Role::Plain && part != Part::Decides;
+            let role = if is_own || part == Part::Describes { role } else { self.role };
+            self.look.severity = None;
             let (_, shape) = members.next_value_seed(Node { look: self.look, depth, role })?;
+            let severity = self.look.severity.filter(|_| !sets);
+            match part {
+                Part::Decides => decided = decided.max(Some(severity)),
+                Part::Other if !is_own => other = other.max(severity),
+                _ => own = own.max(severity),
+            }
             // A sum, since members have no order.
-            shapes = shapes.wrapping_add(mix(shape, name));
-            empty = false;
+            shapes = shapes.wrapping_add(mix(shape, hash));
         }
-        self.report(!empty);
+        self.look.severity = before.max(own).max(decided.unwrap_or(other));
         Ok((Kind::Json, mix(5, shapes)))
     }
 }
 
-/// A member's name: what it says of its value, and its hash. Nothing is allocated for it.
-struct Name;
+/// A member's name is read without allocating anything for it.
+struct Name {
+    /// Whether it stands in an object that is itself a report.
+    is_report: bool,
+}
+
+/// What a member's name says of its value.
+struct Member {
+    role: Role,
+    part: Part,
+    /// How something is set, and no report.
+    sets: bool,
+    hash: u64,
+}
 
 impl<'de> DeserializeSeed<'de> for Name {
-    type Value = (Role, u64);
+    type Value = Member;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -303,14 +374,16 @@ impl<'de> DeserializeSeed<'de> for Name {
 }
 
 impl Visitor<'_> for Name {
-    type Value = (Role, u64);
+    type Value = Member;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a member's name")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok((alarm::role(name), mix_bytes(name.as_bytes())))
+        let part = if self.is_report { alarm::part(name) } else { Part::Describes };
+        let sets = alarm::is_about_settings(name);
+        Ok(Member { role: alarm::role(name), part, sets, hash: mix_bytes(name.as_bytes()) })
     }
 }
 
@@ -384,6 +457,12 @@ mod tests {
             r#"{"mode":"default"}"#,
             r#"{"status":"ok","level":3}"#,
             r#"{"text":"error"}"#,
+            r#"{"error":{"code":0,"text":"E0"},"alarm":{"high":false,"low":false}}"#,
+            r#"{"alarm":{"threshold":30,"active":false},"errors":{"rx":0,"tx":0},"faults":[0,""]}"#,
+            r#"{"error":0.35,"smoke":0.02,"overpower":2500}"#,
+            r#"{"update":{"state":"available"},"fault":"No Fault","alarm":{"state":"disarmed"}}"#,
+            r#"{"log_level":"error","config":{"advanced":{"level":"error"}}}"#,
+            "<status><errors></errors><error>0</error><note>no fault</note></status>",
             "21.5",
         ] {
             assert_eq!(severity(silent), None, "{silent}");
@@ -395,11 +474,43 @@ mod tests {
             r#"{"alarm":true}"#,
             r#"{"fault":3}"#,
             r#"{"errors":["x"]}"#,
+            r#"{"error":{"code":5,"text":"stuck"}}"#,
+            r#"{"alarm":{"high":true,"threshold":80}}"#,
+            r#"{"errors":{"rx":3}}"#,
+            r#"{"state":"sensor failure"}"#,
+            r#"{"overtemperature":true}"#,
+            "<pump><error>E5</error></pump>",
             "ERROR pump",
         ] {
             assert_eq!(severity(loud), Some(Severity::Error), "{loud}");
         }
         assert_eq!(severity(r#"{"severity":"warn"}"#), Some(Severity::Warning));
+    }
+
+    #[test]
+    fn a_message_is_read_in_the_light_of_its_topic() {
+        let severity =
+            |topic: &str, payload: &str| inspect_message(topic, payload.as_bytes(), payload.len(), 4096).severity;
+        let error = Some(Severity::Error);
+        for (topic, payload, expected) in [
+            ("pump/error", "overcurrent", error),
+            ("pump/error", "E42", error),
+            ("pump/fault", "3", error),
+            ("pump/alarm", "ON", error),
+            ("pump/error", r#"{"code":7}"#, error),
+            ("pump/status", "timeout", error),
+            ("shelly/overtemperature", "1", error),
+            ("pump/warning", "filter", Some(Severity::Warning)),
+            ("pump/error", "none", None),
+            ("pump/alarm", "OFF", None),
+            ("pump/fault", "0", None),
+            ("pump/error", r#"{"code":0}"#, None),
+            ("pump/state", "idle", None),
+            ("homeassistant/sensor/p/config", r#"{"device_class":"problem","state":"error","fault":"x"}"#, None),
+            ("homie/pump/error/$name", "Error", None),
+        ] {
+            assert_eq!(severity(topic, payload), expected, "{topic} {payload}");
+        }
     }
 
     #[test]

@@ -82,6 +82,11 @@ impl<T> Topics<T> {
         (self.name(row), &row.value)
     }
 
+    /// The value of row `index`.
+    pub fn get_mut(&mut self, index: usize) -> &mut T {
+        &mut self.rows[index].value
+    }
+
     /// The value of a topic that is tracked.
     pub fn value(&self, topic: &str) -> Option<&T> {
         self.find(topic, self.hasher.hash_one(topic) as u32).map(|row| &self.rows[row].value)

@@ -4,6 +4,8 @@ mod answers;
 pub mod args;
 mod clear_retained;
 mod close_connection;
+mod debug_device;
+mod device_report;
 mod establish_connection;
 pub mod failure;
 mod list_active_connections;
@@ -110,6 +112,7 @@ pub const ALL: &[Tool] = &[
     start_watch::TOOL,
     read_watch::TOOL,
     stop_watch::TOOL,
+    debug_device::TOOL,
     monitor_performance::TOOL,
 ];
 

@@ -292,7 +292,8 @@ const SHORTEST_PREVIEW: usize = 16;
 impl Recorder for Collection {
     fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
         self.bytes += message.payload_bytes as u64;
-        let inspection = payload::inspect_prefix(message.payload, message.payload_bytes, self.payload_limit);
+        let inspection =
+            payload::inspect_message(message.topic, message.payload, message.payload_bytes, self.payload_limit);
         let new_topic = match self.topics.entry(message.topic, || 0) {
             Some((count, new)) => {
                 *count += 1;

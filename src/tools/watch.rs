@@ -74,7 +74,8 @@ impl Watches {
 
 impl Recorder for Record {
     fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
-        let inspection = payload::inspect_prefix(message.payload, message.payload_bytes, WATCH_PAYLOAD_MAX_BYTES);
+        let inspection =
+            payload::inspect_message(message.topic, message.payload, message.payload_bytes, WATCH_PAYLOAD_MAX_BYTES);
         let kept = &message.payload[..message.payload.len().min(WATCH_PAYLOAD_MAX_BYTES)];
         self.bytes_received += message.payload_bytes as u64;
         self.ring.push(facts_of(message, &inspection, now), message.topic, kept, inspection.severity);

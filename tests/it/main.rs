@@ -8,6 +8,7 @@ mod cli;
 mod collect;
 mod connect_errors;
 mod demo;
+mod devices;
 mod faults;
 mod jsonrpc;
 mod large;
@@ -28,6 +29,7 @@ mod shared;
 mod smoke;
 mod snapshots;
 mod stdio;
+mod streams;
 mod support;
 mod tidy;
 #[cfg(feature = "tls")]

@@ -28,11 +28,20 @@ impl Client {
     }
 
     pub fn connect_as(port: u16, user: Option<(&str, &str)>) -> Self {
+        Self::greet(port, &packets::connect("", user))
+    }
+
+    /// Dropped, it leaves its last will behind.
+    pub fn connect_with_will(port: u16, topic: &str, payload: &str) -> Self {
+        Self::greet(port, &packets::connect_with_will(topic, payload))
+    }
+
+    fn greet(port: u16, connect: &[u8]) -> Self {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the broker accepts");
         stream.set_read_timeout(Some(DEADLINE)).expect("a read timeout");
         stream.set_nodelay(true).expect("no delay");
         let mut client = Self { stream: BufReader::new(stream), arrived: VecDeque::new(), next_pid: 0 };
-        client.send(&packets::connect("", user));
+        client.send(connect);
         let connack = client.next(CONNACK);
         assert_eq!(connack.body[1], 0, "the broker refused the test's own client");
         client

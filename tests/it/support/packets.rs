@@ -132,6 +132,16 @@ pub fn connect(client_id: &str, user: Option<(&str, &str)>) -> Vec<u8> {
     packet(CONNECT << 4, &body)
 }
 
+/// A CONNECT with a retained last will.
+pub fn connect_with_will(topic: &str, payload: &str) -> Vec<u8> {
+    let mut body = string(b"MQTT");
+    body.extend([4, 0x26, 0, 0]);
+    for text in ["", topic, payload] {
+        body.extend(string(text.as_bytes()));
+    }
+    packet(CONNECT << 4, &body)
+}
+
 pub fn connack(session_present: bool, code: u8) -> Vec<u8> {
     packet(CONNACK << 4, &[session_present.into(), code])
 }

@@ -1,0 +1,119 @@
+//! How far the times that a device tells are from those at which its messages came.
+
+use super::At;
+use super::told_time::{self, ToldTime};
+use crate::limits::DEVICE_CLOCKS_MAX;
+
+/// The clocks that a device's messages show.
+#[derive(Default)]
+pub struct Clocks(Vec<Clock>);
+
+/// One member of one topic that tells the time.
+pub struct Clock {
+    /// The topic.
+    pub topic: Box<str>,
+    /// The member.
+    pub path: Box<str>,
+    /// Live messages that told it.
+    pub count: u32,
+    /// Offsets in milliseconds, positive when ahead: the least …
+    pub least: i64,
+    /// … and the greatest.
+    pub greatest: i64,
+    /// Whether the time came without its zone.
+    pub is_local: bool,
+    /// The latest time that was told, in milliseconds since 1970, and when.
+    pub latest: (i64, At),
+    /// The time in the retained message, while no live one came.
+    pub retained: Option<i64>,
+}
+
+impl Clocks {
+    /// Takes the time in a message.
+    pub fn record(&mut self, at: At, topic: &str, path: &str, time: ToldTime, retain: bool) {
+        let offset = time.offset_from(at.unix_ms);
+        let (ToldTime::Exact(ms) | ToldTime::Local(ms)) = time;
+        let has_room = self.0.len() < DEVICE_CLOCKS_MAX;
+        let known = self.0.iter_mut().find(|clock| *clock.topic == *topic && *clock.path == *path);
+        match known {
+            Some(clock) if !retain => {
+                if clock.count == 0 {
+                    (clock.least, clock.greatest) = (offset, offset);
+                }
+                clock.count += 1;
+                (clock.least, clock.greatest) = (clock.least.min(offset), clock.greatest.max(offset));
+                (clock.latest, clock.retained) = ((ms, at), None);
+            }
+            None if has_room => self.0.push(Clock {
+                topic: topic.into(),
+                path: path.into(),
+                count: u32::from(!retain),
+                least: offset,
+                greatest: offset,
+                is_local: matches!(time, ToldTime::Local(_)),
+                latest: (ms, at),
+                retained: retain.then_some(ms),
+            }),
+            _ => {}
+        }
+    }
+
+    /// Takes the first time that a payload tells.
+    pub fn record_json(&mut self, at: At, topic: &str, value: &serde_json::Value, retain: bool) {
+        if let Some((path, time)) = first_time(value, "") {
+            self.record(at, topic, &path, time, retain);
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Clock> {
+        self.0.iter()
+    }
+}
+
+fn first_time(value: &serde_json::Value, prefix: &str) -> Option<(String, ToldTime)> {
+    let members = value.as_object()?;
+    let of_member = |(name, value): (&String, &serde_json::Value)| {
+        let path = format!("{prefix}{name}");
+        let time = match value {
+            serde_json::Value::Number(number) => told_time::of_number(number.as_f64()?),
+            serde_json::Value::String(text) => told_time::of_text(text),
+            _ => None,
+        };
+        Some((path, time?))
+    };
+    let own = members.iter().filter(|(name, _)| told_time::is_name(name)).find_map(of_member);
+    let nested = || members.iter().find_map(|(name, value)| first_time(value, &format!("{name}.")));
+    own.or_else(|| if prefix.is_empty() { nested() } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: u64 = 1_740_830_400_000;
+
+    #[test]
+    fn the_offset_of_live_messages_is_told_and_retained_ones_only_while_nothing_else_came() {
+        let mut clocks = Clocks::default();
+        let at = At { unix_ms: NOW, ..At::default() };
+        clocks.record_json(at, "d", &json!({"v": 1, "ts": NOW - 86_400_000}), true);
+        assert_eq!(clocks.iter().next().expect("a clock").retained, Some(NOW as i64 - 86_400_000));
+        clocks.record_json(at, "d", &json!({"v": 1, "ts": NOW + 2000}), false);
+        clocks.record_json(at, "d", &json!({"v": 1, "ts": NOW + 1000}), false);
+        let clock = clocks.iter().next().expect("a clock");
+        assert_eq!((clock.count, clock.least, clock.greatest, clock.retained), (2, 1000, 2000, None));
+    }
+
+    #[test]
+    fn times_of_other_events_are_no_clock() {
+        let mut clocks = Clocks::default();
+        for value in [json!({"last_boot": NOW}), json!({"time": 12}), json!({"a": {"b": {"ts": NOW}}}), json!([NOW])] {
+            clocks.record_json(At::default(), "d", &value, false);
+        }
+        assert_eq!(clocks.iter().count(), 0);
+        clocks.record_json(At::default(), "d", &json!({"params": {"ts": NOW as f64 / 1e3}}), false);
+        assert_eq!(clocks.iter().next().map(|clock| &*clock.path), Some("params.ts"));
+    }
+}

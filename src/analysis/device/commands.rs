@@ -1,0 +1,172 @@
+//! Commands to a device, and the answers that followed.
+
+use std::time::Duration;
+
+use super::{At, sparkplug};
+use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, PREVIEW_BYTES};
+
+/// The commands of a call.
+#[derive(Default)]
+pub struct Commands {
+    kept: Vec<Command>,
+    /// All that were seen.
+    pub count: u64,
+}
+
+/// A command.
+pub struct Command {
+    /// When it came.
+    pub at: At,
+    /// Its topic.
+    pub topic: Box<str>,
+    /// The beginning of its payload.
+    pub payload: Box<str>,
+    /// The broker keeps it: the device gets it again whenever it connects.
+    pub retained: bool,
+    /// What followed.
+    pub answer: Option<Answer>,
+}
+
+/// A message that followed a command.
+pub struct Answer {
+    /// Its topic.
+    pub topic: Box<str>,
+    /// The beginning of its payload.
+    pub payload: Box<str>,
+    /// How long it took.
+    pub delay: Duration,
+    /// On a topic that belongs to the command's; otherwise it only came next, with something new.
+    pub sure: bool,
+}
+
+impl Commands {
+    /// Takes a command.
+    pub fn record(&mut self, at: At, topic: &str, payload: &str, retained: bool) {
+        self.count += 1;
+        if self.kept.len() < COMMANDS_KEPT {
+            self.kept.push(Command { at, topic: topic.into(), payload: preview(payload), retained, answer: None });
+        }
+    }
+
+    /// Takes a live message of the device, which may be an answer. `is_news` when it differs from the one before.
+    pub fn answer(&mut self, at: At, topic: &str, payload: &str, is_news: bool) {
+        let waits = |command: &&mut Command| {
+            let in_time = at.elapsed.saturating_sub(command.at.elapsed) <= ANSWER_WAIT;
+            !command.retained && in_time && command.answer.as_ref().is_none_or(|answer| !answer.sure)
+        };
+        for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
+            let sure = belongs(&command.topic, topic);
+            if sure || (is_news && command.answer.is_none()) {
+                let delay = at.elapsed.saturating_sub(command.at.elapsed);
+                command.answer = Some(Answer { topic: topic.into(), payload: preview(payload), delay, sure });
+            }
+        }
+    }
+
+    /// The commands that are kept, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Command> {
+        self.kept.iter()
+    }
+}
+
+impl Command {
+    /// Whether it should have been answered by `end` and was not. When one of the device's topics belongs to the
+    /// command's, the answer is expected there; otherwise anything new counts.
+    pub fn is_unanswered<'a>(&self, end: Duration, mut topics: impl Iterator<Item = &'a str>) -> bool {
+        let is_over = !self.retained && end.saturating_sub(self.at.elapsed) > ANSWER_WAIT;
+        is_over
+            && self.answer.as_ref().is_none_or(|answer| !answer.sure && topics.any(|topic| belongs(&self.topic, topic)))
+    }
+}
+
+/// Commands that wait for an answer at the same time.
+const WAITING_MAX: usize = 8;
+
+fn preview(text: &str) -> Box<str> {
+    text[..text.floor_char_boundary(PREVIEW_BYTES)].into()
+}
+
+/// Whether a message on `answer` is one to a command on `command`: `x/set` and `x`, `x/set` and `x/state`, `cmnd/x/POWER`
+/// and `stat/x/RESULT`.
+fn belongs(command: &str, answer: &str) -> bool {
+    const ANSWERS: &[&str] =
+        &["state", "status", "result", "response", "reply", "ack", "get_result", "rpc", "answer", "out"];
+    if let Some(name) = command.strip_prefix("cmnd/").and_then(|rest| rest.rsplit_once('/')).map(|(name, _)| name) {
+        return answer
+            .strip_prefix("stat/")
+            .and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|rest| rest.starts_with('/'));
+    }
+    if let (Some(command), Some(answer)) = (sparkplug::parts(command), sparkplug::parts(answer)) {
+        let is_told = answer.kind.ends_with("DATA") || answer.kind.ends_with("BIRTH");
+        return is_told && (command.group, command.node, command.device) == (answer.group, answer.node, answer.device);
+    }
+    let mut base = command;
+    while let Some((before, last)) = base.rsplit_once('/') {
+        base = before;
+        if matches!(last, "set" | "get" | "cmd" | "command" | "commands" | "cmnd" | "request" | "rpc") {
+            break;
+        }
+    }
+    let behind = match answer.strip_prefix(base) {
+        Some("") => return true,
+        Some(rest) => rest.strip_prefix('/'),
+        None => None,
+    };
+    behind.is_some_and(|rest| {
+        let last = rest.rsplit('/').next().unwrap_or(rest);
+        ANSWERS.iter().any(|word| word.eq_ignore_ascii_case(last))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> At {
+        At { elapsed: Duration::from_millis(ms), unix_ms: 1_000_000 + ms }
+    }
+
+    #[test]
+    fn answers_belong_to_commands_by_their_topics() {
+        for (command, answer, expected) in [
+            ("zigbee2mqtt/lamp/set", "zigbee2mqtt/lamp", true),
+            ("zigbee2mqtt/lamp/set/state", "zigbee2mqtt/lamp", true),
+            ("zigbee2mqtt/lamp/set", "zigbee2mqtt/lamp/availability", false),
+            ("cmnd/plug/POWER", "stat/plug/RESULT", true),
+            ("cmnd/plug/POWER", "stat/plug2/RESULT", false),
+            ("shellies/s/relay/0/command", "shellies/s/relay/0", true),
+            ("home/pump1/cmd", "home/pump1/status", true),
+            ("home/pump1/request", "home/pump1/response", true),
+            ("home/pump1/cmd", "home/pump1/temperature", false),
+            ("homie/d/n/p/set", "homie/d/n/p", true),
+            ("spBv1.0/g/DCMD/n/d", "spBv1.0/g/DDATA/n/d", true),
+            ("spBv1.0/g/DCMD/n/d", "spBv1.0/g/DDATA/n/e", false),
+            ("boiler/switch/heat/command", "boiler/switch/heat/state", true),
+        ] {
+            assert_eq!(belongs(command, answer), expected, "{command} {answer}");
+        }
+    }
+
+    #[test]
+    fn the_answer_that_belongs_wins_over_the_one_that_came_next() {
+        let mut commands = Commands::default();
+        commands.record(at(0), "p/cmd", "on", false);
+        commands.answer(at(10), "p/beat", "tick", false);
+        commands.answer(at(20), "p/temperature", "21", true);
+        commands.answer(at(90), "p/status", "on", false);
+        commands.answer(at(120), "p/status", "off", true);
+        let answer = commands.iter().next().and_then(|command| command.answer.as_ref()).expect("an answer");
+        assert_eq!((&*answer.topic, answer.delay, answer.sure), ("p/status", Duration::from_millis(90), true));
+    }
+
+    #[test]
+    fn a_command_without_an_answer_is_told_when_its_time_is_over() {
+        let mut commands = Commands::default();
+        commands.record(at(0), "p/set", "on", false);
+        commands.record(at(0), "p/set", "kept", true);
+        commands.answer(at(1000 + ANSWER_WAIT.as_millis() as u64), "p", "late", true);
+        let unanswered = |end| commands.iter().filter(|command| command.is_unanswered(end, ["p"].into_iter())).count();
+        assert_eq!((unanswered(ANSWER_WAIT), unanswered(ANSWER_WAIT * 2)), (0, 1));
+    }
+}

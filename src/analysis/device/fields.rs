@@ -1,0 +1,331 @@
+//! The numbers in a topic's messages, one by one: counters with their gaps, values that froze, sensors that fell silent.
+
+use serde_json::Value;
+
+use super::At;
+use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX};
+
+/// The numbers of one topic.
+#[derive(Default)]
+pub struct Fields(Vec<Field>);
+
+/// One number over time.
+pub struct Field {
+    /// Its members' names, joined by dots; empty when the whole payload is the number.
+    pub path: Box<str>,
+    /// How often it was there.
+    pub seen: u32,
+    /// The latest value.
+    pub last: f64,
+    /// How often it changed.
+    pub changes: u32,
+    rises: u32,
+    falls: u32,
+    run: Run,
+    longest: Run,
+    second: u32,
+    /// As a counter.
+    pub steps: Steps,
+    /// How often it was null, or no number, after it had been one.
+    pub lost: u32,
+    /// When that was last.
+    pub lost_at: At,
+    /// When it fell as an uptime does after a restart.
+    pub fell_at: Option<(At, f64, f64)>,
+}
+
+/// Equal values in a row.
+#[derive(Clone, Copy, Default)]
+pub struct Run {
+    /// How many.
+    pub length: u32,
+    /// The value.
+    pub value: f64,
+    /// Changes before it.
+    pub changes_before: u32,
+    /// When it began.
+    pub began: At,
+}
+
+/// How a number moved, if it is a counter.
+#[derive(Clone, Copy, Default)]
+pub struct Steps {
+    highest: f64,
+    /// All steps.
+    pub all: u32,
+    /// Steps to the next number.
+    pub ones: u32,
+    /// Numbers that were left out, and did not come later.
+    pub missing: u64,
+    /// Numbers that came after a higher one.
+    pub late: u32,
+    /// Numbers that came again.
+    pub repeated: u32,
+    /// Beginnings anew, at 0 or 1.
+    pub resets: u32,
+    /// The first step that was not to the next number: when, from, to.
+    pub example: Option<(At, f64, f64)>,
+}
+
+impl Fields {
+    /// Takes a message's value. `room` is how many new fields may be kept; the number of those that were is returned.
+    pub fn record(&mut self, at: At, value: &Value, room: usize) -> usize {
+        let before = self.0.len();
+        let limit = FIELDS_PER_TOPIC_MAX.min(before + room);
+        self.walk(at, value, &mut String::new(), 0, limit);
+        self.0.len() - before
+    }
+
+    /// All of them, in the order in which they were first seen.
+    pub fn iter(&self) -> impl Iterator<Item = &Field> {
+        self.0.iter()
+    }
+
+    fn walk(&mut self, at: At, value: &Value, path: &mut String, depth: usize, limit: usize) {
+        match value {
+            Value::Number(number) => self.number(at, path, number.as_f64().unwrap_or_default(), limit),
+            Value::Null => self.lost(at, path),
+            Value::String(text) if is_no_number(text) => self.lost(at, path),
+            Value::Object(members) if depth < FIELD_DEPTH_MAX => {
+                for (name, value) in members {
+                    let end = path.len();
+                    if end > 0 {
+                        path.push('.');
+                    }
+                    path.push_str(&name[..name.floor_char_boundary(40)]);
+                    self.walk(at, value, path, depth + 1, limit);
+                    path.truncate(end);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn number(&mut self, at: At, path: &str, value: f64, limit: usize) {
+        if let Some(field) = self.0.iter_mut().find(|field| *field.path == *path) {
+            field.add(at, value);
+        } else if self.0.len() < limit {
+            self.0.push(Field::new(at, path, value));
+        }
+    }
+
+    fn lost(&mut self, at: At, path: &str) {
+        if let Some(field) = self.0.iter_mut().find(|field| *field.path == *path) {
+            field.lost += 1;
+            field.lost_at = at;
+        }
+    }
+}
+
+/// What sensors say when they have no number.
+pub fn is_no_number(text: &str) -> bool {
+    ["nan", "null", "unavailable", "none", "inf", "-inf", "err", "error"]
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(text.trim()))
+}
+
+impl Field {
+    fn new(at: At, path: &str, value: f64) -> Self {
+        let run = Run { length: 1, value, changes_before: 0, began: at };
+        Self {
+            path: path.into(),
+            seen: 1,
+            last: value,
+            changes: 0,
+            rises: 0,
+            falls: 0,
+            run,
+            longest: Run::default(),
+            second: 0,
+            steps: Steps { highest: value, ..Steps::default() },
+            lost: 0,
+            lost_at: at,
+            fell_at: None,
+        }
+    }
+
+    fn add(&mut self, at: At, value: f64) {
+        self.seen += 1;
+        self.steps.add(at, self.last, value);
+        if value == self.last {
+            self.run.length += 1;
+            return;
+        }
+        self.rises += u32::from(value > self.last);
+        if value < self.last {
+            self.falls += 1;
+            self.fell_at = Some((at, self.last, value));
+        }
+        self.end_run();
+        self.changes += 1;
+        self.run = Run { length: 1, value, changes_before: self.changes, began: at };
+        self.last = value;
+    }
+
+    fn end_run(&mut self) {
+        if self.run.length > self.longest.length {
+            self.second = self.longest.length;
+            self.longest = self.run;
+        } else {
+            self.second = self.second.max(self.run.length);
+        }
+    }
+
+    /// The time in which a value that had moved was always the same, if that is too long to be chance.
+    pub fn frozen(&self) -> Option<Run> {
+        let (longest, second) = match self.run.length > self.longest.length {
+            true => (self.run, self.longest.length),
+            false => (self.longest, self.second.max(self.run.length)),
+        };
+        let rests = matches!(longest.value, 0.0 | 1.0 | 100.0 | 255.0);
+        // What only grows, as a total does, may rest.
+        let moves_both_ways = self.rises > 0 && self.falls > 0;
+        // The finer the value, the less often it is the same by chance.
+        let (moved, least, times) = match decimals(longest.value) {
+            0 => (15, 20, 8),
+            1 => (8, 12, 5),
+            _ => (4, 10, 4),
+        };
+        let is_long = longest.length >= least && longest.length >= times * second.max(1);
+        (!rests && moves_both_ways && is_long && longest.changes_before >= moved).then_some(longest)
+    }
+
+    /// Whether it has two decimals or more and never moved, in at least `least` messages.
+    pub fn never_moved(&self, least: u32) -> bool {
+        self.changes == 0 && self.seen >= least && decimals(self.last) >= 2
+    }
+
+    /// Whether it counts messages: by its name, or because it nearly always steps to the next number.
+    pub fn is_counter(&self) -> bool {
+        const SURE: &[&str] = &[
+            "seq",
+            "seqno",
+            "seqnr",
+            "sequence",
+            "sequenceno",
+            "sequencenumber",
+            "msgid",
+            "messageid",
+            "msgno",
+            "msgcount",
+            "messagecount",
+            "packetid",
+            "packetno",
+            "framecounter",
+            "fcnt",
+            "fcntup",
+            "counter",
+            "msgseq",
+        ];
+        const LIKELY: &[&str] =
+            &["count", "cnt", "n", "i", "id", "index", "nr", "no", "num", "number", "tick", "cycle", "packet", "frame"];
+        let name: String =
+            self.path.rsplit('.').next().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
+        let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));
+        let Steps { all, ones, .. } = self.steps;
+        (is(SURE) && ones >= 2 && ones * 2 >= all) || (is(LIKELY) && ones >= 8 && ones * 100 >= all * 85)
+    }
+}
+
+/// How many decimals a number has: 0, 1, or 2 for more.
+fn decimals(value: f64) -> u8 {
+    let has = |factor: f64| (value * factor - (value * factor).round()).abs() > 1e-6;
+    u8::from(has(1.0)) + u8::from(has(10.0))
+}
+
+impl Steps {
+    /// Counting begins, or begins anew.
+    pub(super) fn begin(&mut self, value: f64) {
+        self.highest = value;
+    }
+
+    /// Takes a step.
+    pub(super) fn add(&mut self, at: At, from: f64, to: f64) {
+        self.all += 1;
+        let wraps = to <= 1.0 && [255.0, 65_535.0, 4_294_967_295.0].contains(&self.highest);
+        if to == self.highest + 1.0 || wraps {
+            self.ones += 1;
+            self.highest = to;
+            return;
+        }
+        if to > self.highest {
+            self.missing += (to - self.highest - 1.0) as u64;
+            self.highest = to;
+        } else if to == from {
+            self.repeated += 1;
+        } else if to <= 1.0 {
+            self.resets += 1;
+            self.highest = to;
+        } else {
+            self.late += 1;
+            self.missing = self.missing.saturating_sub(1);
+        }
+        self.example.get_or_insert((at, from, to));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn of(name: &str, values: impl IntoIterator<Item = f64>) -> Fields {
+        let mut fields = Fields::default();
+        values.into_iter().for_each(|value| _ = fields.record(At::default(), &json!({name: value}), 100));
+        fields
+    }
+
+    fn steps(name: &str, values: &[u32]) -> Option<(u64, u32, u32, u32)> {
+        let fields = of(name, values.iter().map(|value| f64::from(*value)));
+        let field = fields.iter().next().expect("a field");
+        let Steps { missing, late, repeated, resets, .. } = field.steps;
+        field.is_counter().then_some((missing, late, repeated, resets))
+    }
+
+    #[test]
+    fn counters_tell_what_is_missing_late_repeated_and_begun_anew() {
+        for (values, expected) in [
+            (&[1, 2, 3, 4, 5][..], Some((0, 0, 0, 0))),
+            (&[1, 2, 3, 7, 8, 9], Some((3, 0, 0, 0))),
+            (&[1, 2, 4, 3, 5, 6], Some((0, 1, 0, 0))),
+            (&[1, 2, 3, 3, 4], Some((0, 0, 1, 0))),
+            (&[7, 8, 9, 0, 1, 2], Some((0, 0, 0, 1))),
+            (&[253, 254, 255, 0, 1], Some((0, 0, 0, 0))),
+            (&[5, 90, 3, 17, 4], None),
+        ] {
+            assert_eq!(steps("seq", values), expected, "{values:?}");
+        }
+        assert_eq!(steps("uptime", &[1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]), None, "no counter of messages");
+        assert_eq!(steps("count", &[1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 6]), None, "counts something else");
+        assert!(steps("n", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]).is_some());
+    }
+
+    fn frozen(values: Vec<f64>) -> bool {
+        of("v", values).iter().next().expect("a field").frozen().is_some()
+    }
+
+    #[test]
+    fn a_value_that_moved_and_stands_still_is_told_from_one_that_rests() {
+        let noise = |n: u32| 20.0 + f64::from(n * 7919 % 13) / 10.0 + 0.05;
+        let moving: Vec<f64> = (0..30).map(noise).collect();
+        assert!(!frozen(moving.clone()));
+        assert!(frozen([moving.clone(), vec![20.35; 20]].concat()));
+        assert!(frozen([moving.clone(), vec![20.35; 20], moving.clone()].concat()), "also when it moves again");
+        assert!(!frozen([moving.clone(), vec![0.0; 50]].concat()), "switched off");
+        assert!(!frozen((0..40).map(|n| f64::from(n / 20)).collect()), "a few steps");
+        assert!(!frozen([(0..20).map(|n| f64::from(n) + 0.5).collect(), vec![20.5; 30]].concat()), "a total at rest");
+    }
+
+    #[test]
+    fn a_number_that_is_lost_is_counted_and_memory_has_a_bound() {
+        let mut fields = of("t", [20.0, 21.0, 22.0]);
+        for value in [json!({"t": null}), json!({"t": "nan"}), json!({"other": null})] {
+            fields.record(At::default(), &value, 100);
+        }
+        assert_eq!(fields.iter().next().expect("a field").lost, 2);
+        let wide: serde_json::Map<_, _> = (0..1000).map(|n| (format!("{n}"), json!(n))).collect();
+        assert_eq!(fields.record(At::default(), &Value::Object(wide.clone()), 5), 5);
+        fields.record(At::default(), &Value::Object(wide), 10_000);
+        assert_eq!(fields.iter().count(), FIELDS_PER_TOPIC_MAX);
+    }
+}

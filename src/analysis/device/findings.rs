@@ -1,0 +1,385 @@
+//! What is wrong with a device, in sentences that carry their evidence; and whether it is there at all. Nothing is
+//! guessed without saying so.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::commands::Command;
+use super::model::{Device, TopicModel};
+use super::places::Place;
+use super::presence::{Means, Presence};
+use super::timing::Rhythm;
+use super::{At, numbers};
+use crate::analysis::alarm::Severity;
+use crate::clock::Timestamp;
+use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
+
+/// Something that is worth telling.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// What kind it is, in one word.
+    pub kind: &'static str,
+    /// How bad.
+    pub severity: Grade,
+    /// For a person.
+    pub finding: String,
+    /// What shows it.
+    pub evidence: Vec<String>,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// Does not work as it should.
+    Error,
+    /// May not work as it should.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// Whether the device is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Connection {
+    /// It is.
+    Online,
+    /// It is not.
+    Offline,
+    /// The messages do not tell.
+    Unknown,
+}
+
+/// Whether the device is there, and what shows it.
+pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
+    let says = |means: Means| device.presences.iter().filter(move |presence| presence.means == means);
+    let mut evidence: Vec<String> = device.presences.iter().map(shown).collect();
+    let stopped = stopped_beats(device, end.elapsed);
+    if let Some(last) = device.last_told {
+        let ago = end.elapsed.saturating_sub(last.elapsed).as_secs_f64();
+        evidence.push(format!("{} live messages, the last of its state {ago:.1} s before the end", device.live));
+    } else {
+        evidence.push(format!("no live message of its state in {:.1} s", end.elapsed.as_secs_f64()));
+    }
+    evidence.extend(stopped.clone());
+    let offline = says(Means::Offline).max_by_key(|presence| presence.at.elapsed);
+    let online = says(Means::Online).max_by_key(|presence| presence.at.elapsed);
+    let state = match (offline, online) {
+        (Some(offline), _) if told_after(device, offline) => Connection::Online,
+        // Of two that differ the newer one counts; kept ones are of the same age.
+        (Some(offline), Some(online)) if online.at.elapsed > offline.at.elapsed => Connection::Online,
+        (Some(_), _) => Connection::Offline,
+        (None, Some(_)) if stopped.is_some() => Connection::Unknown,
+        (None, Some(_)) => Connection::Online,
+        (None, None) if stopped.is_some() => Connection::Offline,
+        (None, None) if device.last_told.is_some() => Connection::Online,
+        (None, None) => Connection::Unknown,
+    };
+    (state, evidence)
+}
+
+/// All findings, the worst first.
+pub fn judge(device: &Device, end: At) -> Vec<Finding> {
+    let mut found = Vec::new();
+    presence(device, end, &mut found);
+    reports(device, &mut found);
+    beats(device, end, &mut found);
+    device.topics().for_each(|(topic, model)| malformed(topic, model, &mut found));
+    numbers::judge(device, &mut found);
+    clocks(device, end, &mut found);
+    commands(device, end, &mut found);
+    found.sort_by_key(|finding| finding.severity);
+    found
+}
+
+pub(super) fn time(at: At) -> Timestamp {
+    Timestamp(at.unix_ms)
+}
+
+fn shown(presence: &Presence) -> String {
+    let kept = if presence.retained { ", kept by the broker" } else { "" };
+    format!("{} says {:?} ({}{kept})", presence.topic, presence.value, time(presence.at))
+}
+
+/// Whether the device sent something of its state after it was said to be gone.
+fn told_after(device: &Device, offline: &Presence) -> bool {
+    let settled = offline.at.elapsed + Duration::from_secs(1);
+    device.last_told.is_some_and(|last| last.elapsed > settled)
+}
+
+/// When the topics that beat have all stopped: a sentence of it.
+fn stopped_beats(device: &Device, end: Duration) -> Option<String> {
+    let rhythms = device.topics().filter(|(_, model)| model.place == Place::State).filter_map(|(topic, model)| {
+        let rhythm = model.timing.rhythm(end).filter(|rhythm| rhythm.is_regular)?;
+        Some((topic, rhythm))
+    });
+    let mut longest: Option<(&str, Rhythm)> = None;
+    for (topic, rhythm) in rhythms {
+        rhythm.silent?;
+        if longest.as_ref().is_none_or(|(_, other)| other.median > rhythm.median) {
+            longest = Some((topic, rhythm));
+        }
+    }
+    let (topic, rhythm) = longest?;
+    // Something else may still come.
+    let silent = rhythm.silent?;
+    let since = end.saturating_sub(device.last_told?.elapsed);
+    (since * 3 >= silent)
+        .then(|| format!("{topic} came every {} and stopped {} before the end", span(rhythm.median), span(silent)))
+}
+
+fn span(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        seconds if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
+        seconds if seconds < 120.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
+        seconds if seconds < 172_800.0 => format!("{:.1} h", seconds / 3600.0),
+        seconds => format!("{:.1} days", seconds / 86_400.0),
+    }
+}
+
+fn presence(device: &Device, end: At, found: &mut Vec<Finding>) {
+    let (state, _) = connection(device, end);
+    for presence in device.presences.iter() {
+        let changes = presence.changes.iter().map(|(at, value)| format!("{} {value:?}", time(*at)));
+        let evidence: Vec<_> = std::iter::once(shown(presence)).chain(changes).collect();
+        let topic = &presence.topic;
+        if presence.change_count >= 3 {
+            found.push(Finding {
+                kind: "flapping",
+                severity: Grade::Warning,
+                finding: format!("{topic} changed {} times: the device comes and goes", presence.change_count),
+                evidence: evidence.clone(),
+                advice: "check power and network, and that no second client uses the same client id",
+            });
+        }
+        if presence.means == Means::Offline && state == Connection::Online && told_after(device, presence) {
+            found.push(Finding {
+                kind: "offline_but_sending",
+                severity: Grade::Warning,
+                finding: format!("{topic} says the device is offline, yet it sends"),
+                evidence,
+                advice: "the last will of an earlier connection was not replaced: the device should publish that it is online, retained, whenever it connects",
+            });
+        } else if presence.means == Means::Offline && state == Connection::Offline {
+            let (kind, what) = match presence.change_count {
+                0 if presence.retained => ("offline", "is offline"),
+                _ => ("went_offline", "went offline while this was recorded"),
+            };
+            found.push(Finding {
+                kind,
+                severity: Grade::Error,
+                finding: format!("the device {what}, says {topic}"),
+                evidence,
+                advice: "if it did not say so itself, this is its last will: it lost power or network, or its client crashed",
+            });
+        }
+    }
+    let says_online = device.presences.iter().find(|presence| presence.means == Means::Online);
+    if let (Some(presence), Some(stopped)) = (says_online, stopped_beats(device, end.elapsed))
+        && state == Connection::Unknown
+    {
+        found.push(Finding {
+            kind: "online_but_silent",
+            severity: Grade::Error,
+            finding: format!("{} says the device is online, but it has stopped to send", presence.topic),
+            evidence: vec![shown(presence), stopped],
+            advice: "it may hang with its connection open, or the broker has not noticed yet that it is gone: wait one and a half keep-alives and look again",
+        });
+    }
+}
+
+fn reports(device: &Device, found: &mut Vec<Finding>) {
+    for (severity, kind, grade) in
+        [(Severity::Error, "reports_errors", Grade::Error), (Severity::Warning, "reports_warnings", Grade::Warning)]
+    {
+        let of_kind = || device.reports.iter().filter(move |report| report.severity == severity);
+        let Some(latest) = of_kind().max_by_key(|report| report.last.elapsed) else { continue };
+        let messages = count(device.report_counts[severity as usize], "message");
+        let kept =
+            if of_kind().all(|report| report.retained) { " (kept by the broker, so they may be old)" } else { "" };
+        found.push(Finding {
+            kind,
+            severity: grade,
+            finding: format!("the device reports {} in {messages}{kept}", &kind[8..]),
+            evidence: vec![format!("{} {} {}", time(latest.last), latest.topic, latest.payload)],
+            advice: "look up what it reports in the device's manual; `errors` and `warnings` have one message of each kind",
+        });
+    }
+    if let Some(mention) =
+        device.mentions.iter().filter(|mention| mention.severity.is_some()).max_by_key(|m| m.severity)
+    {
+        found.push(Finding {
+            kind: "named_in_report",
+            severity: Grade::Warning,
+            finding: format!("{} reports trouble and names the device", mention.topic),
+            evidence: vec![format!("{} {}", time(mention.at), mention.payload)],
+            advice: "the gateway or bridge that speaks for the device has trouble with it: read its log",
+        });
+    }
+}
+
+/// Topics that have stopped, and those that skipped beats: one finding each, since most often all do so together.
+fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
+    let began = |at: Duration| Timestamp(end.unix_ms.saturating_sub(end.elapsed.saturating_sub(at).as_millis() as u64));
+    let (mut stopped, mut skipped) = (Vec::new(), Vec::new());
+    let (mut missed, mut first) = (0, None);
+    // A status that changes is told elsewhere.
+    let changes = |topic: &str| device.presences.iter().any(|other| *other.topic == *topic && other.change_count > 0);
+    for (topic, model) in device.topics().filter(|(topic, model)| model.place == Place::State && !changes(topic)) {
+        let Some(rhythm) = model.timing.rhythm(end.elapsed).filter(|rhythm| rhythm.is_regular) else { continue };
+        let every = span(rhythm.median);
+        if let Some((gap, at)) = rhythm.gap {
+            missed += rhythm.missed;
+            first.get_or_insert_with(|| format!("{topic} comes every {every}, but beats were missed"));
+            let times = count(rhythm.missed, "beat");
+            skipped.push(format!("{topic} missed {times}; nothing for {} from {}", span(gap), began(at)));
+        }
+        if let Some(silent) = rhythm.silent {
+            let last = began(model.last.elapsed);
+            stopped.push(format!(
+                "{topic} came every {every}; the last one came at {last}, {} before the end",
+                span(silent)
+            ));
+        }
+    }
+    if let Some(first) = first {
+        found.push(Finding {
+            kind: "missed_beats",
+            severity: Grade::Warning,
+            finding: if skipped.len() == 1 {
+                first
+            } else {
+                format!("{} topics missed {}", skipped.len(), count(missed, "beat"))
+            },
+            evidence: few(skipped),
+            advice: "the device or its network stalled: compare with other devices at that time",
+        });
+    }
+    if let Some(first) = stopped.first() {
+        let topic = first.split(" came every").next().unwrap_or_default();
+        found.push(Finding {
+            kind: "stopped",
+            severity: Grade::Error,
+            finding: match stopped.len() {
+                1 => format!("{topic} came regularly and has stopped"),
+                topics => format!("{topics} topics came regularly and have stopped"),
+            },
+            evidence: few(stopped),
+            advice: "check whether the device still runs, and whether only these topics are concerned",
+        });
+    }
+}
+
+/// The first of many, and how many more there are.
+fn few(mut evidence: Vec<String>) -> Vec<String> {
+    let more = evidence.len().saturating_sub(EVIDENCE_MAX);
+    evidence.truncate(EVIDENCE_MAX);
+    if more > 0 {
+        evidence.push(format!("and {more} more"));
+    }
+    evidence
+}
+
+/// Pieces of evidence for one finding.
+const EVIDENCE_MAX: usize = 4;
+
+/// `1 message`, `2 messages`.
+pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
+    match number.into() {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
+fn malformed(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
+    let Some(malformed) = model.malformed.as_ref().filter(|_| model.place == Place::State) else { return };
+    found.push(Finding {
+        kind: "malformed_json",
+        severity: Grade::Error,
+        finding: format!(
+            "{} of {} payloads on {topic} are no valid JSON, unlike they seem to be meant",
+            malformed.count, model.live
+        ),
+        evidence: vec![format!("{} {}", time(malformed.at), malformed.payload)],
+        advice: "receivers drop such messages: look for a cut buffer, a missing quote, or NaN where JSON has none",
+    });
+}
+
+fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
+    let limit = CLOCK_OFFSET_MAX.as_millis() as i64;
+    let ahead = |clock: &super::clocks::Clock| clock.least > limit;
+    let behind = |clock: &super::clocks::Clock| clock.greatest < -limit;
+    let wrong = device.clocks.iter().filter(|clock| clock.count > 0 && (ahead(clock) || behind(clock)));
+    // One device has one clock: the topic that tells it most often stands for all.
+    if let Some(clock) = wrong.max_by_key(|clock| clock.count) {
+        let nearest = if ahead(clock) { clock.least } else { clock.greatest };
+        let word = if ahead(clock) { "ahead" } else { "behind" };
+        let zone =
+            if clock.is_local { ", not counting whole quarters of an hour, which may be its time zone" } else { "" };
+        found.push(Finding {
+            kind: "clock_offset",
+            severity: Grade::Warning,
+            finding: format!(
+                "the times that the device tells are {} {word} of this machine's{zone}",
+                span(Duration::from_millis(nearest.unsigned_abs()))
+            ),
+            evidence: vec![format!(
+                "{} told {} in a message that came at {} ({} messages, offsets {} to {} ms)",
+                numbers::of_topic(&clock.topic, &clock.path),
+                Timestamp(clock.latest.0.max(0) as u64),
+                time(clock.latest.1),
+                clock.count,
+                clock.least,
+                clock.greatest
+            )],
+            advice: "check NTP on the device, and this machine's clock by another device; a queue that delays messages looks the same",
+        });
+    }
+    let age = |ms: i64| end.unix_ms as i64 - ms;
+    let stale = device.clocks.iter().filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
+    for (clock, ms) in stale.filter(|(_, ms)| age(*ms) > STALE_AFTER.as_millis() as i64).take(DEVICE_CLOCKS_MAX) {
+        found.push(Finding {
+            kind: "stale_retained",
+            severity: Grade::Warning,
+            finding: format!("what the broker keeps on {} is {} old", clock.topic, span(Duration::from_millis(age(ms) as u64))),
+            evidence: vec![format!("{} = {} in the retained message; nothing live came", clock.path, Timestamp(ms.max(0) as u64))],
+            advice: "new subscribers take it for the present state: find out why the device no longer publishes it, or delete it with clear_retained",
+        });
+    }
+}
+
+fn commands(device: &Device, end: At, found: &mut Vec<Finding>) {
+    let states = || device.topics().filter(|(_, model)| model.place == Place::State).map(|(topic, _)| topic);
+    let is_unanswered = |command: &&Command| command.is_unanswered(end.elapsed, states());
+    let unanswered: Vec<_> = device.commands.iter().filter(is_unanswered).collect();
+    if let Some(last) = unanswered.last() {
+        found.push(Finding {
+            kind: "no_answer",
+            severity: Grade::Warning,
+            finding: format!(
+                "{} of {} commands were followed by nothing new of the device",
+                unanswered.len(),
+                device.commands.count
+            ),
+            evidence: vec![format!("{} {} {}", time(last.at), last.topic, last.payload)],
+            advice: "the device may not subscribe to that topic, not understand the payload, or be gone",
+        });
+    }
+    for command in device.commands.iter().filter(|command| command.retained) {
+        found.push(Finding {
+            kind: "retained_command",
+            severity: Grade::Warning,
+            finding: format!(
+                "the broker keeps a command on {}: the device gets it again whenever it connects",
+                command.topic
+            ),
+            evidence: vec![format!("retained {} {}", command.topic, command.payload)],
+            advice: "delete it with clear_retained unless that is meant; publish commands without retain",
+        });
+    }
+}

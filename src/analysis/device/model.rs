@@ -1,0 +1,445 @@
+//! The device as its messages draw it.
+
+use serde_json::Value;
+
+use super::clocks::Clocks;
+use super::commands::Commands;
+use super::fields::{Fields, Steps};
+use super::names::{Name, Similar};
+use super::places::{Convention, Place, convention, place};
+use super::presence::{self, Means, Presences};
+use super::sparkplug;
+use super::timing::Timing;
+use super::told_time::ToldTime;
+use super::{At, Message};
+use crate::analysis::alarm::Severity;
+use crate::analysis::payload::{self, Inspection, Kind};
+use crate::analysis::topics::Topics;
+use crate::limits::*;
+
+/// What is known of a device, and of the rest of the traffic.
+pub struct Device {
+    /// How it is named.
+    pub name: Name,
+    /// Its topics.
+    pub topics: Topics<TopicModel>,
+    /// Live messages of its own, commands left out.
+    pub live: u64,
+    /// When the device sent something last, other than that it is there or not.
+    pub last_told: Option<At>,
+    /// Its retained messages.
+    pub retained: u64,
+    /// Messages on its topics beyond those that are followed.
+    pub untracked: u64,
+    /// Whether it says that it is there.
+    pub presences: Presences,
+    /// Commands to it.
+    pub commands: Commands,
+    /// Its clocks.
+    pub clocks: Clocks,
+    /// Its reports of errors and warnings, those that are kept.
+    pub reports: Vec<Report>,
+    /// All its reports: warnings, errors.
+    pub report_counts: [u64; 2],
+    /// Conventions that its topics follow, each with one that shows it.
+    pub conventions: Vec<(Convention, Box<str>)>,
+    /// Numbers of Sparkplug nodes that are the device or have it behind them.
+    pub nodes: Vec<Node>,
+    /// Messages of others.
+    pub others: u64,
+    /// Topics of others.
+    pub other_topics: Topics<()>,
+    /// Their names that are like the id.
+    pub similar: Similar,
+    /// Their messages that name the device.
+    pub mentions: Vec<Mention>,
+    field_count: usize,
+}
+
+/// A topic of the device.
+pub struct TopicModel {
+    /// What it is for.
+    pub place: Place,
+    /// Its live messages.
+    pub live: u64,
+    /// Whether the broker had kept one.
+    pub retained: bool,
+    /// When its messages came.
+    pub timing: Timing,
+    /// The latest payload's type.
+    pub kind: Kind,
+    /// When the latest came.
+    pub last: At,
+    /// Numbers in its payloads.
+    pub fields: Fields,
+    /// Payloads that begin like JSON and are not.
+    pub malformed: Option<Malformed>,
+    /// Messages that were JSON objects or arrays.
+    structured: u32,
+    payload_hash: u64,
+}
+
+/// Broken payloads of a topic.
+pub struct Malformed {
+    /// How many.
+    pub count: u32,
+    /// When the latest came.
+    pub at: At,
+    /// Its beginning.
+    pub payload: Box<str>,
+}
+
+/// Reports of the same kind on one topic.
+pub struct Report {
+    /// How bad.
+    pub severity: Severity,
+    /// The topic.
+    pub topic: Box<str>,
+    shape: u64,
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub first: At,
+    /// The latest …
+    pub last: At,
+    /// … and the beginning of its payload.
+    pub payload: Box<str>,
+    /// Whether all of them are what the broker had kept.
+    pub retained: bool,
+}
+
+/// The sequence numbers of a Sparkplug node.
+pub struct Node {
+    /// GROUP/NODE.
+    pub name: Box<str>,
+    /// Its steps.
+    pub steps: Steps,
+    last: Option<f64>,
+    /// Births that were seen.
+    pub births: u32,
+}
+
+/// Messages of another topic that name the device.
+pub struct Mention {
+    /// The topic.
+    pub topic: Box<str>,
+    /// How many.
+    pub count: u64,
+    /// The worst that they report.
+    pub severity: Option<Severity>,
+    /// The beginning of the worst, or of the latest among equals.
+    pub payload: Box<str>,
+    /// When it came.
+    pub at: At,
+}
+
+/// What became of a message.
+pub struct Taken {
+    /// What it is.
+    pub inspection: Inspection,
+    /// The first on its topic.
+    pub new_topic: bool,
+}
+
+const PAYLOAD_PREVIEW_BYTES: usize = 200;
+/// A topic with so many objects has only such.
+const STRUCTURED_FROM: u32 = 3;
+
+impl Device {
+    /// A device of which nothing is known.
+    pub fn new(name: Name) -> Self {
+        let similar = Similar::new(name.id());
+        Self {
+            name,
+            topics: Topics::default(),
+            live: 0,
+            last_told: None,
+            retained: 0,
+            untracked: 0,
+            presences: Presences::default(),
+            commands: Commands::default(),
+            clocks: Clocks::default(),
+            reports: Vec::new(),
+            report_counts: [0; 2],
+            conventions: Vec::new(),
+            nodes: Vec::new(),
+            others: 0,
+            other_topics: Topics::default(),
+            similar,
+            mentions: Vec::new(),
+            field_count: 0,
+        }
+    }
+
+    /// Takes a message; `None` when it is not the device's.
+    pub fn record(&mut self, message: &Message<'_>) -> Option<Taken> {
+        self.follow_node(message);
+        if !self.name.is_in(message.topic) {
+            self.note_other(message);
+            return None;
+        }
+        let Message { at, topic, payload, payload_bytes, retain } = *message;
+        let inspection = payload::inspect_message(topic, payload, payload_bytes, INSPECT_MAX_BYTES);
+        let is_full = self.topics.len() >= DEVICE_TOPICS_MAX && self.topics.value(topic).is_none();
+        let place = place(topic);
+        if place != Place::Command && !retain {
+            self.live += 1;
+        }
+        self.retained += u64::from(retain);
+        let text = payload::readable(&payload[..payload.len().min(INSPECT_MAX_BYTES)], payload.len() == payload_bytes);
+        let json = match inspection.kind {
+            Kind::Json | Kind::Number | Kind::Boolean => text.and_then(|text| serde_json::from_str(text).ok()),
+            _ => None,
+        };
+        let text = text.unwrap_or_default();
+        let (is_news, new_topic) = match is_full {
+            true => {
+                self.untracked += 1;
+                (false, false)
+            }
+            false => self.note_topic(message, place, &inspection, text, json.as_ref()),
+        };
+        if new_topic {
+            self.note_convention(topic);
+        }
+        match place {
+            Place::Command => self.commands.record(at, topic, text, retain),
+            Place::Description => {}
+            Place::State => {
+                if !retain {
+                    self.commands.answer(at, topic, text, is_news);
+                }
+                self.note_state(message, text, json.as_ref());
+                if let Some(severity) = inspection.severity {
+                    self.report(message, severity, inspection.shape, text);
+                }
+            }
+        }
+        Some(Taken { inspection, new_topic })
+    }
+
+    /// The connection was away: what comes next is no interval.
+    pub fn interrupted(&mut self) {
+        (0..self.topics.len()).for_each(|row| self.topics.get_mut(row).timing.interrupted());
+    }
+
+    /// Its topics with their names.
+    pub fn topics(&self) -> impl Iterator<Item = (&str, &TopicModel)> {
+        (0..self.topics.len()).map(|row| self.topics.get(row))
+    }
+
+    /// Whether nothing of it was seen.
+    pub fn is_silent(&self) -> bool {
+        self.topics.is_empty() && self.untracked == 0
+    }
+
+    /// Notes a message on its topic: whether it differs from the one before, and whether the topic is new.
+    fn note_topic(
+        &mut self,
+        message: &Message<'_>,
+        place: Place,
+        inspection: &Inspection,
+        text: &str,
+        json: Option<&Value>,
+    ) -> (bool, bool) {
+        let Message { at, topic, payload, retain, .. } = *message;
+        let room = FIELDS_MAX - self.field_count;
+        let Some((model, new)) = self.topics.entry(topic, || TopicModel::new(place, at)) else {
+            self.untracked += 1;
+            return (false, false);
+        };
+        let hash = payload::hash(payload);
+        let is_news = new || hash != model.payload_hash;
+        model.payload_hash = hash;
+        (model.kind, model.last) = (inspection.kind, at);
+        if retain {
+            model.retained = true;
+            return (is_news, new);
+        }
+        model.live += 1;
+        model.timing.add(at.elapsed);
+        if place == Place::State {
+            model.note_json(message, text, json);
+            let lost = Value::Null;
+            let value = json.or_else(|| super::fields::is_no_number(text).then_some(&lost));
+            self.field_count += value.map_or(0, |value| model.fields.record(at, value, room));
+        }
+        (is_news, new)
+    }
+
+    fn note_state(&mut self, message: &Message<'_>, text: &str, json: Option<&Value>) {
+        let Message { at, topic, payload, retain, .. } = *message;
+        if let Some((value, means)) = presence::read(topic, text, json) {
+            self.presences.record(at, topic, value, means, retain);
+        } else if !retain && !topic.contains("DEATH/") {
+            self.last_told = Some(at);
+        }
+        if let Some(parts) = sparkplug::parts(topic) {
+            let means = match parts.kind {
+                "NBIRTH" | "DBIRTH" => Some(Means::Online),
+                "NDEATH" | "DDEATH" => Some(Means::Offline),
+                _ => None,
+            };
+            if let Some(means) = means {
+                let of = format!("{}/{}", parts.node, parts.device.unwrap_or_default());
+                let key = format!("spBv1.0/{}/+/{}", parts.group, of.trim_end_matches('/'));
+                self.presences.record(at, &key, parts.kind, means, retain);
+            }
+            if let Some(ms) = sparkplug::header(payload).and_then(|header| header.timestamp) {
+                let time = super::told_time::of_number(ms as f64);
+                time.into_iter().for_each(|time: ToldTime| self.clocks.record(at, topic, "timestamp", time, retain));
+            }
+        } else if let Some(json) = json {
+            self.clocks.record_json(at, topic, json, retain);
+        }
+    }
+
+    /// Sparkplug numbers the messages of a node and of the devices behind it in one sequence.
+    fn follow_node(&mut self, message: &Message<'_>) {
+        let Some(parts) = sparkplug::parts(message.topic).filter(|_| !message.retain) else { return };
+        let key = format!("{}/{}", parts.group, parts.node);
+        let index = match self.nodes.iter().position(|node| *node.name == *key) {
+            Some(index) => index,
+            None if self.nodes.len() < DEVICE_CLOCKS_MAX && self.name.is_in(message.topic) => {
+                self.nodes.push(Node { name: key.into(), steps: Steps::default(), last: None, births: 0 });
+                self.nodes.len() - 1
+            }
+            None => return,
+        };
+        let node = &mut self.nodes[index];
+        match parts.kind {
+            "NBIRTH" => {
+                node.births += 1;
+                // Each birth begins at 0 (or where the node likes): no step leads there.
+                node.last = None;
+            }
+            // The broker sends it for a node that is gone: for those behind it as well.
+            "NDEATH" => {
+                node.last = None;
+                let on_topic = self.name.is_in(message.topic);
+                if !on_topic {
+                    let topic = format!("spBv1.0/{}/+/{}", parts.group, parts.node);
+                    self.presences.record(message.at, &topic, parts.kind, Means::Offline, false);
+                }
+                return;
+            }
+            "NCMD" | "DCMD" | "STATE" => return,
+            _ => {}
+        }
+        let Some(seq) = sparkplug::header(message.payload).and_then(|header| header.seq) else { return };
+        let seq = seq as f64;
+        match node.last.replace(seq) {
+            Some(last) => node.steps.add(message.at, last, seq),
+            None => node.steps.begin(seq),
+        }
+    }
+
+    fn note_convention(&mut self, topic: &str) {
+        if let Some(found) = convention(topic)
+            && !self.conventions.iter().any(|(known, _)| *known == found)
+        {
+            self.conventions.push((found, topic.into()));
+        }
+    }
+
+    fn report(&mut self, message: &Message<'_>, severity: Severity, shape: u64, text: &str) {
+        let Message { at, topic, retain, .. } = *message;
+        self.report_counts[severity as usize] += 1;
+        let same = |known: &&mut Report| *known.topic == *topic && (known.severity, known.shape) == (severity, shape);
+        let payload: Box<str> = text[..text.floor_char_boundary(PAYLOAD_PREVIEW_BYTES)].into();
+        if let Some(known) = self.reports.iter_mut().find(same) {
+            known.count += 1;
+            known.retained &= retain;
+            (known.last, known.payload) = (at, payload);
+        } else if self.reports.len() < REPORTS_KEPT {
+            let (topic, first, last) = (topic.into(), at, at);
+            self.reports.push(Report { severity, topic, shape, count: 1, first, last, payload, retained: retain });
+        }
+    }
+
+    fn note_other(&mut self, message: &Message<'_>) {
+        self.others += 1;
+        if self.other_topics.entry(message.topic, || ()).is_some_and(|(_, new)| new) {
+            self.similar.look_at(message.topic);
+        }
+        let part = &message.payload[..message.payload.len().min(INSPECT_MAX_BYTES)];
+        let id = self.name.id();
+        // Short ids are in everything.
+        if id.len() < 3 || place(message.topic) == Place::Description {
+            return;
+        }
+        let Some(text) = payload::readable(part, part.len() == message.payload_bytes) else { return };
+        let Some(place) = whole_word(text, id) else { return };
+        let severity =
+            payload::inspect_message(message.topic, message.payload, message.payload_bytes, INSPECT_MAX_BYTES).severity;
+        let start = text.floor_char_boundary(place.saturating_sub(PAYLOAD_PREVIEW_BYTES / 2));
+        let payload = text[start..text.floor_char_boundary(start + PAYLOAD_PREVIEW_BYTES)].into();
+        let has_room = self.mentions.len() < MENTIONS_KEPT;
+        match self.mentions.iter_mut().find(|mention| *mention.topic == *message.topic) {
+            Some(mention) => {
+                mention.count += 1;
+                if severity >= mention.severity {
+                    (mention.severity, mention.payload, mention.at) = (severity, payload, message.at);
+                }
+            }
+            None if has_room => {
+                self.mentions.push(Mention {
+                    topic: message.topic.into(),
+                    count: 1,
+                    severity,
+                    payload,
+                    at: message.at,
+                });
+            }
+            None => {}
+        }
+    }
+}
+
+impl TopicModel {
+    fn new(place: Place, at: At) -> Self {
+        Self {
+            place,
+            live: 0,
+            retained: false,
+            timing: Timing::default(),
+            kind: Kind::Empty,
+            last: at,
+            fields: Fields::default(),
+            malformed: None,
+            structured: 0,
+            payload_hash: 0,
+        }
+    }
+
+    /// Text that begins like JSON and is none, or comes where there was nothing but JSON; what was cut cannot be judged.
+    fn note_json(&mut self, message: &Message<'_>, text: &str, json: Option<&Value>) {
+        if json.is_some_and(|json| json.is_object() || json.is_array()) {
+            self.structured += 1;
+        }
+        let is_whole = message.payload.len() == message.payload_bytes && message.payload_bytes <= INSPECT_MAX_BYTES;
+        if json.is_some() || !is_whole || message.payload.is_empty() {
+            return;
+        }
+        let trimmed = text.trim_ascii();
+        let inside = trimmed.strip_prefix(['{', '[']).map(str::trim_ascii_start);
+        let begins = inside.is_some_and(|inside| inside.is_empty() || inside.starts_with(['"', '{', '\'']));
+        if begins || self.structured >= STRUCTURED_FROM {
+            let known =
+                self.malformed.get_or_insert_with(|| Malformed { count: 0, at: message.at, payload: "".into() });
+            known.count += 1;
+            known.at = message.at;
+            known.payload = text[..text.floor_char_boundary(PAYLOAD_PREVIEW_BYTES)].into();
+        }
+    }
+}
+
+/// Where `name` stands in a text as a word of its own.
+fn whole_word(text: &str, name: &str) -> Option<usize> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let mut found = text.match_indices(name).map(|(at, _)| at);
+    found.find(|at| {
+        let (before, behind) = (text.as_bytes()[..*at].last(), text.as_bytes().get(at + name.len()));
+        !before.is_some_and(is_part) && !behind.is_some_and(is_part)
+    })
+}

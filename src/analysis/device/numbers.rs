@@ -1,0 +1,213 @@
+//! Findings from the numbers in a device's messages: lost and repeated messages, restarts, frozen and missing values.
+
+use super::At;
+use super::fields::{Field, Run, Steps};
+use super::findings::{Finding, Grade, count, time};
+use super::model::{Device, TopicModel};
+use super::places::Place;
+use crate::limits::NEVER_MOVED_MESSAGES;
+
+/// Adds what the numbers of all topics show.
+pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
+    for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
+        // What could not be read was not left out.
+        let unread = model.malformed.as_ref().map_or(0, |malformed| malformed.count.into());
+        model.fields.iter().for_each(|field| number(topic, field, unread, found));
+        frozen(device, topic, model, found);
+    }
+    nodes(device, found);
+}
+
+/// A member of a topic's payloads for a sentence.
+pub(super) fn of_topic(topic: &str, path: &str) -> String {
+    if path.is_empty() { topic.to_owned() } else { format!("{path} of {topic}") }
+}
+
+fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
+    let name = of_topic(topic, &field.path);
+    if field.is_counter() {
+        let mut steps = field.steps;
+        steps.missing = steps.missing.saturating_sub(unread);
+        counter(&name, &steps, "", found);
+    } else if let Some((at, from, to)) =
+        field.fell_at.filter(|(_, from, to)| is_uptime(&field.path, topic) && to < from)
+    {
+        found.push(Finding {
+            kind: "restarted",
+            severity: Grade::Warning,
+            finding: format!("the device restarted: {name} fell from {from} to {to}"),
+            evidence: vec![format!("{} {name} = {to}", time(at))],
+            advice: "if nobody restarted it, look for its reset reason: power, watchdog, crash",
+        });
+    }
+    let measures = is_measurement(&field.path, topic);
+    if measures && field.lost > 0 && field.seen >= 3 {
+        found.push(Finding {
+            kind: "lost_value",
+            severity: Grade::Warning,
+            finding: format!("{name} was a number and was none in {}", count(field.lost, "message")),
+            evidence: vec![format!("the last number was {}; no number at {}", field.last, time(field.lost_at))],
+            advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
+        });
+    }
+}
+
+fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
+    let evidence = || {
+        let step = |(at, from, to): (At, f64, f64)| format!("first at {}: {from} was followed by {to}", time(at));
+        steps.example.map(step).into_iter().collect::<Vec<_>>()
+    };
+    let mut push = |kind, finding, advice| {
+        found.push(Finding { kind, severity: Grade::Warning, finding, evidence: evidence(), advice });
+    };
+    if steps.missing > 0 {
+        let finding = format!("{name} left out {}{wrap}: messages were lost", count(steps.missing, "number"));
+        push(
+            "counter_gap",
+            finding,
+            "messages got lost on the way: a full queue, QoS 0 over a weak network, or the device dropped them",
+        );
+    }
+    if steps.late > 0 {
+        let finding = format!("{name} came out of order {}", count(steps.late, "time"));
+        push(
+            "counter_backwards",
+            finding,
+            "messages overtook each other: look for two publishers, or for a resend after a reconnect",
+        );
+    }
+    if steps.repeated > 0 {
+        let finding = format!("{name} repeated a number {}", count(steps.repeated, "time"));
+        push(
+            "counter_repeat",
+            finding,
+            "the same message was sent again: QoS 1 after a reconnect, or two bridges that forward the same",
+        );
+    }
+    if steps.resets > 0 {
+        let finding = format!("{name} began anew {}: the device probably restarted", count(steps.resets, "time"));
+        push("restarted", finding, "if nobody restarted it, look for its reset reason: power, watchdog, crash");
+    }
+}
+
+fn frozen(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
+    let freezes = |field: &&Field| !field.is_counter() && !is_setting(&field.path, topic);
+    let frozen: Vec<(&Field, Run)> =
+        model.fields.iter().filter(freezes).filter_map(|field| Some((field, field.frozen()?))).collect();
+    if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
+        let names: Vec<_> = frozen.iter().map(|(field, _)| of_topic(topic, &field.path)).collect();
+        let value = |(_, run): &(&Field, Run)| format!("{} {} times from {}", run.value, run.length, time(run.began));
+        found.push(Finding {
+            kind: "stuck_value",
+            severity: Grade::Warning,
+            finding: format!("{} moved before and then was the same in {} messages", names.join(", "), run.length),
+            evidence: frozen.iter().map(value).collect(),
+            advice: "the sensor may hang while the device goes on to send its last value: change what it measures and look again",
+        });
+        return;
+    }
+    let is_stuck = |field: &&Field| is_measurement(&field.path, topic) && field.never_moved(NEVER_MOVED_MESSAGES);
+    for field in model.fields.iter().filter(is_stuck).filter(|_| others_move(device)) {
+        found.push(Finding {
+            kind: "stuck_value",
+            severity: Grade::Info,
+            finding: format!(
+                "{} was {} in all of {} messages, while other values moved",
+                of_topic(topic, &field.path),
+                field.last,
+                field.seen
+            ),
+            evidence: vec![format!("{} times {}", field.seen, field.last)],
+            advice: "may be true for a slow value; if not, the sensor hangs: change what it measures and look again",
+        });
+    }
+}
+
+/// Whether some other measurement of the device moves with nearly every message.
+fn others_move(device: &Device) -> bool {
+    let moves =
+        |field: &Field| !field.is_counter() && field.seen >= NEVER_MOVED_MESSAGES && field.changes * 2 >= field.seen;
+    device
+        .topics()
+        .any(|(topic, model)| model.fields.iter().any(|field| moves(field) && is_measurement(&field.path, topic)))
+}
+
+/// The name that tells what a number is: its member's, or the topic's last level that is more than "state" or "value".
+fn own_name<'a>(path: &'a str, topic: &'a str) -> &'a str {
+    let says_something = |name: &&str| !matches!(*name, "" | "value" | "state" | "status");
+    path.rsplit('.').chain(topic.rsplit('/')).find(says_something).unwrap_or_default()
+}
+
+fn has_part(name: &str, parts: &[&str]) -> bool {
+    let name = name.to_ascii_lowercase();
+    parts.iter().any(|part| name.contains(part))
+}
+
+fn is_measurement(path: &str, topic: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "temp",
+        "humid",
+        "press",
+        "flow",
+        "vibration",
+        "level",
+        "distance",
+        "co2",
+        "pm25",
+        "pm10",
+        "voltage",
+        "current",
+        "power",
+        "speed",
+        "rpm",
+        "illuminance",
+        "lux",
+        "moisture",
+        "torque",
+        "weight",
+        "frequency",
+    ];
+    let name = own_name(path, topic);
+    has_part(name, PARTS) && !is_setting(path, topic)
+}
+
+fn is_setting(path: &str, topic: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "setpoint",
+        "set_point",
+        "target",
+        "limit",
+        "threshold",
+        "calibration",
+        "offset",
+        "brightness",
+        "position",
+        "color_temp",
+        "startup",
+        "interval",
+        "max",
+        "min",
+        "loglevel",
+        "log_level",
+    ];
+    has_part(own_name(path, topic), PARTS)
+}
+
+fn is_uptime(path: &str, topic: &str) -> bool {
+    has_part(own_name(path, topic), &["uptime", "up_time"])
+}
+
+fn nodes(device: &Device, found: &mut Vec<Finding>) {
+    for node in &device.nodes {
+        counter(&format!("seq of Sparkplug node {}", node.name), &node.steps, " (0 to 255)", found);
+        if node.births > 1 {
+            found.push(Finding {
+                kind: "restarted",
+                severity: Grade::Warning,
+                finding: format!("Sparkplug node {} was born {} times", node.name, node.births),
+                evidence: vec![format!("{} NBIRTH messages", node.births)],
+                advice: "it reconnected, or was asked to be born again: see whether an NDEATH stands before",
+            });
+        }
+    }
+}

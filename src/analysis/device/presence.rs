@@ -1,0 +1,176 @@
+//! Last-will and status topics: whether they say that a device is there, and how that changed.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use super::At;
+use crate::limits::{PRESENCE_CHANGES_KEPT, PRESENCE_TOPICS_MAX, PREVIEW_BYTES};
+
+/// What a status says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Means {
+    /// The device is there.
+    Online,
+    /// It is not.
+    Offline,
+    /// Between the two: starting, sleeping.
+    Unclear,
+}
+
+/// A topic that says whether the device is there.
+pub struct Presence {
+    /// The topic.
+    pub topic: Box<str>,
+    /// Its latest value.
+    pub value: Box<str>,
+    /// What that means.
+    pub means: Means,
+    /// Whether it is what the broker had kept, and nothing came since.
+    pub retained: bool,
+    /// When it came.
+    pub at: At,
+    /// The latest changes: when, and to what.
+    pub changes: VecDeque<(At, Box<str>)>,
+    /// All changes.
+    pub change_count: u32,
+}
+
+/// The presence topics of a device.
+#[derive(Default)]
+pub struct Presences(Vec<Presence>);
+
+impl Presences {
+    /// Takes what a topic said.
+    pub fn record(&mut self, at: At, topic: &str, value: &str, means: Means, retained: bool) {
+        let value: Box<str> = value[..value.floor_char_boundary(PREVIEW_BYTES)].into();
+        if let Some(known) = self.0.iter_mut().find(|known| *known.topic == *topic) {
+            if known.value != value {
+                known.change_count += 1;
+                if known.changes.len() == PRESENCE_CHANGES_KEPT {
+                    known.changes.pop_front();
+                }
+                known.changes.push_back((at, value.clone()));
+            }
+            (known.value, known.means, known.retained, known.at) = (value, means, retained, at);
+        } else if self.0.len() < PRESENCE_TOPICS_MAX {
+            let (topic, changes) = (topic.into(), VecDeque::new());
+            self.0.push(Presence { topic, value, means, retained, at, changes, change_count: 0 });
+        }
+    }
+
+    /// All of them, in the order in which they were first seen.
+    pub fn iter(&self) -> impl Iterator<Item = &Presence> {
+        self.0.iter()
+    }
+}
+
+/// What a message says of its sender's presence, with the value that says it; `None` when that is not what it is about.
+pub fn read<'a>(topic: &str, text: &'a str, json: Option<&'a Value>) -> Option<(&'a str, Means)> {
+    const STRONG: &[&str] = &[
+        "lwt",
+        "availability",
+        "available",
+        "online",
+        "connected",
+        "connection",
+        "alive",
+        "will",
+        "last_will",
+        "reachable",
+        "$state",
+        "$online",
+    ];
+    const MEMBERS: &[&str] = &["state", "status", "online", "connected", "availability", "available", "alive"];
+    let last = topic.rsplit('/').next().unwrap_or(topic);
+    let is = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let strong = is(STRONG, last) || topic.starts_with("spBv1.0/STATE/");
+    if !strong && !is(&["status", "state"], last) {
+        return None;
+    }
+    let is_homie = last == "$state";
+    match json {
+        Some(Value::Object(members)) => {
+            members.iter().filter(|(name, _)| is(MEMBERS, name)).find_map(|(name, value)| {
+                let flag = is(STRONG, name);
+                match value {
+                    Value::String(value) => word(value, strong || flag, is_homie).map(|means| (value.as_str(), means)),
+                    Value::Bool(value) if strong || flag => Some(of_flag(*value)),
+                    _ => None,
+                }
+            })
+        }
+        Some(Value::Bool(value)) => strong.then(|| of_flag(*value)),
+        Some(Value::String(value)) => word(value, strong, is_homie).map(|means| (value.as_str(), means)),
+        _ => word(text, strong, is_homie).map(|means| (text, means)),
+    }
+}
+
+fn of_flag(value: bool) -> (&'static str, Means) {
+    if value { ("true", Means::Online) } else { ("false", Means::Offline) }
+}
+
+fn word(value: &str, strong: bool, is_homie: bool) -> Option<Means> {
+    let value = value.trim();
+    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(value));
+    if is(&["online", "connected", "alive"]) || (strong && is(&["true", "1", "yes", "on", "up", "available", "ready"]))
+    {
+        Some(Means::Online)
+    } else if is(&["offline", "disconnected", "dead", "lost", "unavailable", "unreachable", "connection lost"])
+        || (strong && is(&["false", "0", "no", "off", "down", "gone", "not connected"]))
+    {
+        Some(Means::Offline)
+    } else if is_homie && is(&["alert"]) {
+        Some(Means::Online)
+    } else {
+        (is_homie || (strong && is(&["init", "sleeping", "connecting"]))).then_some(Means::Unclear)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presence_is_told_from_other_states() {
+        for (topic, payload, expected) in [
+            ("tele/plug/LWT", "Online", Some(Means::Online)),
+            ("tele/plug/LWT", "Offline", Some(Means::Offline)),
+            ("zigbee2mqtt/lamp/availability", r#"{"state":"offline"}"#, Some(Means::Offline)),
+            ("shellies/x/online", "true", Some(Means::Online)),
+            ("shelly/online", "false", Some(Means::Offline)),
+            ("homie/d/$state", "lost", Some(Means::Offline)),
+            ("homie/d/$state", "alert", Some(Means::Online)),
+            ("homie/d/$state", "init", Some(Means::Unclear)),
+            ("boiler/status", "offline", Some(Means::Offline)),
+            ("d/status", r#"{"online":true,"rssi":-60}"#, Some(Means::Online)),
+            ("spBv1.0/STATE/scada", r#"{"online":false,"timestamp":1}"#, Some(Means::Offline)),
+            ("d/connection", "\"connected\"", Some(Means::Online)),
+            ("lamp/state", "ON", None),
+            ("lamp/state", "OFF", None),
+            ("pump/status", "running", None),
+            ("pump/status", r#"{"flow":3}"#, None),
+            ("pump/flow", "online", None),
+            ("blind/state", "down", None),
+        ] {
+            let json = serde_json::from_str(payload).ok();
+            assert_eq!(read(topic, payload, json.as_ref()).map(|(_, means)| means), expected, "{topic} {payload}");
+        }
+    }
+
+    #[test]
+    fn changes_are_counted_and_the_latest_kept() {
+        let mut presences = Presences::default();
+        for n in 0..100 {
+            let value = if n % 2 == 0 { "online" } else { "offline" };
+            presences.record(At::default(), "d/status", value, Means::Online, n == 0);
+            presences.record(At::default(), "d/status", value, Means::Online, false);
+        }
+        let presence = presences.iter().next().expect("a topic");
+        assert_eq!((presence.change_count, presence.changes.len()), (99, PRESENCE_CHANGES_KEPT));
+        assert!(!presence.retained);
+        (0..1000).for_each(|n| presences.record(At::default(), &format!("{n}"), "x", Means::Online, false));
+        assert_eq!(presences.iter().count(), PRESENCE_TOPICS_MAX);
+    }
+}

@@ -1,0 +1,154 @@
+//! When a topic's messages came: interval, jitter, regular beat, missed beats. Bounded, whatever comes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::limits::{GAPS_KEPT, INTERVALS_KEPT};
+
+/// The rhythm of one topic's live messages.
+#[derive(Default)]
+pub struct Timing {
+    last: Option<Duration>,
+    /// The latest intervals in microseconds, oldest first.
+    intervals: VecDeque<u32>,
+    /// The longest of all, with the time at which each began.
+    longest: Vec<(u32, Duration)>,
+}
+
+/// What the rhythm was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rhythm {
+    /// The median interval.
+    pub median: Duration,
+    /// The median distance from it.
+    pub jitter: Duration,
+    /// Whether it is a beat: most intervals are near the median.
+    pub is_regular: bool,
+    /// Beats that were missed between messages.
+    pub missed: u32,
+    /// The longest time between two messages that is no beat, and when it began.
+    pub gap: Option<(Duration, Duration)>,
+    /// How long nothing has come, when that is longer than a beat allows.
+    pub silent: Option<Duration>,
+}
+
+/// An interval of this many medians has a missed beat in it, unless it is so short that networks make such …
+const MISSED_FROM: f64 = 1.75;
+const GAP_MIN: Duration = Duration::from_millis(500);
+/// … and silence of this many medians at the end is more than a late beat.
+const SILENT_FROM: f64 = 3.0;
+const SILENT_MIN: Duration = Duration::from_secs(2);
+
+impl Timing {
+    /// Notes a message.
+    pub fn add(&mut self, at: Duration) {
+        let Some(last) = self.last.replace(at) else { return };
+        let interval = u32::try_from(at.saturating_sub(last).as_micros()).unwrap_or(u32::MAX);
+        if self.intervals.len() == INTERVALS_KEPT {
+            self.intervals.pop_front();
+        }
+        self.intervals.push_back(interval);
+        let place = self.longest.partition_point(|(other, _)| *other >= interval);
+        if place < GAPS_KEPT {
+            self.longest.truncate(GAPS_KEPT - 1);
+            self.longest.insert(place, (interval, last));
+        }
+    }
+
+    /// The connection was away: what comes next is no interval.
+    pub fn interrupted(&mut self) {
+        self.last = None;
+    }
+
+    /// The rhythm until `end`; `None` with fewer than two intervals.
+    pub fn rhythm(&self, end: Duration) -> Option<Rhythm> {
+        if self.intervals.len() < 2 {
+            return None;
+        }
+        let mut sorted: Vec<u32> = self.intervals.iter().copied().collect();
+        let median = middle(&mut sorted);
+        let mut distances: Vec<u32> = sorted.iter().map(|interval| interval.abs_diff(median)).collect();
+        let jitter = middle(&mut distances);
+        // Two intervals are a beat only when they are very much alike.
+        let (tolerance, share) = if sorted.len() == 2 { (0.1, 1.0) } else { (0.25, 0.7) };
+        let near = distances.iter().filter(|distance| f64::from(**distance) <= tolerance * f64::from(median)).count();
+        let is_regular = median >= SHORTEST_BEAT_MICROS && near as f64 >= share * sorted.len() as f64;
+        let in_medians = |interval: u32| f64::from(interval) / f64::from(median.max(1));
+        let micros = |micros: u32| Duration::from_micros(micros.into());
+        let is_gap = |interval: u32| in_medians(interval) >= MISSED_FROM && micros(interval) >= GAP_MIN;
+        let gaps = || self.longest.iter().filter(|(interval, _)| is_gap(*interval));
+        let silent = self.last.map(|last| end.saturating_sub(last));
+        Some(Rhythm {
+            median: micros(median),
+            jitter: micros(jitter),
+            is_regular,
+            missed: gaps().map(|(interval, _)| in_medians(*interval).round() as u32 - 1).sum(),
+            gap: gaps().next().map(|(interval, began)| (micros(*interval), *began)),
+            silent: silent.filter(|silent| *silent >= SILENT_MIN.max(micros(median).mul_f64(SILENT_FROM))),
+        })
+    }
+}
+
+/// Faster than this it is a stream, not a beat.
+const SHORTEST_BEAT_MICROS: u32 = 20_000;
+
+fn middle(values: &mut [u32]) -> u32 {
+    let at = values.len() / 2;
+    *values.select_nth_unstable(at).1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(times_ms: &[u64], end_ms: u64) -> Option<Rhythm> {
+        let mut timing = Timing::default();
+        times_ms.iter().for_each(|ms| timing.add(Duration::from_millis(*ms)));
+        timing.rhythm(Duration::from_millis(end_ms))
+    }
+
+    #[test]
+    fn a_beat_is_told_with_its_period_and_jitter() {
+        let rhythm = of(&[0, 1000, 2010, 2990, 4000, 5020], 6000).expect("a rhythm");
+        assert!(rhythm.is_regular);
+        assert_eq!((rhythm.median, rhythm.jitter), (Duration::from_millis(1010), Duration::from_millis(10)));
+        assert_eq!((rhythm.missed, rhythm.gap, rhythm.silent), (0, None, None));
+    }
+
+    #[test]
+    fn missed_beats_are_counted_and_silence_is_told() {
+        let rhythm = of(&[0, 1000, 2000, 3000, 7000, 8000, 10_000, 11_000, 12_000, 13_000], 20_000).expect("a rhythm");
+        assert!(rhythm.is_regular);
+        assert_eq!(rhythm.missed, 4);
+        assert_eq!(rhythm.gap, Some((Duration::from_secs(4), Duration::from_secs(3))));
+        assert_eq!(rhythm.silent, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn what_networks_do_to_a_fast_beat_is_no_gap() {
+        let mut times: Vec<u64> = (0..50).map(|n| n * 20).collect();
+        times.extend((0..50).map(|n| 1300 + n * 20));
+        let rhythm = of(&times, 3500).expect("a rhythm");
+        assert_eq!((rhythm.is_regular, rhythm.missed, rhythm.silent), (true, 0, None));
+    }
+
+    #[test]
+    fn what_comes_by_chance_is_no_beat() {
+        assert!(!of(&[0, 100, 1700, 1900, 5000, 5100, 9000], 9000).expect("a rhythm").is_regular);
+        assert!(!of(&[0, 1000, 2500], 3000).expect("a rhythm").is_regular);
+        assert!(!of(&[0, 0, 0, 0, 0], 1000).expect("a rhythm").is_regular, "one burst");
+        assert_eq!(of(&[0, 1000], 3000), None);
+    }
+
+    #[test]
+    fn memory_has_a_bound_and_an_early_gap_is_remembered() {
+        let mut timing = Timing::default();
+        timing.add(Duration::ZERO);
+        (0..100_000).for_each(|n| timing.add(Duration::from_secs(50) + Duration::from_secs(n)));
+        assert_eq!((timing.intervals.len(), timing.longest.len()), (INTERVALS_KEPT, GAPS_KEPT));
+        assert_eq!(timing.rhythm(Duration::from_secs(100_050)).expect("a rhythm").missed, 49);
+        timing.interrupted();
+        timing.add(Duration::from_secs(200_000));
+        assert_eq!(timing.rhythm(Duration::from_secs(200_000)).expect("a rhythm").missed, 49, "the gap was ours");
+    }
+}
