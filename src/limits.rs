@@ -240,8 +240,10 @@ pub const PRESENCE_TOPICS_MAX: usize = 16;
 pub const PRESENCE_CHANGES_KEPT: usize = 8;
 /// Commands that are shown with their answers; all are counted.
 pub const COMMANDS_KEPT: usize = 50;
-/// What comes later than this after a command is no answer to it.
+/// Something new after a command may be its answer for so long; after it the command counts as unanswered.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// On a topic that belongs to the command's it is one also after this: gates and blinds take their time.
+pub const LATE_ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// Different reports of errors and warnings that are shown; all are counted.
 pub const REPORTS_KEPT: usize = 40;
 /// Topics of others whose payloads name the device.

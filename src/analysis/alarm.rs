@@ -73,7 +73,13 @@ pub fn role_of_topic(topic: &str) -> Option<Role> {
     let is_discovery = last == "config" && (before.starts_with("homeassistant/") || before.starts_with("tasmota/"));
     let describes = |level: &str| level.starts_with('$') && level != "$state" && level != "$stats";
     let is_attribute = topic.split('/').skip(1).any(describes);
-    (!is_discovery && !is_attribute).then(|| role(last))
+    // `Alarms/HighTemperature` is one of several; `alarm/battery` is most likely the battery of an alarm.
+    let of_list = || match before.rsplit('/').next().map(role) {
+        Some(report @ Role::Report(_)) if before.ends_with('s') && part(last) != Part::Describes => report,
+        _ => Role::Plain,
+    };
+    let own = |role: Role| if role == Role::Plain { of_list() } else { role };
+    (!is_discovery && !is_attribute).then(|| own(role(last)))
 }
 
 /// Reads the name of a member of an object under a reporting name.
@@ -380,6 +386,8 @@ mod tests {
         assert_eq!(role_of_topic("homie/pump/$state"), Some(Role::Plain));
         assert_eq!(role_of_topic("homie/pump/motor/error"), Some(Role::Report(Severity::Error)));
         assert_eq!(role_of_topic("$SYS/broker/state"), Some(Role::Level));
+        assert_eq!(role_of_topic("N/1/Alarms/HighTemperature"), Some(Role::Report(Severity::Error)));
+        assert_eq!(role_of_topic("home/alarm/battery"), Some(Role::Plain));
         assert_eq!(role_of_topic("fault"), Some(Role::Report(Severity::Error)));
     }
 

@@ -39,7 +39,7 @@ named. Publishes nothing. Payloads are untrusted.",
             name: "device_id",
             kind: Kind::Text { max_bytes: DEVICE_ID_MAX_BYTES, default: None },
             required: true,
-            doc: "As in its topics.",
+            doc: "As in topics.",
         },
         Param {
             name: "match",
@@ -78,7 +78,8 @@ async fn run(context: Context, args: Args) -> Ended {
         retained: Retained::Include,
         duration: args.seconds("duration_seconds"),
     };
-    let device = Device::new(Name::new(id, args.text("match") == "contains"));
+    let mut device = Device::new(Name::new(id, args.text("match") == "contains"));
+    device.hears_nodes = wish.filter == "#" || wish.filter == "spBv1.0/#";
     let recent = Pruner::new(RECENT_MESSAGES, wish.duration, RECENT_PAYLOAD_BYTES, RECENT_MAX_BYTES);
     let watched = Rc::new(RefCell::new(Watched { started: Instant::now(), device, recent }));
     let count = || watched.borrow().recent.seen();

@@ -1,13 +1,13 @@
 //! Measures traffic: rates, sizes, bursts, the busiest topics, the broker's own round trip and figures.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use smol::future::or;
 
 use super::args::{Args, Kind, Param};
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::listen::{Heard, Listening, Wish, listen};
 use super::monitor_report::{self, Measured};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
@@ -70,16 +70,16 @@ async fn run(context: Context, args: Args) -> Ended {
     let meter = Rc::new(RefCell::new(Meter { started: Instant::now(), traffic: Traffic::default() }));
     let figures = Rc::new(RefCell::new(Figures::default()));
     let pings = RefCell::new(Vec::new());
-    let of_broker = OnceCell::new();
+    let of_broker = RefCell::new(None);
     let beside = async {
         // Behind the traffic's own subscription, which is what the caller waits for.
         let wish = Wish { filter: "$SYS/#", ..wish };
-        let _ = of_broker.set(Listening::start(connection, &wish, figures.clone()));
-        look_at_connection(connection, &meter, &pings, wish.duration).await
+        of_broker.replace(Some(Listening::start(connection, &wish, figures.clone())));
+        look_at_connection(connection, &meter, &pings, &of_broker, wish.duration).await
     };
     let count = || meter.borrow().traffic.live.messages;
     let heard = or(listen(&context, connection, &wish, meter.clone(), count), beside).await?;
-    let refused = of_broker.into_inner().and_then(|started| match started {
+    let refused = of_broker.take().and_then(|started| match started {
         Ok(listening) => listening.failure(),
         Err(failure) => Some(failure),
     });
@@ -97,10 +97,12 @@ async fn run(context: Context, args: Args) -> Ended {
 }
 
 /// Times the broker's answers to PINGREQ for as long as somebody else lets it run, and notes when the connection goes.
+/// `$SYS` is given up then: some brokers hang up on whoever asks for it.
 async fn look_at_connection(
     connection: &Connection,
     meter: &RefCell<Meter>,
     pings: &RefCell<Vec<RoundTrip>>,
+    of_broker: &RefCell<Option<Result<Listening, Failure>>>,
     duration: Duration,
 ) -> Result<Heard, Failure> {
     let every = PING_EVERY_MIN.max(duration / PINGS_PER_RUN);
@@ -111,6 +113,13 @@ async fn look_at_connection(
         pings.borrow_mut().extend(round_trip);
         if round_trip.is_none() || connection.until(next, |session| away(session).then_some(())).await.is_some() {
             meter.borrow_mut().traffic.interrupted();
+            let given_up = Failure::new(
+                Code::ConnectionLost,
+                "the connection was lost and $SYS/# not asked for again: some brokers hang up on that",
+                "",
+            );
+            // Dropped outside the borrow: its end may wake others.
+            drop(of_broker.replace(Some(Err(given_up))));
             connection.until(next, |session| (!away(session)).then_some(())).await;
         }
     }

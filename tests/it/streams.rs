@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::root;
 
-const STREAMS: [&str; 6] = ["zigbee2mqtt", "tasmota", "sparkplug", "homie", "noisy", "shelly_esphome"];
+const STREAMS: [&str; 7] = ["zigbee2mqtt", "tasmota", "sparkplug", "homie", "noisy", "shelly_esphome", "mixed"];
 
 #[derive(Clone)]
 struct Recorded {

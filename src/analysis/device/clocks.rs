@@ -20,6 +20,8 @@ pub struct Clock {
     pub least: i64,
     /// … and the greatest.
     pub greatest: i64,
+    /// Whether it told different times.
+    pub moves: bool,
     /// Whether the time came without its zone.
     pub is_local: bool,
     /// The latest time that was told, in milliseconds since 1970, and when.
@@ -42,12 +44,14 @@ impl Clocks {
                 }
                 clock.count += 1;
                 (clock.least, clock.greatest) = (clock.least.min(offset), clock.greatest.max(offset));
+                clock.moves |= clock.count > 1 && ms != clock.latest.0;
                 (clock.latest, clock.retained) = ((ms, at), None);
             }
             None if has_room => self.0.push(Clock {
                 topic: topic.into(),
                 path: path.into(),
                 count: u32::from(!retain),
+                moves: false,
                 least: offset,
                 greatest: offset,
                 is_local: matches!(time, ToldTime::Local(_)),

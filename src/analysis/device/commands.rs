@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{At, sparkplug};
-use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, PREVIEW_BYTES};
+use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, LATE_ANSWER_WAIT, PREVIEW_BYTES};
 
 /// The commands of a call.
 #[derive(Default)]
@@ -51,13 +51,12 @@ impl Commands {
     /// Takes a live message of the device, which may be an answer. `is_news` when it differs from the one before.
     pub fn answer(&mut self, at: At, topic: &str, payload: &str, is_news: bool) {
         let waits = |command: &&mut Command| {
-            let in_time = at.elapsed.saturating_sub(command.at.elapsed) <= ANSWER_WAIT;
+            let in_time = at.elapsed.saturating_sub(command.at.elapsed) <= LATE_ANSWER_WAIT;
             !command.retained && in_time && command.answer.as_ref().is_none_or(|answer| !answer.sure)
         };
         for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
-            let sure = belongs(&command.topic, topic);
-            if sure || (is_news && command.answer.is_none()) {
-                let delay = at.elapsed.saturating_sub(command.at.elapsed);
+            let (sure, delay) = (belongs(&command.topic, topic), at.elapsed.saturating_sub(command.at.elapsed));
+            if sure || (is_news && command.answer.is_none() && delay <= ANSWER_WAIT) {
                 command.answer = Some(Answer { topic: topic.into(), payload: preview(payload), delay, sure });
             }
         }
@@ -73,7 +72,9 @@ impl Command {
     /// Whether it should have been answered by `end` and was not. When one of the device's topics belongs to the
     /// command's, the answer is expected there; otherwise anything new counts.
     pub fn is_unanswered<'a>(&self, end: Duration, mut topics: impl Iterator<Item = &'a str>) -> bool {
-        let is_over = !self.retained && end.saturating_sub(self.at.elapsed) > ANSWER_WAIT;
+        // Remote calls are answered on a topic of the caller's.
+        let is_call = self.topic.ends_with("/rpc");
+        let is_over = !self.retained && !is_call && end.saturating_sub(self.at.elapsed) > ANSWER_WAIT;
         is_over
             && self.answer.as_ref().is_none_or(|answer| !answer.sure && topics.any(|topic| belongs(&self.topic, topic)))
     }
@@ -113,10 +114,7 @@ fn belongs(command: &str, answer: &str) -> bool {
         Some(rest) => rest.strip_prefix('/'),
         None => None,
     };
-    behind.is_some_and(|rest| {
-        let last = rest.rsplit('/').next().unwrap_or(rest);
-        ANSWERS.iter().any(|word| word.eq_ignore_ascii_case(last))
-    })
+    behind.is_some_and(|rest| rest.split('/').any(|level| ANSWERS.iter().any(|word| word.eq_ignore_ascii_case(level))))
 }
 
 #[cfg(test)]
@@ -137,6 +135,7 @@ mod tests {
             ("cmnd/plug/POWER", "stat/plug2/RESULT", false),
             ("shellies/s/relay/0/command", "shellies/s/relay/0", true),
             ("home/pump1/cmd", "home/pump1/status", true),
+            ("zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/bridge/response/permit_join", true),
             ("home/pump1/request", "home/pump1/response", true),
             ("home/pump1/cmd", "home/pump1/temperature", false),
             ("homie/d/n/p/set", "homie/d/n/p", true),
@@ -165,7 +164,7 @@ mod tests {
         let mut commands = Commands::default();
         commands.record(at(0), "p/set", "on", false);
         commands.record(at(0), "p/set", "kept", true);
-        commands.answer(at(1000 + ANSWER_WAIT.as_millis() as u64), "p", "late", true);
+        commands.answer(at(1 + LATE_ANSWER_WAIT.as_millis() as u64), "p", "late", true);
         let unanswered = |end| commands.iter().filter(|command| command.is_unanswered(end, ["p"].into_iter())).count();
         assert_eq!((unanswered(ANSWER_WAIT), unanswered(ANSWER_WAIT * 2)), (0, 1));
     }

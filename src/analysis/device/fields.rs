@@ -21,6 +21,8 @@ pub struct Field {
     pub changes: u32,
     rises: u32,
     falls: u32,
+    least: f64,
+    greatest: f64,
     run: Run,
     longest: Run,
     second: u32,
@@ -134,6 +136,8 @@ impl Field {
             changes: 0,
             rises: 0,
             falls: 0,
+            least: value,
+            greatest: value,
             run,
             longest: Run::default(),
             second: 0,
@@ -156,6 +160,7 @@ impl Field {
             self.falls += 1;
             self.fell_at = Some((at, self.last, value));
         }
+        (self.least, self.greatest) = (self.least.min(value), self.greatest.max(value));
         self.end_run();
         self.changes += 1;
         self.run = Run { length: 1, value, changes_before: self.changes, began: at };
@@ -181,13 +186,14 @@ impl Field {
         // What only grows, as a total does, may rest.
         let moves_both_ways = self.rises > 0 && self.falls > 0;
         // The finer the value, the less often it is the same by chance.
-        let (moved, least, times) = match decimals(longest.value) {
-            0 => (15, 20, 8),
-            1 => (8, 12, 5),
-            _ => (4, 10, 4),
+        let (moved, least, times, step) = match decimals(longest.value) {
+            0 => (15, 20, 8, 1.0),
+            1 => (8, 12, 5, 0.1),
+            _ => (4, 10, 4, 0.01),
         };
+        let is_fine = self.greatest - self.least >= 5.0 * step;
         let is_long = longest.length >= least && longest.length >= times * second.max(1);
-        (!rests && moves_both_ways && is_long && longest.changes_before >= moved).then_some(longest)
+        (!rests && moves_both_ways && is_fine && is_long && longest.changes_before >= moved).then_some(longest)
     }
 
     /// Whether it has two decimals or more and never moved, in at least `least` messages.
@@ -196,7 +202,7 @@ impl Field {
     }
 
     /// Whether it counts messages: by its name, or because it nearly always steps to the next number.
-    pub fn is_counter(&self) -> bool {
+    pub fn is_counter(&self, topic: &str) -> bool {
         const SURE: &[&str] = &[
             "seq",
             "seqno",
@@ -214,13 +220,31 @@ impl Field {
             "framecounter",
             "fcnt",
             "fcntup",
-            "counter",
             "msgseq",
         ];
-        const LIKELY: &[&str] =
-            &["count", "cnt", "n", "i", "id", "index", "nr", "no", "num", "number", "tick", "cycle", "packet", "frame"];
-        let name: String =
-            self.path.rsplit('.').next().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
+        const LIKELY: &[&str] = &[
+            "counter",
+            "count",
+            "cnt",
+            "n",
+            "i",
+            "id",
+            "index",
+            "nr",
+            "no",
+            "num",
+            "number",
+            "tick",
+            "cycle",
+            "packet",
+            "frame",
+            "heartbeat",
+            "beat",
+            "alive",
+        ];
+        // The whole payload is called as its topic is.
+        let path = if self.path.is_empty() { topic.rsplit('/').next() } else { self.path.rsplit('.').next() };
+        let name: String = path.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
         let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));
         let Steps { all, ones, .. } = self.steps;
         (is(SURE) && ones >= 2 && ones * 2 >= all) || (is(LIKELY) && ones >= 8 && ones * 100 >= all * 85)
@@ -279,7 +303,7 @@ mod tests {
         let fields = of(name, values.iter().map(|value| f64::from(*value)));
         let field = fields.iter().next().expect("a field");
         let Steps { missing, late, repeated, resets, .. } = field.steps;
-        field.is_counter().then_some((missing, late, repeated, resets))
+        field.is_counter("t").then_some((missing, late, repeated, resets))
     }
 
     #[test]

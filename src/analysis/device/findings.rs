@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::clocks::Clock;
 use super::commands::Command;
 use super::model::{Device, TopicModel};
 use super::places::Place;
-use super::presence::{Means, Presence};
+use super::presence::{self, Means, Presence};
 use super::timing::Rhythm;
 use super::{At, numbers};
 use crate::analysis::alarm::Severity;
@@ -70,8 +71,10 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
     let online = says(Means::Online).max_by_key(|presence| presence.at.elapsed);
     let state = match (offline, online) {
         (Some(offline), _) if told_after(device, offline) => Connection::Online,
-        // Of two that differ the newer one counts; kept ones are of the same age.
-        (Some(offline), Some(online)) if online.at.elapsed > offline.at.elapsed => Connection::Online,
+        // Of two that differ the newer one counts; of those that were kept nobody knows the age.
+        (Some(offline), Some(online)) if !online.retained && online.at.elapsed > offline.at.elapsed => {
+            Connection::Online
+        }
         (Some(_), _) => Connection::Offline,
         (None, Some(_)) if stopped.is_some() => Connection::Unknown,
         (None, Some(_)) => Connection::Online,
@@ -85,7 +88,7 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
 /// All findings, the worst first.
 pub fn judge(device: &Device, end: At) -> Vec<Finding> {
     let mut found = Vec::new();
-    presence(device, end, &mut found);
+    presences(device, end, &mut found);
     reports(device, &mut found);
     beats(device, end, &mut found);
     device.topics().for_each(|(topic, model)| malformed(topic, model, &mut found));
@@ -142,19 +145,27 @@ fn span(duration: Duration) -> String {
     }
 }
 
-fn presence(device: &Device, end: At, found: &mut Vec<Finding>) {
+fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
     let (state, _) = connection(device, end);
     for presence in device.presences.iter() {
         let changes = presence.changes.iter().map(|(at, value)| format!("{} {value:?}", time(*at)));
         let evidence: Vec<_> = std::iter::once(shown(presence)).chain(changes).collect();
         let topic = &presence.topic;
-        if presence.change_count >= 3 {
+        if presence.losses >= 2 {
             found.push(Finding {
                 kind: "flapping",
                 severity: Grade::Warning,
                 finding: format!("{topic} changed {} times: the device comes and goes", presence.change_count),
                 evidence: evidence.clone(),
                 advice: "check power and network, and that no second client uses the same client id",
+            });
+        } else if presence.losses == 1 && presence.means != Means::Offline {
+            found.push(Finding {
+                kind: "was_offline",
+                severity: Grade::Warning,
+                finding: format!("the device was offline for a time, says {topic}"),
+                evidence: evidence.clone(),
+                advice: "its connection broke or it restarted: look for its reset reason and its signal",
             });
         }
         if presence.means == Means::Offline && state == Connection::Online && told_after(device, presence) {
@@ -233,7 +244,7 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
     for (topic, model) in device.topics().filter(|(topic, model)| model.place == Place::State && !changes(topic)) {
         let Some(rhythm) = model.timing.rhythm(end.elapsed).filter(|rhythm| rhythm.is_regular) else { continue };
         let every = span(rhythm.median);
-        if let Some((gap, at)) = rhythm.gap {
+        if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || is_beat_by_name(topic)) {
             missed += rhythm.missed;
             first.get_or_insert_with(|| format!("{topic} comes every {every}, but beats were missed"));
             let times = count(rhythm.missed, "beat");
@@ -275,6 +286,12 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
     }
 }
 
+/// Whether a topic says of itself that it beats.
+fn is_beat_by_name(topic: &str) -> bool {
+    let last = topic.rsplit('/').next().unwrap_or(topic).to_ascii_lowercase();
+    ["beat", "alive", "ping", "tick", "watchdog"].iter().any(|word| last.contains(word))
+}
+
 /// The first of many, and how many more there are.
 fn few(mut evidence: Vec<String>) -> Vec<String> {
     let more = evidence.len().saturating_sub(EVIDENCE_MAX);
@@ -312,9 +329,11 @@ fn malformed(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
 
 fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
     let limit = CLOCK_OFFSET_MAX.as_millis() as i64;
-    let ahead = |clock: &super::clocks::Clock| clock.least > limit;
-    let behind = |clock: &super::clocks::Clock| clock.greatest < -limit;
-    let wrong = device.clocks.iter().filter(|clock| clock.count > 0 && (ahead(clock) || behind(clock)));
+    let ahead = |clock: &Clock| clock.least > limit;
+    let behind = |clock: &Clock| clock.greatest < -limit;
+    // A time that stands still is that of some event.
+    let tells = |clock: &&Clock| clock.count > 0 && (clock.moves || clock.count == 1);
+    let wrong = device.clocks.iter().filter(tells).filter(|clock| ahead(clock) || behind(clock));
     // One device has one clock: the topic that tells it most often stands for all.
     if let Some(clock) = wrong.max_by_key(|clock| clock.count) {
         let nearest = if ahead(clock) { clock.least } else { clock.greatest };
@@ -323,7 +342,7 @@ fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
             if clock.is_local { ", not counting whole quarters of an hour, which may be its time zone" } else { "" };
         found.push(Finding {
             kind: "clock_offset",
-            severity: Grade::Warning,
+            severity: if clock.count > 1 { Grade::Warning } else { Grade::Info },
             finding: format!(
                 "the times that the device tells are {} {word} of this machine's{zone}",
                 span(Duration::from_millis(nearest.unsigned_abs()))
@@ -341,7 +360,9 @@ fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
         });
     }
     let age = |ms: i64| end.unix_ms as i64 - ms;
-    let stale = device.clocks.iter().filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
+    // A status may tell since when it is so.
+    let kept = device.clocks.iter().filter(|clock| !presence::is_name(&clock.topic));
+    let stale = kept.filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
     for (clock, ms) in stale.filter(|(_, ms)| age(*ms) > STALE_AFTER.as_millis() as i64).take(DEVICE_CLOCKS_MAX) {
         found.push(Finding {
             kind: "stale_retained",

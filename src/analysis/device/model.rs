@@ -12,7 +12,7 @@ use super::sparkplug;
 use super::timing::Timing;
 use super::told_time::ToldTime;
 use super::{At, Message};
-use crate::analysis::alarm::Severity;
+use crate::analysis::alarm::{Severity, role_of_topic};
 use crate::analysis::payload::{self, Inspection, Kind};
 use crate::analysis::topics::Topics;
 use crate::limits::*;
@@ -45,6 +45,8 @@ pub struct Device {
     pub conventions: Vec<(Convention, Box<str>)>,
     /// Numbers of Sparkplug nodes that are the device or have it behind them.
     pub nodes: Vec<Node>,
+    /// Whether all messages of a Sparkplug node come here: otherwise its numbers tell nothing.
+    pub hears_nodes: bool,
     /// Messages of others.
     pub others: u64,
     /// Topics of others.
@@ -115,8 +117,9 @@ pub struct Node {
     /// Its steps.
     pub steps: Steps,
     last: Option<f64>,
-    /// Births that were seen.
-    pub births: u32,
+    /// Births behind a death.
+    pub rebirths: u32,
+    is_dead: bool,
 }
 
 /// Messages of another topic that name the device.
@@ -163,6 +166,7 @@ impl Device {
             report_counts: [0; 2],
             conventions: Vec::new(),
             nodes: Vec::new(),
+            hears_nodes: true,
             others: 0,
             other_topics: Topics::default(),
             similar,
@@ -296,31 +300,38 @@ impl Device {
 
     /// Sparkplug numbers the messages of a node and of the devices behind it in one sequence.
     fn follow_node(&mut self, message: &Message<'_>) {
-        let Some(parts) = sparkplug::parts(message.topic).filter(|_| !message.retain) else { return };
+        let parts = sparkplug::parts(message.topic).filter(|_| self.hears_nodes && !message.retain);
+        let Some(parts) = parts else { return };
         let key = format!("{}/{}", parts.group, parts.node);
         let index = match self.nodes.iter().position(|node| *node.name == *key) {
             Some(index) => index,
             None if self.nodes.len() < DEVICE_CLOCKS_MAX && self.name.is_in(message.topic) => {
-                self.nodes.push(Node { name: key.into(), steps: Steps::default(), last: None, births: 0 });
+                self.nodes.push(Node {
+                    name: key.into(),
+                    steps: Steps::default(),
+                    last: None,
+                    rebirths: 0,
+                    is_dead: false,
+                });
                 self.nodes.len() - 1
             }
             None => return,
         };
+        // A node's birth and death are also those of the devices behind it.
+        if matches!(parts.kind, "NBIRTH" | "NDEATH") && !self.name.is_in(message.topic) {
+            let topic = format!("spBv1.0/{}/+/{}", parts.group, parts.node);
+            let means = if parts.kind == "NBIRTH" { Means::Online } else { Means::Offline };
+            self.presences.record(message.at, &topic, parts.kind, means, false);
+        }
         let node = &mut self.nodes[index];
         match parts.kind {
+            // A birth begins the numbers anew: no step leads there.
             "NBIRTH" => {
-                node.births += 1;
-                // Each birth begins at 0 (or where the node likes): no step leads there.
+                node.rebirths += u32::from(std::mem::take(&mut node.is_dead));
                 node.last = None;
             }
-            // The broker sends it for a node that is gone: for those behind it as well.
             "NDEATH" => {
-                node.last = None;
-                let on_topic = self.name.is_in(message.topic);
-                if !on_topic {
-                    let topic = format!("spBv1.0/{}/+/{}", parts.group, parts.node);
-                    self.presences.record(message.at, &topic, parts.kind, Means::Offline, false);
-                }
+                (node.last, node.is_dead) = (None, true);
                 return;
             }
             "NCMD" | "DCMD" | "STATE" => return,
@@ -365,11 +376,11 @@ impl Device {
         let part = &message.payload[..message.payload.len().min(INSPECT_MAX_BYTES)];
         let id = self.name.id();
         // Short ids are in everything.
-        if id.len() < 3 || place(message.topic) == Place::Description {
+        if id.len() < 3 {
             return;
         }
         let Some(text) = payload::readable(part, part.len() == message.payload_bytes) else { return };
-        let Some(place) = whole_word(text, id) else { return };
+        let Some(place) = whole_word(text, id).filter(|_| role_of_topic(message.topic).is_some()) else { return };
         let severity =
             payload::inspect_message(message.topic, message.payload, message.payload_bytes, INSPECT_MAX_BYTES).severity;
         let start = text.floor_char_boundary(place.saturating_sub(PAYLOAD_PREVIEW_BYTES / 2));
@@ -418,7 +429,8 @@ impl TopicModel {
             self.structured += 1;
         }
         let is_whole = message.payload.len() == message.payload_bytes && message.payload_bytes <= INSPECT_MAX_BYTES;
-        if json.is_some() || !is_whole || message.payload.is_empty() {
+        let is_presence = || presence::read(message.topic, text, None).is_some();
+        if json.is_some() || !is_whole || message.payload.is_empty() || is_presence() {
             return;
         }
         let trimmed = text.trim_ascii();
@@ -443,3 +455,7 @@ fn whole_word(text: &str, name: &str) -> Option<usize> {
         !before.is_some_and(is_part) && !behind.is_some_and(is_part)
     })
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

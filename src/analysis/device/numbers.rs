@@ -25,7 +25,7 @@ pub(super) fn of_topic(topic: &str, path: &str) -> String {
 
 fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
     let name = of_topic(topic, &field.path);
-    if field.is_counter() {
+    if field.is_counter(topic) {
         let mut steps = field.steps;
         steps.missing = steps.missing.saturating_sub(unread);
         counter(&name, &steps, "", found);
@@ -91,7 +91,7 @@ fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
 }
 
 fn frozen(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
-    let freezes = |field: &&Field| !field.is_counter() && !is_setting(&field.path, topic);
+    let freezes = |field: &&Field| !field.is_counter(topic) && !is_setting(&field.path, topic);
     let frozen: Vec<(&Field, Run)> =
         model.fields.iter().filter(freezes).filter_map(|field| Some((field, field.frozen()?))).collect();
     if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
@@ -106,7 +106,11 @@ fn frozen(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Find
         });
         return;
     }
-    let is_stuck = |field: &&Field| is_measurement(&field.path, topic) && field.never_moved(NEVER_MOVED_MESSAGES);
+    // Noise is in each of these; a voltage or a level may well stand still.
+    const RESTLESS: &[&str] = &["temp", "humid", "press", "flow", "vibration", "co2"];
+    let is_restless =
+        |field: &Field| has_part(own_name(&field.path, topic), RESTLESS) && !is_setting(&field.path, topic);
+    let is_stuck = |field: &&Field| is_restless(field) && field.never_moved(NEVER_MOVED_MESSAGES);
     for field in model.fields.iter().filter(is_stuck).filter(|_| others_move(device)) {
         found.push(Finding {
             kind: "stuck_value",
@@ -125,11 +129,12 @@ fn frozen(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Find
 
 /// Whether some other measurement of the device moves with nearly every message.
 fn others_move(device: &Device) -> bool {
-    let moves =
-        |field: &Field| !field.is_counter() && field.seen >= NEVER_MOVED_MESSAGES && field.changes * 2 >= field.seen;
-    device
-        .topics()
-        .any(|(topic, model)| model.fields.iter().any(|field| moves(field) && is_measurement(&field.path, topic)))
+    let moves = |topic: &str, field: &Field| {
+        !field.is_counter(topic) && field.seen >= NEVER_MOVED_MESSAGES && field.changes * 2 >= field.seen
+    };
+    device.topics().any(|(topic, model)| {
+        model.fields.iter().any(|field| moves(topic, field) && is_measurement(&field.path, topic))
+    })
 }
 
 /// The name that tells what a number is: its member's, or the topic's last level that is more than "state" or "value".
@@ -200,13 +205,17 @@ fn is_uptime(path: &str, topic: &str) -> bool {
 fn nodes(device: &Device, found: &mut Vec<Finding>) {
     for node in &device.nodes {
         counter(&format!("seq of Sparkplug node {}", node.name), &node.steps, " (0 to 255)", found);
-        if node.births > 1 {
+        if node.rebirths > 0 {
             found.push(Finding {
                 kind: "restarted",
                 severity: Grade::Warning,
-                finding: format!("Sparkplug node {} was born {} times", node.name, node.births),
-                evidence: vec![format!("{} NBIRTH messages", node.births)],
-                advice: "it reconnected, or was asked to be born again: see whether an NDEATH stands before",
+                finding: format!(
+                    "Sparkplug node {} died and was born again {}",
+                    node.name,
+                    count(node.rebirths, "time")
+                ),
+                evidence: vec![format!("{} NBIRTH messages behind an NDEATH", node.rebirths)],
+                advice: "its connection broke: look for power, network and keep-alive of the edge node",
             });
         }
     }

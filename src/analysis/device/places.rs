@@ -55,6 +55,7 @@ pub fn place(topic: &str) -> Place {
     } else if first == "cmnd"
         || COMMANDS.iter().any(|word| last.eq_ignore_ascii_case(word))
         || (levels.len() > 2 && matches!(levels[levels.len() - 2], "set" | "get"))
+        || levels[1..].contains(&"request")
         || (first == "spBv1.0" && levels.get(2).is_some_and(|kind| kind.ends_with("CMD")))
     {
         Place::Command
@@ -114,6 +115,8 @@ mod tests {
             ("zigbee2mqtt/lamp/set", Place::Command),
             ("zigbee2mqtt/lamp/set/brightness", Place::Command),
             ("cmnd/plug/POWER", Place::Command),
+            ("zigbee2mqtt/bridge/request/permit_join", Place::Command),
+            ("zigbee2mqtt/bridge/response/permit_join", Place::State),
             ("shellies/x/relay/0/command", Place::Command),
             ("shellyplus1-1/rpc", Place::Command),
             ("spBv1.0/g/NCMD/node", Place::Command),

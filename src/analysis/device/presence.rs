@@ -35,6 +35,8 @@ pub struct Presence {
     pub changes: VecDeque<(At, Box<str>)>,
     /// All changes.
     pub change_count: u32,
+    /// Those to offline.
+    pub losses: u32,
 }
 
 /// The presence topics of a device.
@@ -48,6 +50,7 @@ impl Presences {
         if let Some(known) = self.0.iter_mut().find(|known| *known.topic == *topic) {
             if known.value != value {
                 known.change_count += 1;
+                known.losses += u32::from(means == Means::Offline && known.means != Means::Offline);
                 if known.changes.len() == PRESENCE_CHANGES_KEPT {
                     known.changes.pop_front();
                 }
@@ -56,7 +59,8 @@ impl Presences {
             (known.value, known.means, known.retained, known.at) = (value, means, retained, at);
         } else if self.0.len() < PRESENCE_TOPICS_MAX {
             let (topic, changes) = (topic.into(), VecDeque::new());
-            self.0.push(Presence { topic, value, means, retained, at, changes, change_count: 0 });
+            let losses = u32::from(means == Means::Offline && !retained);
+            self.0.push(Presence { topic, value, means, retained, at, changes, change_count: 0, losses });
         }
     }
 
@@ -66,27 +70,37 @@ impl Presences {
     }
 }
 
+/// Whether a topic is called as those are that say whether a device is there.
+pub fn is_name(topic: &str) -> bool {
+    let last = topic.rsplit('/').next().unwrap_or(topic);
+    STRONG.iter().chain(WEAK).any(|known| known.eq_ignore_ascii_case(last)) || topic.starts_with("spBv1.0/STATE/")
+}
+
+/// Levels that mean nothing else …
+const STRONG: &[&str] = &[
+    "lwt",
+    "availability",
+    "available",
+    "online",
+    "connected",
+    "connection",
+    "alive",
+    "will",
+    "last_will",
+    "reachable",
+    "$state",
+    "$online",
+];
+/// … and levels that may.
+const WEAK: &[&str] = &["status", "state"];
+
 /// What a message says of its sender's presence, with the value that says it; `None` when that is not what it is about.
 pub fn read<'a>(topic: &str, text: &'a str, json: Option<&'a Value>) -> Option<(&'a str, Means)> {
-    const STRONG: &[&str] = &[
-        "lwt",
-        "availability",
-        "available",
-        "online",
-        "connected",
-        "connection",
-        "alive",
-        "will",
-        "last_will",
-        "reachable",
-        "$state",
-        "$online",
-    ];
     const MEMBERS: &[&str] = &["state", "status", "online", "connected", "availability", "available", "alive"];
     let last = topic.rsplit('/').next().unwrap_or(topic);
     let is = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
     let strong = is(STRONG, last) || topic.starts_with("spBv1.0/STATE/");
-    if !strong && !is(&["status", "state"], last) {
+    if !strong && !is(WEAK, last) {
         return None;
     }
     let is_homie = last == "$state";

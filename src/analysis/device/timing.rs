@@ -8,7 +8,9 @@ use crate::limits::{GAPS_KEPT, INTERVALS_KEPT};
 /// The rhythm of one topic's live messages.
 #[derive(Default)]
 pub struct Timing {
+    first: Option<Duration>,
     last: Option<Duration>,
+    count: u32,
     /// The latest intervals in microseconds, oldest first.
     intervals: VecDeque<u32>,
     /// The longest of all, with the time at which each began.
@@ -26,6 +28,8 @@ pub struct Rhythm {
     pub is_regular: bool,
     /// Beats that were missed between messages.
     pub missed: u32,
+    /// Whether they were missed so often that messages may rather be left out on purpose, as when nothing changed.
+    pub skips: bool,
     /// The longest time between two messages that is no beat, and when it began.
     pub gap: Option<(Duration, Duration)>,
     /// How long nothing has come, when that is longer than a beat allows.
@@ -42,7 +46,9 @@ const SILENT_MIN: Duration = Duration::from_secs(2);
 impl Timing {
     /// Notes a message.
     pub fn add(&mut self, at: Duration) {
+        self.first.get_or_insert(at);
         let Some(last) = self.last.replace(at) else { return };
+        self.count += 1;
         let interval = u32::try_from(at.saturating_sub(last).as_micros()).unwrap_or(u32::MAX);
         if self.intervals.len() == INTERVALS_KEPT {
             self.intervals.pop_front();
@@ -77,14 +83,19 @@ impl Timing {
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let is_gap = |interval: u32| in_medians(interval) >= MISSED_FROM && micros(interval) >= GAP_MIN;
         let gaps = || self.longest.iter().filter(|(interval, _)| is_gap(*interval));
-        let silent = self.last.map(|last| end.saturating_sub(last));
+        let silence = SILENT_MIN.max(micros(median).mul_f64(SILENT_FROM));
+        // What begins late is an episode, as the steps of a blind that moves, and may end.
+        let is_from_start = self.first.is_some_and(|first| first < silence);
+        let is_sure = sorted.len() >= 4 || f64::from(jitter) <= 0.05 * f64::from(median);
+        let silent = self.last.map(|last| end.saturating_sub(last)).filter(|_| is_from_start && is_sure);
         Some(Rhythm {
             median: micros(median),
             jitter: micros(jitter),
             is_regular,
             missed: gaps().map(|(interval, _)| in_medians(*interval).round() as u32 - 1).sum(),
+            skips: gaps().count() as u32 > (self.count / 10).max(2) || !is_from_start,
             gap: gaps().next().map(|(interval, began)| (micros(*interval), *began)),
-            silent: silent.filter(|silent| *silent >= SILENT_MIN.max(micros(median).mul_f64(SILENT_FROM))),
+            silent: silent.filter(|silent| *silent >= silence),
         })
     }
 }
@@ -122,6 +133,17 @@ mod tests {
         assert_eq!(rhythm.missed, 4);
         assert_eq!(rhythm.gap, Some((Duration::from_secs(4), Duration::from_secs(3))));
         assert_eq!(rhythm.silent, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn an_episode_and_a_habit_of_leaving_out_are_no_faults() {
+        let blind: Vec<u64> = (0..12).map(|n| 60_000 + n * 1000).collect();
+        let rhythm = of(&blind, 300_000).expect("a rhythm");
+        assert_eq!((rhythm.silent, rhythm.skips), (None, true));
+        let on_change = [0u64, 10, 20, 40, 50, 60, 70, 90, 100, 110, 120, 150, 160, 170].map(|s| s * 1000);
+        assert!(of(&on_change, 175_000).expect("a rhythm").skips);
+        let one_gap = [0u64, 10, 20, 30, 50, 60, 70, 80].map(|s| s * 1000);
+        assert!(!of(&one_gap, 85_000).expect("a rhythm").skips);
     }
 
     #[test]

@@ -1,0 +1,124 @@
+//! Any stream: bounds hold and nothing panics. What is said of real ones is in tests/it/streams.rs.
+
+use std::time::Duration;
+
+use super::*;
+use crate::analysis::device::findings::{connection, judge};
+
+/// A random number from the one before: the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
+        list[self.below(list.len())]
+    }
+
+    fn topic(&mut self) -> String {
+        const LEVELS: &[&str] = &[
+            "d",
+            "d",
+            "spBv1.0",
+            "NDATA",
+            "NBIRTH",
+            "DDEATH",
+            "status",
+            "LWT",
+            "set",
+            "cmnd",
+            "error",
+            "$state",
+            "homie",
+            "rpc",
+            "",
+            "ü",
+            "config",
+            "homeassistant",
+            "x",
+        ];
+        let mut topic = self.pick(LEVELS).to_owned();
+        (0..self.below(6)).for_each(|_| topic = format!("{topic}/{}", self.pick(LEVELS)));
+        if self.below(4) == 0 { format!("{topic}/{}", self.below(3000)) } else { topic }
+    }
+
+    fn payload(&mut self) -> Vec<u8> {
+        const PARTS: &[&str] = &[
+            "{\"seq\":",
+            "1",
+            "}",
+            "online",
+            "offline",
+            "ERROR",
+            "[",
+            "]",
+            "null",
+            "\"ts\":\"2025-03-01T12:00:00\"",
+            ",",
+            "{\"a\":{\"b\":",
+            "21.55",
+            "-1e300",
+            "\u{1b}[E]",
+            "nan",
+            " ",
+            "ü",
+            "<error>5</error>",
+            "1e999",
+            "18446744073709551615",
+        ];
+        if self.below(8) == 0 {
+            return (0..self.below(40)).map(|_| self.below(256) as u8).collect();
+        }
+        (0..self.below(8)).map(|_| self.pick(PARTS)).collect::<String>().into_bytes()
+    }
+}
+
+#[test]
+fn bounds_hold_for_any_stream_and_every_finding_has_its_evidence() {
+    for seed in 1..40 {
+        let mut random = Random(seed);
+        let mut device = Device::new(Name::new("d", seed % 3 == 0));
+        let (mut at, mut own) = (At { elapsed: Duration::ZERO, unix_ms: 1_760_000_000_000 }, 0);
+        for _ in 0..3000 {
+            let step = random.below(2000) as u64;
+            at = At { elapsed: at.elapsed + Duration::from_millis(step), unix_ms: at.unix_ms + step };
+            let (topic, payload) = (random.topic(), random.payload());
+            let payload_bytes = payload.len() + if random.below(9) == 0 { random.below(9000) } else { 0 };
+            let retain = random.below(5) == 0;
+            let message = Message { at, topic: &topic, payload: &payload, payload_bytes, retain };
+            own += u64::from(device.record(&message).is_some());
+            if random.below(500) == 0 {
+                device.interrupted();
+            }
+        }
+        assert_eq!(own + device.others, 3000);
+        assert!(device.topics.len() <= DEVICE_TOPICS_MAX && device.field_count <= FIELDS_MAX);
+        assert!(device.reports.len() <= REPORTS_KEPT && device.mentions.len() <= MENTIONS_KEPT);
+        assert!(device.commands.iter().count() <= COMMANDS_KEPT && device.nodes.len() <= DEVICE_CLOCKS_MAX);
+        for finding in judge(&device, at) {
+            assert!(!finding.evidence.is_empty() && !finding.advice.is_empty(), "{finding:?}");
+        }
+        connection(&device, at);
+    }
+}
+
+#[test]
+fn what_is_beyond_the_limits_is_counted() {
+    let mut device = Device::new(Name::new("d", false));
+    for n in 0..DEVICE_TOPICS_MAX + 7 {
+        let topic = format!("d/{n}");
+        let payload = br#"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6}"#;
+        device.record(&Message {
+            at: At::default(),
+            topic: &topic,
+            payload,
+            payload_bytes: payload.len(),
+            retain: false,
+        });
+    }
+    assert_eq!((device.topics.len(), device.untracked), (DEVICE_TOPICS_MAX, 7));
+    assert_eq!((device.live, device.field_count), (DEVICE_TOPICS_MAX as u64 + 7, FIELDS_MAX));
+}
