@@ -256,6 +256,8 @@ pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(10);
 pub const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
 /// A measurement with two decimals that is the same so many times is suspicious.
 pub const NEVER_MOVED_MESSAGES: u32 = 20;
+/// With one decimal it takes half as many again, and this time: rooms are slow.
+pub const NEVER_MOVED_FOR: Duration = Duration::from_secs(120);
 
 /// `duration_seconds` of collecting calls; longer waits are made of several calls.
 pub const DURATION_MAX_SECONDS: i64 = 300;

@@ -9,6 +9,7 @@ use super::listen::Heard;
 use super::message::MessageRow;
 use crate::analysis::alarm::Severity;
 use crate::analysis::device::At;
+use crate::analysis::device::commands::Command;
 use crate::analysis::device::findings::{self, Connection, Finding, Grade};
 use crate::analysis::device::model::{Device, Mention, Report as Reported, TopicModel};
 use crate::analysis::device::places::{Convention, Place};
@@ -223,7 +224,7 @@ impl<'a> Report<'a> {
             warning_count: device.report_counts[Severity::Warning as usize],
             availability: list.of(device.presences.iter().map(PresenceRow::new)),
             heartbeats: list.of(device.topics().filter_map(|(topic, model)| Heartbeat::new(topic, model, end))),
-            commands: list.of(device.commands.iter().map(CommandRow::new)),
+            commands: list.of(device.commands.iter().map(|command| CommandRow::new(command, device, end))),
             command_count: device.commands.count,
             topics: list.of(device.topics().map(|(topic, model)| TopicRow::new(topic, model, seen))),
             topic_count: device.topics.len(),
@@ -364,13 +365,13 @@ impl<'a> Heartbeat<'a> {
 }
 
 impl<'a> CommandRow<'a> {
-    fn new(command: &'a crate::analysis::device::commands::Command) -> Self {
+    fn new(command: &'a Command, device: &Device, end: At) -> Self {
         Self {
             topic: cut(&command.topic),
             payload: &command.payload,
             at: Timestamp(command.at.unix_ms),
             retained: command.retained,
-            answer: command.answer.as_ref().map(|answer| AnswerRow {
+            answer: command.answer(|topic| device.beats(topic, end.elapsed)).map(|answer| AnswerRow {
                 topic: cut(&answer.topic),
                 payload: &answer.payload,
                 delay_ms: millis(answer.delay),

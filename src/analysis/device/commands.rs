@@ -23,8 +23,10 @@ pub struct Command {
     pub payload: Box<str>,
     /// The broker keeps it: the device gets it again whenever it connects.
     pub retained: bool,
-    /// What followed.
-    pub answer: Option<Answer>,
+    /// What followed on a topic that belongs to the command's.
+    answer: Option<Answer>,
+    /// What else came next with something new, the first of each topic.
+    next: Vec<Answer>,
 }
 
 /// A message that followed a command.
@@ -44,7 +46,14 @@ impl Commands {
     pub fn record(&mut self, at: At, topic: &str, payload: &str, retained: bool) {
         self.count += 1;
         if self.kept.len() < COMMANDS_KEPT {
-            self.kept.push(Command { at, topic: topic.into(), payload: preview(payload), retained, answer: None });
+            self.kept.push(Command {
+                at,
+                topic: topic.into(),
+                payload: preview(payload),
+                retained,
+                answer: None,
+                next: Vec::new(),
+            });
         }
     }
 
@@ -52,12 +61,19 @@ impl Commands {
     pub fn answer(&mut self, at: At, topic: &str, payload: &str, is_news: bool) {
         let waits = |command: &&mut Command| {
             let in_time = at.elapsed.saturating_sub(command.at.elapsed) <= LATE_ANSWER_WAIT;
-            !command.retained && in_time && command.answer.as_ref().is_none_or(|answer| !answer.sure)
+            !command.retained && in_time && command.answer.is_none()
         };
         for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
             let (sure, delay) = (belongs(&command.topic, topic), at.elapsed.saturating_sub(command.at.elapsed));
-            if sure || (is_news && command.answer.is_none() && delay <= ANSWER_WAIT) {
-                command.answer = Some(Answer { topic: topic.into(), payload: preview(payload), delay, sure });
+            let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure };
+            if sure {
+                command.answer = Some(answer());
+            } else if is_news
+                && delay <= ANSWER_WAIT
+                && command.next.len() < NEXT_MAX
+                && command.next.iter().all(|known| *known.topic != *topic)
+            {
+                command.next.push(answer());
             }
         }
     }
@@ -69,17 +85,33 @@ impl Commands {
 }
 
 impl Command {
+    /// Whether one of the device's topics is that of its answers.
+    pub fn expects_answer<'a>(&self, mut topics: impl Iterator<Item = &'a str>) -> bool {
+        topics.any(|topic| belongs(&self.topic, topic))
+    }
+
+    /// The answer; when none is sure, what came next on a topic that does not beat anyway.
+    pub fn answer(&self, beats: impl Fn(&str) -> bool) -> Option<&Answer> {
+        self.answer.as_ref().or_else(|| self.next.iter().find(|next| !beats(&next.topic)))
+    }
+
     /// Whether it should have been answered by `end` and was not. When one of the device's topics belongs to the
-    /// command's, the answer is expected there; otherwise anything new counts.
-    pub fn is_unanswered<'a>(&self, end: Duration, mut topics: impl Iterator<Item = &'a str>) -> bool {
+    /// command's, the answer is expected there.
+    pub fn is_unanswered<'a>(
+        &self,
+        end: Duration,
+        topics: impl Iterator<Item = &'a str>,
+        beats: impl Fn(&str) -> bool,
+    ) -> bool {
         // Remote calls are answered on a topic of the caller's.
         let is_call = self.topic.ends_with("/rpc");
         let is_over = !self.retained && !is_call && end.saturating_sub(self.at.elapsed) > ANSWER_WAIT;
-        is_over
-            && self.answer.as_ref().is_none_or(|answer| !answer.sure && topics.any(|topic| belongs(&self.topic, topic)))
+        is_over && self.answer(beats).is_none_or(|answer| !answer.sure && self.expects_answer(topics))
     }
 }
 
+/// Topics on which something new came next.
+const NEXT_MAX: usize = 4;
 /// Commands that wait for an answer at the same time.
 const WAITING_MAX: usize = 8;
 
@@ -155,8 +187,14 @@ mod tests {
         commands.answer(at(20), "p/temperature", "21", true);
         commands.answer(at(90), "p/status", "on", false);
         commands.answer(at(120), "p/status", "off", true);
-        let answer = commands.iter().next().and_then(|command| command.answer.as_ref()).expect("an answer");
+        let answer = commands.iter().next().and_then(|command| command.answer(|_| false)).expect("an answer");
         assert_eq!((&*answer.topic, answer.delay, answer.sure), ("p/status", Duration::from_millis(90), true));
+        commands.record(at(200), "x/cmd", "on", false);
+        commands.answer(at(210), "p/temperature", "22", true);
+        commands.answer(at(220), "p/door", "open", true);
+        let command = commands.iter().last().expect("a command");
+        assert_eq!(command.answer(|topic| topic == "p/temperature").map(|answer| &*answer.topic), Some("p/door"));
+        assert!(command.answer(|_| true).is_none());
     }
 
     #[test]
@@ -165,7 +203,8 @@ mod tests {
         commands.record(at(0), "p/set", "on", false);
         commands.record(at(0), "p/set", "kept", true);
         commands.answer(at(1 + LATE_ANSWER_WAIT.as_millis() as u64), "p", "late", true);
-        let unanswered = |end| commands.iter().filter(|command| command.is_unanswered(end, ["p"].into_iter())).count();
+        let unanswered =
+            |end| commands.iter().filter(|command| command.is_unanswered(end, ["p"].into_iter(), |_| false)).count();
         assert_eq!((unanswered(ANSWER_WAIT), unanswered(ANSWER_WAIT * 2)), (0, 1));
     }
 }

@@ -1,9 +1,11 @@
 //! The numbers in a topic's messages, one by one: counters with their gaps, values that froze, sensors that fell silent.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::At;
-use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX};
+use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX, NEVER_MOVED_FOR, NEVER_MOVED_MESSAGES};
 
 /// The numbers of one topic.
 #[derive(Default)]
@@ -196,9 +198,14 @@ impl Field {
         (!rests && moves_both_ways && is_fine && is_long && longest.changes_before >= moved).then_some(longest)
     }
 
-    /// Whether it has two decimals or more and never moved, in at least `least` messages.
-    pub fn never_moved(&self, least: u32) -> bool {
-        self.changes == 0 && self.seen >= least && decimals(self.last) >= 2
+    /// Whether it is fine enough to move and never did, until `end`.
+    pub fn never_moved(&self, end: At) -> bool {
+        let (messages, time) = match decimals(self.last) {
+            0 => return false,
+            1 => (NEVER_MOVED_MESSAGES * 3 / 2, NEVER_MOVED_FOR),
+            _ => (NEVER_MOVED_MESSAGES, Duration::ZERO),
+        };
+        self.changes == 0 && self.seen >= messages && end.elapsed.saturating_sub(self.run.began.elapsed) >= time
     }
 
     /// Whether it counts messages: by its name, or because it nearly always steps to the next number.

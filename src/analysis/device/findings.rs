@@ -376,19 +376,22 @@ fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
 
 fn commands(device: &Device, end: At, found: &mut Vec<Finding>) {
     let states = || device.topics().filter(|(_, model)| model.place == Place::State).map(|(topic, _)| topic);
-    let is_unanswered = |command: &&Command| command.is_unanswered(end.elapsed, states());
+    // What comes anyway is no answer.
+    let beats = |topic: &str| device.beats(topic, end.elapsed);
+    let is_unanswered = |command: &&Command| command.is_unanswered(end.elapsed, states(), beats);
     let unanswered: Vec<_> = device.commands.iter().filter(is_unanswered).collect();
     if let Some(last) = unanswered.last() {
+        let is_expected = unanswered.iter().any(|command| command.expects_answer(states()));
         found.push(Finding {
             kind: "no_answer",
-            severity: Grade::Warning,
+            severity: if is_expected { Grade::Warning } else { Grade::Info },
             finding: format!(
-                "{} of {} commands were followed by nothing new of the device",
+                "{} of {} were followed by nothing but the device's regular messages",
                 unanswered.len(),
-                device.commands.count
+                count(device.commands.count, "command")
             ),
             evidence: vec![format!("{} {} {}", time(last.at), last.topic, last.payload)],
-            advice: "the device may not subscribe to that topic, not understand the payload, or be gone",
+            advice: "the device may not subscribe to that topic, not understand the payload, or be gone; some devices answer no command",
         });
     }
     for command in device.commands.iter().filter(|command| command.retained) {

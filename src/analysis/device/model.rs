@@ -1,5 +1,7 @@
 //! The device as its messages draw it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::clocks::Clocks;
@@ -230,6 +232,12 @@ impl Device {
     /// Its topics with their names.
     pub fn topics(&self) -> impl Iterator<Item = (&str, &TopicModel)> {
         (0..self.topics.len()).map(|row| self.topics.get(row))
+    }
+
+    /// Whether a topic of it beats.
+    pub fn beats(&self, topic: &str, end: Duration) -> bool {
+        let rhythm = self.topics.value(topic).and_then(|model| model.timing.rhythm(end));
+        rhythm.is_some_and(|rhythm| rhythm.is_regular)
     }
 
     /// Whether nothing of it was seen.

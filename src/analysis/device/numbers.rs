@@ -110,7 +110,7 @@ fn frozen(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Find
     const RESTLESS: &[&str] = &["temp", "humid", "press", "flow", "vibration", "co2"];
     let is_restless =
         |field: &Field| has_part(own_name(&field.path, topic), RESTLESS) && !is_setting(&field.path, topic);
-    let is_stuck = |field: &&Field| is_restless(field) && field.never_moved(NEVER_MOVED_MESSAGES);
+    let is_stuck = |field: &&Field| is_restless(field) && field.never_moved(model.last);
     for field in model.fields.iter().filter(is_stuck).filter(|_| others_move(device)) {
         found.push(Finding {
             kind: "stuck_value",
