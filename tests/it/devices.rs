@@ -42,7 +42,7 @@ fn a_pump_that_beats_fails_and_dies_with_its_last_will_is_told_in_full() {
     let (broker, mut server, session, mut other) = setup();
     let mut pump = Client::connect_with_will(broker.port(), "plant/hall2/pump1/status", "offline");
     pump.retain("plant/hall2/pump1/status", "online");
-    let id = server.listen(&session, "debug_device", json!({"device_id": "pump1", "duration_seconds": 6}));
+    let id = server.listen(&session, "debug_device", json!({"device_id": "pump1", "duration_seconds": 8}));
     for n in 0..12 {
         pump.publish("plant/hall2/pump1/heartbeat", json!({"seq": if n < 7 { n } else { n + 2 }}).to_string());
         other.publish("plant/hall2/pump10/heartbeat", "not it");

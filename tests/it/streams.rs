@@ -60,7 +60,7 @@ fn truth(name: &str) -> Value {
     serde_json::from_str(&file(&format!("{name}.truth.json"))).expect("JSON")
 }
 
-/// Plants a fault; gives by how much the wall clock is shifted.
+/// Plants a fault; gives by how much the device's clock is behind.
 fn edit(messages: &mut Vec<Recorded>, edit: &Value) -> i64 {
     let (from, to) = (edit["from"].as_u64().unwrap_or(0), edit["to"].as_u64().unwrap_or(u64::MAX));
     let is_of = |message: &Recorded, topic: &Value| {
@@ -112,10 +112,12 @@ fn with_number(payload: &str, path: &str, value: &Value) -> String {
     json.to_string()
 }
 
-/// Plays a stream to a device in virtual time.
-fn play(messages: &[Recorded], device: &mut Device, start_ms: u64, seconds: u64) -> At {
+/// Plays a stream to a device in virtual time, while the wall clock differs from the device's by `shift` ms.
+fn play(messages: &[Recorded], device: &mut Device, start_ms: u64, seconds: u64, shift: i64) -> At {
     for message in messages {
-        let at = At { elapsed: Duration::from_millis(message.ms), unix_ms: start_ms + message.ms };
+        let shift = if device.name.is_in(&message.topic) { shift } else { 0 };
+        let unix_ms = (start_ms + message.ms).saturating_add_signed(shift);
+        let at = At { elapsed: Duration::from_millis(message.ms), unix_ms };
         let (topic, payload) = (message.topic.as_str(), message.payload.as_slice());
         device.record(&Message { at, topic, payload, payload_bytes: payload.len(), retain: message.retain });
     }
@@ -133,7 +135,7 @@ fn compare(name: &str, case: &Value, start_ms: u64, seconds: u64) -> [Vec<String
     let shift: i64 = edits.map(|planted| edit(&mut messages, planted)).sum();
     let id = text(&case["device"]);
     let mut device = Device::new(Name::new(id, case["match"] == "contains"));
-    let end = play(&messages, &mut device, start_ms.saturating_add_signed(shift), seconds);
+    let end = play(&messages, &mut device, start_ms, seconds, shift);
     let findings = judge(&device, end);
     let found: BTreeSet<_> = findings.iter().map(|finding| finding.kind.to_owned()).collect();
     let (expected, also) = (words(&case["findings"]), words(&case["also"]));
@@ -191,6 +193,25 @@ fn healthy_devices_are_silent_and_planted_faults_are_found() {
         println!("{name:<16}{:>6}{faults:>8}{:>14}{:>8}{:>8}", cases.len(), counts[0], counts[1], counts[2]);
     }
     assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
+}
+
+#[test]
+fn a_recording_that_is_played_later_is_not_taken_for_a_wrong_clock() {
+    const LATER_MS: u64 = 400 * 86_400_000;
+    for (name, id) in [("noisy", "pump1"), ("tasmota", "compressor"), ("zigbee2mqtt", "bathroom_sensor")] {
+        // Thirty times as fast.
+        let mut messages = stream(name);
+        messages.iter_mut().for_each(|message| message.ms /= 30);
+        let mut device = Device::new(Name::new(id, false));
+        let end = play(&messages, &mut device, truth(name)["start_ms"].as_u64().expect("a time") + LATER_MS, 10, 0);
+        let kinds: Vec<_> = judge(&device, end).iter().map(|finding| finding.kind).collect();
+        assert_eq!(kinds, Vec::<&str>::new(), "{name}");
+    }
+    let mut device = Device::new(Name::new("compressor", false));
+    let messages = stream("tasmota");
+    let end = play(&messages, &mut device, truth("tasmota")["start_ms"].as_u64().expect("a time") + LATER_MS, 300, 0);
+    let kinds: Vec<_> = judge(&device, end).iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, ["clock_of_this_machine"], "as fast as it was");
 }
 
 #[test]

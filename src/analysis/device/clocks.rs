@@ -1,5 +1,7 @@
 //! How far the times that a device tells are from those at which its messages came.
 
+use std::time::Duration;
+
 use super::At;
 use super::told_time::{self, ToldTime};
 use crate::limits::DEVICE_CLOCKS_MAX;
@@ -7,6 +9,9 @@ use crate::limits::DEVICE_CLOCKS_MAX;
 /// The clocks that a device's messages show.
 #[derive(Default)]
 pub struct Clocks(Vec<Clock>);
+
+/// What a clock that goes as it should may differ in, beside a tenth: messages wait, and some tell whole seconds.
+const UNEVEN: Duration = Duration::from_secs(5);
 
 /// One member of one topic that tells the time.
 pub struct Clock {
@@ -20,8 +25,8 @@ pub struct Clock {
     pub least: i64,
     /// … and the greatest.
     pub greatest: i64,
-    /// Whether it told different times.
-    pub moves: bool,
+    /// The first live time, and when it came.
+    first: (i64, At),
     /// Whether the time came without its zone.
     pub is_local: bool,
     /// The latest time that was told, in milliseconds since 1970, and when.
@@ -40,18 +45,17 @@ impl Clocks {
         match known {
             Some(clock) if !retain => {
                 if clock.count == 0 {
-                    (clock.least, clock.greatest) = (offset, offset);
+                    (clock.least, clock.greatest, clock.first) = (offset, offset, (ms, at));
                 }
                 clock.count += 1;
                 (clock.least, clock.greatest) = (clock.least.min(offset), clock.greatest.max(offset));
-                clock.moves |= clock.count > 1 && ms != clock.latest.0;
                 (clock.latest, clock.retained) = ((ms, at), None);
             }
             None if has_room => self.0.push(Clock {
                 topic: topic.into(),
                 path: path.into(),
                 count: u32::from(!retain),
-                moves: false,
+                first: (ms, at),
                 least: offset,
                 greatest: offset,
                 is_local: matches!(time, ToldTime::Local(_)),
@@ -72,6 +76,17 @@ impl Clocks {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Clock> {
         self.0.iter()
+    }
+}
+
+impl Clock {
+    /// Whether it goes as this machine's does. A time that stands still is that of some event, one that runs faster is
+    /// of messages that waited, or are played again.
+    pub fn goes(&self) -> bool {
+        let passed = self.latest.1.elapsed.saturating_sub(self.first.1.elapsed);
+        let uneven = Duration::from_millis(self.greatest.abs_diff(self.least));
+        let moves = self.latest.0 != self.first.0;
+        self.count == 1 || (moves && uneven <= UNEVEN + passed / 10)
     }
 }
 
@@ -108,6 +123,18 @@ mod tests {
         clocks.record_json(at, "d", &json!({"v": 1, "ts": NOW + 1000}), false);
         let clock = clocks.iter().next().expect("a clock");
         assert_eq!((clock.count, clock.least, clock.greatest, clock.retained), (2, 1000, 2000, None));
+    }
+
+    #[test]
+    fn a_clock_goes_neither_faster_nor_slower_than_time() {
+        for (step_ms, expected) in [(1000, true), (1010, true), (0, false), (30_000, false), (-1000, false)] {
+            let mut clocks = Clocks::default();
+            for n in 0..60u64 {
+                let at = At { elapsed: Duration::from_secs(n), unix_ms: NOW + n * 1000 };
+                clocks.record(at, "d", "ts", ToldTime::Exact(NOW as i64 - 90_000 + n as i64 * step_ms), false);
+            }
+            assert_eq!(clocks.iter().next().map(Clock::goes), Some(expected), "{step_ms}");
+        }
     }
 
     #[test]

@@ -331,32 +331,45 @@ fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
     let limit = CLOCK_OFFSET_MAX.as_millis() as i64;
     let ahead = |clock: &Clock| clock.least > limit;
     let behind = |clock: &Clock| clock.greatest < -limit;
-    // A time that stands still is that of some event.
-    let tells = |clock: &&Clock| clock.count > 0 && (clock.moves || clock.count == 1);
-    let wrong = device.clocks.iter().filter(tells).filter(|clock| ahead(clock) || behind(clock));
+    // A single time is looked at only when there is nothing better.
+    let least = if device.clocks.iter().any(|clock| clock.count > 1) { 2 } else { 1 };
+    let wrong = device.clocks.iter().filter(|clock| clock.count >= least && clock.goes());
     // One device has one clock: the topic that tells it most often stands for all.
-    if let Some(clock) = wrong.max_by_key(|clock| clock.count) {
+    if let Some(clock) = wrong.filter(|clock| ahead(clock) || behind(clock)).max_by_key(|clock| clock.count) {
         let nearest = if ahead(clock) { clock.least } else { clock.greatest };
-        let word = if ahead(clock) { "ahead" } else { "behind" };
+        let like = |other: &&Clock| {
+            other.count > 0 && (other.greatest - clock.greatest).abs() <= limit.max(nearest.abs() / 100)
+        };
+        let is_ours = device.other_clocks.iter().filter(like).count() >= 2;
+        let word = if ahead(clock) { "ahead of" } else { "behind" };
         let zone =
             if clock.is_local { ", not counting whole quarters of an hour, which may be its time zone" } else { "" };
+        let others = if is_ours {
+            "; other devices tell the same, so it is rather this machine's clock that is wrong"
+        } else {
+            ""
+        };
         found.push(Finding {
-            kind: "clock_offset",
-            severity: if clock.count > 1 { Grade::Warning } else { Grade::Info },
+            kind: if is_ours { "clock_of_this_machine" } else { "clock_offset" },
+            severity: if clock.count > 1 && !is_ours { Grade::Warning } else { Grade::Info },
             finding: format!(
-                "the times that the device tells are {} {word} of this machine's{zone}",
+                "the times that the device tells are {} {word} this machine's{zone}{others}",
                 span(Duration::from_millis(nearest.unsigned_abs()))
             ),
             evidence: vec![format!(
-                "{} told {} in a message that came at {} ({} messages, offsets {} to {} ms)",
+                "{} told {} in a message that came at {} ({}, offsets {} to {} ms)",
                 numbers::of_topic(&clock.topic, &clock.path),
                 Timestamp(clock.latest.0.max(0) as u64),
                 time(clock.latest.1),
-                clock.count,
+                count(clock.count, "message"),
                 clock.least,
                 clock.greatest
             )],
-            advice: "check NTP on the device, and this machine's clock by another device; a queue that delays messages looks the same",
+            advice: if is_ours {
+                "check NTP on this machine; if the messages are a recording that is played again, this is no fault"
+            } else {
+                "check NTP on the device; a queue that delays messages looks the same"
+            },
         });
     }
     let age = |ms: i64| end.unix_ms as i64 - ms;

@@ -39,6 +39,8 @@ pub struct Device {
     pub commands: Commands,
     /// Its clocks.
     pub clocks: Clocks,
+    /// The clocks of others, to compare with.
+    pub other_clocks: Clocks,
     /// Its reports of errors and warnings, those that are kept.
     pub reports: Vec<Report>,
     /// All its reports: warnings, errors.
@@ -146,6 +148,8 @@ pub struct Taken {
     pub new_topic: bool,
 }
 
+/// So many messages of others are looked into for their time, and one in as many later.
+const OTHERS_READ: u64 = 64;
 const PAYLOAD_PREVIEW_BYTES: usize = 200;
 /// A topic with so many objects has only such.
 const STRUCTURED_FROM: u32 = 3;
@@ -164,6 +168,7 @@ impl Device {
             presences: Presences::default(),
             commands: Commands::default(),
             clocks: Clocks::default(),
+            other_clocks: Clocks::default(),
             reports: Vec::new(),
             report_counts: [0; 2],
             conventions: Vec::new(),
@@ -382,6 +387,14 @@ impl Device {
             self.similar.look_at(message.topic);
         }
         let part = &message.payload[..message.payload.len().min(INSPECT_MAX_BYTES)];
+        // A few show how they go; to read all would cost too much.
+        if !message.retain
+            && (self.others < OTHERS_READ || self.others.is_multiple_of(OTHERS_READ))
+            && part.starts_with(b"{")
+        {
+            let json = serde_json::from_slice::<Value>(part);
+            json.into_iter().for_each(|json| self.other_clocks.record_json(message.at, message.topic, &json, false));
+        }
         let id = self.name.id();
         // Short ids are in everything.
         if id.len() < 3 {

@@ -41,7 +41,7 @@ const MISSED_FROM: f64 = 1.75;
 const GAP_MIN: Duration = Duration::from_millis(500);
 /// … and silence of this many medians at the end is more than a late beat.
 const SILENT_FROM: f64 = 3.0;
-const SILENT_MIN: Duration = Duration::from_secs(2);
+const SILENT_MIN: Duration = Duration::from_secs(3);
 
 impl Timing {
     /// Notes a message.
