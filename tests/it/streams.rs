@@ -198,9 +198,16 @@ fn healthy_devices_are_silent_and_planted_faults_are_found() {
 #[test]
 fn a_recording_that_is_played_later_is_not_taken_for_a_wrong_clock() {
     const LATER_MS: u64 = 400 * 86_400_000;
-    for (name, id) in [("noisy", "pump1"), ("tasmota", "compressor"), ("zigbee2mqtt", "bathroom_sensor")] {
+    let devices = [
+        ("noisy", "pump1"),
+        ("tasmota", "compressor"),
+        ("zigbee2mqtt", "bathroom_sensor"),
+        ("zigbee2mqtt", "hallway_door"),
+    ];
+    for (name, id) in devices {
         // Thirty times as fast.
         let mut messages = stream(name);
+        messages.retain(|message| !(id == "hallway_door" && message.topic.ends_with(id) && !message.retain));
         messages.iter_mut().for_each(|message| message.ms /= 30);
         let mut device = Device::new(Name::new(id, false));
         let end = play(&messages, &mut device, truth(name)["start_ms"].as_u64().expect("a time") + LATER_MS, 10, 0);

@@ -372,7 +372,10 @@ fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
             },
         });
     }
-    let age = |ms: i64| end.unix_ms as i64 - ms;
+    // When every clock here is behind, it is this machine's that is ahead.
+    let live = device.clocks.iter().chain(device.other_clocks.iter()).filter(|clock| clock.count > 0);
+    let behind_all = live.map(|clock| clock.greatest).max().unwrap_or(0).min(0);
+    let age = |ms: i64| end.unix_ms as i64 - ms + behind_all;
     // A status may tell since when it is so.
     let kept = device.clocks.iter().filter(|clock| !presence::is_name(&clock.topic));
     let stale = kept.filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
