@@ -11,6 +11,14 @@ pub struct Subject {
     pub is_ours: bool,
 }
 
+impl Subject {
+    /// The same with a variable in its environment.
+    pub fn with_env(&self, name: &str, value: &str) -> Self {
+        let words = ["env".to_owned(), format!("{name}={value}")];
+        Self { command: words.into_iter().chain(self.command.iter().cloned()).collect(), ..self.clone() }
+    }
+}
+
 /// What was asked for.
 pub struct Options {
     /// Print JSON.

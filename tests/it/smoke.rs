@@ -8,6 +8,8 @@
 
 use serde_json::json;
 
+#[cfg(feature = "tls")]
+use crate::support::certificates::{Authority, Wanted, trusting};
 use crate::support::client::Client;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::server::Server;
@@ -42,4 +44,15 @@ fn a_host_name_is_looked_up() {
     let url = format!("mqtt://localhost:{}", broker.port());
     let opened = server.call("establish_connection", json!({ "connection_string": url }));
     assert_eq!(opened["status"], "connected", "{opened}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_broker_is_reached_over_tls() {
+    let ca = Authority::new("Smoke CA");
+    let broker = ca.issue("broker", &Wanted::default()).serve("");
+    let mut server = trusting(&ca.file());
+    let session = server.connect(&format!("mqtts://127.0.0.1:{}", broker.port()));
+    let message = json!({ "session_id": session, "topic": "smoke", "payload": "x", "qos": 1 });
+    assert_eq!(server.call("publish_message", message)["delivery"], "acknowledged");
 }
