@@ -7,6 +7,7 @@ mod check_command;
 mod cli;
 mod collect;
 mod connect_errors;
+#[cfg(feature = "demo")]
 mod demo;
 mod devices;
 mod faults;
