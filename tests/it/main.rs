@@ -2,8 +2,8 @@
 //!
 //! One file per concern. What every line of stdout owes is checked in `support::server`, whatever a test is about.
 
-mod checklist;
 mod check_command;
+mod checklist;
 mod cli;
 mod collect;
 mod connect_errors;
