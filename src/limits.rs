@@ -165,6 +165,26 @@ pub const INSPECT_MAX_BYTES: usize = 4096;
 pub const COMPARE_MAX_BYTES: usize = 1 << 20;
 /// Captured topics and payloads one call holds.
 pub const CAPTURE_MAX_BYTES: usize = 3 << 20;
+/// A payload up to this size is read as JSON for a schema; telemetry is far smaller.
+pub const SCHEMA_PAYLOAD_MAX_BYTES: usize = 32 << 10;
+/// Fields of all groups that get_topic_schema describes, some 200 bytes each.
+pub const SCHEMA_NODES_MAX: usize = 8192;
+/// Member names of one topic that are looked at to find topics of the same kind.
+pub const SCHEMA_TOPIC_MEMBERS_MAX: usize = 64;
+/// Levels of objects and arrays that a schema describes.
+pub const SCHEMA_DEPTH_MAX: usize = 10;
+/// With more names than these an object is a map, whose names are keys.
+pub const SCHEMA_MEMBERS_MAX: usize = 64;
+/// A longer name is a key, too.
+pub const SCHEMA_NAME_MAX_BYTES: usize = 128;
+/// Distinct strings that may be an `enum`.
+pub const SCHEMA_ENUM_MAX: usize = 8;
+/// Kinds of messages that do not fit, named per group; all are counted.
+pub const SCHEMA_ANOMALIES_MAX: usize = 20;
+/// Examples of one field …
+pub const SCHEMA_EXAMPLES_MAX: usize = 3;
+/// … each cut at this length; a longer string is in no `enum`.
+pub const SCHEMA_EXAMPLE_BYTES: usize = 60;
 /// Distinct payload shapes a call remembers.
 pub const SHAPES_MAX: usize = 512;
 

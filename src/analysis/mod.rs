@@ -1,6 +1,7 @@
 //! Understanding messages: pure functions and accumulators. No I/O, no clock, no protocol; time is an argument.
 
 pub mod alarm;
+pub mod binary;
 pub mod broker_facts;
 pub mod correlate;
 pub mod device;
@@ -10,6 +11,7 @@ pub mod histogram;
 pub mod payload;
 pub mod prune;
 pub mod ring;
+pub mod schema;
 pub mod seconds;
 pub mod store;
 pub mod topics;

@@ -8,6 +8,7 @@ mod debug_device;
 mod device_report;
 mod establish_connection;
 pub mod failure;
+mod get_topic_schema;
 mod list_active_connections;
 mod list_topics;
 pub(crate) mod listen;
@@ -106,6 +107,7 @@ pub const ALL: &[Tool] = &[
     close_connection::TOOL,
     list_topics::TOOL,
     subscribe_and_collect::TOOL,
+    get_topic_schema::TOOL,
     publish_message::TOOL,
     request_response::TOOL,
     clear_retained::TOOL,

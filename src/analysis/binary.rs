@@ -1,0 +1,286 @@
+//! What bytes that are no text may be. A guess needs good evidence: a signature, or that every byte has its place in a
+//! structure that chance does not make.
+
+/// A format that bytes look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Magic {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 1950.
+    Zlib,
+    /// RFC 8878.
+    Zstandard,
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+    /// RFC 8949.
+    Cbor,
+    /// MessagePack.
+    MessagePack,
+    /// A Sparkplug B topic, and Protobuf below it.
+    SparkplugB,
+    /// Protocol Buffers.
+    Protobuf,
+}
+
+impl Magic {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zlib => "zlib",
+            Self::Zstandard => "zstd",
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::Cbor => "CBOR",
+            Self::MessagePack => "MessagePack",
+            Self::SparkplugB => "Sparkplug B (Protobuf)",
+            Self::Protobuf => "Protobuf",
+        }
+    }
+}
+
+/// What a payload looks like. With `whole` false only its beginning is there, and signatures alone are looked for.
+pub fn guess(topic: &str, payload: &[u8], whole: bool) -> Option<Magic> {
+    const SIGNATURES: &[(&[u8], Magic)] = &[
+        (b"\x1f\x8b\x08", Magic::Gzip),
+        (b"\x28\xb5\x2f\xfd", Magic::Zstandard),
+        (b"\x89PNG\r\n\x1a\n", Magic::Png),
+        (b"\xff\xd8\xff", Magic::Jpeg),
+        (b"\xd9\xd9\xf7", Magic::Cbor),
+    ];
+    if let Some((_, magic)) = SIGNATURES.iter().find(|(signature, _)| payload.starts_with(signature)) {
+        return Some(*magic);
+    }
+    let fields = if whole { protobuf(payload) } else { None };
+    if topic.starts_with("spBv1.0/") && fields.is_some() {
+        return Some(Magic::SparkplugB);
+    }
+    // The default window, and a check over the first two bytes.
+    if payload.len() > 8 && payload[0] == 0x78 && u16::from_be_bytes([payload[0], payload[1]]).is_multiple_of(31) {
+        return Some(Magic::Zlib);
+    }
+    if !whole || payload.len() < 4 {
+        return None;
+    }
+    let is_whole = |walk: fn(&mut &[u8], u8) -> Option<()>| {
+        let mut rest = payload;
+        walk(&mut rest, 0).is_some() && rest.is_empty()
+    };
+    // Only a map whose keys are text is told: other items are too easily made by chance.
+    if matches!(payload[0], 0xa1..=0xbb | 0xbf) && is_whole(cbor) {
+        return Some(Magic::Cbor);
+    }
+    if matches!(payload[0], 0x81..=0x8f | 0xde | 0xdf) && is_whole(message_pack) {
+        return Some(Magic::MessagePack);
+    }
+    fields.filter(|fields| fields.texts > 0 && fields.count > 1).map(|_| Magic::Protobuf)
+}
+
+const DEPTH_MAX: u8 = 16;
+
+fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, behind) = rest.split_at_checked(count)?;
+    *rest = behind;
+    Some(taken)
+}
+
+fn big_endian(rest: &mut &[u8], count: usize) -> Option<usize> {
+    let bytes = take(rest, count)?;
+    bytes.iter().try_fold(0usize, |value, byte| Some(value.checked_mul(256)? + usize::from(*byte)))
+}
+
+fn text(rest: &mut &[u8], count: usize) -> Option<()> {
+    std::str::from_utf8(take(rest, count)?).ok().map(|_| ())
+}
+
+/// Walks one CBOR item; maps must have text keys.
+fn cbor(rest: &mut &[u8], depth: u8) -> Option<()> {
+    let first = *take(rest, 1)?.first()?;
+    let (major, low) = (first >> 5, first & 31);
+    let endless = low == 31;
+    let argument = match low {
+        0..24 => usize::from(low),
+        24..28 => big_endian(rest, 1 << (low - 24))?,
+        31 if matches!(major, 2..=5) => usize::MAX,
+        _ => return None,
+    };
+    if depth > DEPTH_MAX {
+        return None;
+    }
+    let ends = |rest: &mut &[u8]| endless && rest.first() == Some(&0xff) && take(rest, 1).is_some();
+    match major {
+        2 | 3 if endless => {
+            while !ends(rest) {
+                (*rest.first()? >> 5 == major).then(|| cbor(rest, depth + 1))??;
+            }
+        }
+        2 => _ = take(rest, argument)?,
+        3 => text(rest, argument)?,
+        4 | 5 => {
+            let mut left = argument;
+            while left > 0 && !ends(rest) {
+                if major == 5 {
+                    (*rest.first()? >> 5 == 3).then(|| cbor(rest, depth + 1))??;
+                }
+                cbor(rest, depth + 1)?;
+                left -= 1;
+            }
+        }
+        6 => cbor(rest, depth + 1)?,
+        _ => {}
+    }
+    Some(())
+}
+
+/// Walks one MessagePack value; maps must have text keys.
+fn message_pack(rest: &mut &[u8], depth: u8) -> Option<()> {
+    if depth > DEPTH_MAX {
+        return None;
+    }
+    let first = *take(rest, 1)?.first()?;
+    match first {
+        0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => {}
+        0x80..=0x8f => members(rest, usize::from(first & 15), depth)?,
+        0x90..=0x9f => items(rest, usize::from(first & 15), depth)?,
+        0xa0..=0xbf => text(rest, usize::from(first & 31))?,
+        0xc4..=0xc6 => _ = sized(rest, first - 0xc4, 0)?,
+        0xc7..=0xc9 => _ = sized(rest, first - 0xc7, 1)?,
+        0xca | 0xce | 0xd2 => _ = take(rest, 4)?,
+        0xcb | 0xcf | 0xd3 => _ = take(rest, 8)?,
+        0xcc | 0xd0 => _ = take(rest, 1)?,
+        0xcd | 0xd1 => _ = take(rest, 2)?,
+        0xd4..=0xd8 => _ = take(rest, 1 + (1 << (first - 0xd4)))?,
+        0xd9..=0xdb => {
+            let bytes = sized(rest, first - 0xd9, 0)?;
+            std::str::from_utf8(bytes).ok()?;
+        }
+        0xdc | 0xdd => {
+            let count = big_endian(rest, if first == 0xdc { 2 } else { 4 })?;
+            items(rest, count, depth)?;
+        }
+        0xde | 0xdf => {
+            let count = big_endian(rest, if first == 0xde { 2 } else { 4 })?;
+            members(rest, count, depth)?;
+        }
+        0xc1 => return None,
+    }
+    Some(())
+}
+
+/// Bytes behind their length, which has 1, 2 or 4 bytes, and `extra` more.
+fn sized<'a>(rest: &mut &'a [u8], width: u8, extra: usize) -> Option<&'a [u8]> {
+    let count = big_endian(rest, 1 << width)?;
+    take(rest, count.checked_add(extra)?)
+}
+
+fn items(rest: &mut &[u8], count: usize, depth: u8) -> Option<()> {
+    (0..count).try_for_each(|_| message_pack(rest, depth + 1))
+}
+
+fn members(rest: &mut &[u8], count: usize, depth: u8) -> Option<()> {
+    (0..count).try_for_each(|_| {
+        matches!(rest.first()?, 0xa1..=0xbf | 0xd9..=0xdb).then(|| message_pack(rest, depth + 1))??;
+        message_pack(rest, depth + 1)
+    })
+}
+
+struct Fields {
+    count: usize,
+    /// Fields with text of at least three characters.
+    texts: usize,
+}
+
+/// Walks a Protobuf message; field numbers are small and in order, as encoders write them.
+fn protobuf(payload: &[u8]) -> Option<Fields> {
+    let (mut rest, mut last) = (payload, 0);
+    let mut fields = Fields { count: 0, texts: 0 };
+    while !rest.is_empty() {
+        let tag = varint(&mut rest)?;
+        let number = tag >> 3;
+        if number < last.max(1) || number > 64 {
+            return None;
+        }
+        match tag & 7 {
+            0 => _ = varint(&mut rest)?,
+            1 => _ = take(&mut rest, 8)?,
+            5 => _ = take(&mut rest, 4)?,
+            2 => {
+                let count = usize::try_from(varint(&mut rest)?).ok()?;
+                let bytes = take(&mut rest, count)?;
+                fields.texts += usize::from(count > 2 && super::payload::readable(bytes, true).is_some());
+            }
+            _ => return None,
+        }
+        last = number;
+        fields.count += 1;
+    }
+    (fields.count > 0).then_some(fields)
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = *take(rest, 1)?.first()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_by_good_evidence() {
+        let sparkplug = b"\x08\xb0\xb9\xf1\xd7\x05\x12\x0d\x0a\x04Temp\x20\x0a\x65\x00\x00\xa8\x41\x18\x02";
+        for (topic, payload, expected) in [
+            ("t", &b"\x1f\x8b\x08\x00\x00"[..], Some(Magic::Gzip)),
+            ("t", b"\x78\x9c\xcbH\xcd\xc9\xc9\x07\x00\x06,", Some(Magic::Zlib)),
+            ("t", b"\x28\xb5\x2f\xfd\x04", Some(Magic::Zstandard)),
+            ("t", b"\x89PNG\r\n\x1a\n\0\0", Some(Magic::Png)),
+            ("t", b"\xa1\x61t\xf9\x4d\x00", Some(Magic::Cbor)),
+            ("t", b"\xbf\x61a\x9f\x01\x02\xff\xff", Some(Magic::Cbor)),
+            ("t", b"\xa2\x61t\x18\x2a\x64unit\x61C", Some(Magic::Cbor)),
+            ("t", b"\xa2\x61t\x18\x2a\x64unit\x61", None),
+            ("t", b"\x82\xa1t\xcb\x40\x35\x00\x00\x00\x00\x00\x00\xa4unit\xa1C", Some(Magic::MessagePack)),
+            ("t", b"\x82\xa1t\x01\xa1u\xc1", None),
+            ("t", b"\x08\x96\x01\x12\x07testing", Some(Magic::Protobuf)),
+            ("t", b"\x08\x96\x01", None),
+            ("spBv1.0/g/NDATA/n", sparkplug, Some(Magic::SparkplugB)),
+            ("spBv1.0/g/NDATA/n", b"\xff\xff\xff\xff", None),
+            ("t", b"\x00\x01\x02\x03", None),
+            ("t", b"\xff", None),
+            ("t", b"", None),
+        ] {
+            assert_eq!(guess(topic, payload, true), expected, "{payload:02x?}");
+        }
+        assert_eq!(guess("t", b"\xa1\x61t\xf9\x4d\x00", false), None, "not judged by its beginning");
+    }
+
+    #[test]
+    fn chance_is_hardly_ever_taken_for_a_format_and_never_a_panic() {
+        let mut random = 0x9e37_79b9_7f4a_7c15u64;
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        let mut told = 0;
+        for _ in 0..100_000 {
+            let bytes: Vec<u8> = (0..8 + next() % 40).map(|_| next() as u8).collect();
+            told += u32::from(guess("t", &bytes, true).is_some());
+        }
+        assert!(told < 100, "{told} of 100,000");
+        let nested = [&[0xd8u8; 100_000][..], &[0x91; 100_000], &[0x9f; 100_000]];
+        for bytes in nested {
+            assert_eq!(guess("t", &[b"\xa1\x61x", bytes].concat(), true), None);
+            assert_eq!(guess("t", &[b"\x81\xa1x", bytes].concat(), true), None);
+        }
+    }
+}

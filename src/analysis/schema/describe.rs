@@ -1,0 +1,147 @@
+//! From samples to groups with their schema, statistics and what does not fit. Group by group, so that a caller may do
+//! other things between them.
+
+use std::collections::BTreeMap;
+
+use super::group::{Group, Traits, covers, groups};
+use super::node::Room;
+use super::odd::Context;
+use super::{Profile, Sample};
+use crate::limits::SCHEMA_ANOMALIES_MAX;
+
+/// Samples by topic and group.
+pub struct Analysis<'a> {
+    /// Topics, sorted, each with its samples in order of arrival.
+    topics: Vec<(&'a str, Vec<Sample<'a>>)>,
+    groups: Vec<Group>,
+    room: Room,
+}
+
+/// What is known of a group.
+pub struct Described<'a> {
+    /// The narrowest filter that covers its topics.
+    pub filter: String,
+    /// Its topics, sorted.
+    pub topics: Vec<&'a str>,
+    /// Topics of other groups that the filter matches as well.
+    pub also: Vec<&'a str>,
+    /// All its messages.
+    pub sample_count: u32,
+    /// By `payload_type`.
+    pub kinds: BTreeMap<super::Kind, u32>,
+    /// Those that fit.
+    pub profile: Profile,
+    /// Those that do not, by topic and reason.
+    pub anomalies: Vec<Anomaly<'a>>,
+    /// How many do not fit.
+    pub anomaly_count: u32,
+}
+
+/// Messages that do not fit for the same reason.
+pub struct Anomaly<'a> {
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: u32,
+    /// The first of them.
+    pub first: Sample<'a>,
+}
+
+impl<'a> Analysis<'a> {
+    /// Sorts samples into groups.
+    pub fn new(samples: impl IntoIterator<Item = Sample<'a>>) -> Self {
+        let mut by_topic: BTreeMap<&str, (Traits, Vec<Sample<'a>>)> = BTreeMap::new();
+        for sample in samples {
+            let (traits, own) = by_topic.entry(sample.topic).or_default();
+            traits.add(&sample, sample.value().as_ref());
+            own.push(sample);
+        }
+        let named: Vec<_> = by_topic.iter().map(|(topic, (traits, _))| (*topic, traits)).collect();
+        let groups = groups(&named);
+        let topics = by_topic.into_iter().map(|(topic, (_, samples))| (topic, samples)).collect();
+        Self { topics, groups, room: Room::default() }
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Whether all fields found room; if not, the last ones are not described.
+    pub fn is_complete(&self) -> bool {
+        self.room.sufficed()
+    }
+
+    /// Describes group `index`.
+    pub fn describe(&mut self, index: usize) -> Described<'a> {
+        let group = &self.groups[index];
+        let all = self.profile(group.topics.iter().flat_map(|topic| &self.topics[*topic].1));
+        let mut described = Described {
+            filter: group.filter.clone(),
+            topics: group.topics.iter().map(|topic| self.topics[*topic].0).collect(),
+            also: self.also(group),
+            sample_count: all.count(),
+            kinds: all.kinds.clone(),
+            profile: Profile::default(),
+            anomalies: Vec::new(),
+            anomaly_count: 0,
+        };
+        for topic in &group.topics {
+            let samples = &self.topics[*topic].1;
+            let own = self.profile(samples);
+            let context = Context { group, all: &all, own: &own };
+            for sample in samples {
+                let value = sample.value();
+                match context.reason(sample, value.as_ref()) {
+                    Some(reason) => described.note(reason, sample),
+                    None => described.profile.add(sample, value.as_ref(), &mut self.room),
+                }
+            }
+        }
+        described
+    }
+
+    /// What is needed for a moment has the same room as what stays.
+    fn profile<'b>(&self, samples: impl IntoIterator<Item = &'b Sample<'b>>) -> Profile {
+        let (mut profile, mut room) = (Profile::default(), Room::default());
+        for sample in samples {
+            profile.add(sample, sample.value().as_ref(), &mut room);
+        }
+        profile
+    }
+
+    fn also(&self, group: &Group) -> Vec<&'a str> {
+        let is_own = |index: &usize| group.topics.binary_search(index).is_ok();
+        let names = self.topics.iter().enumerate().filter(|(index, _)| !is_own(index));
+        names.map(|(_, (topic, _))| *topic).filter(|topic| covers(&group.filter, topic)).collect()
+    }
+}
+
+impl<'a> Described<'a> {
+    fn note(&mut self, reason: String, sample: &Sample<'a>) {
+        self.anomaly_count += 1;
+        let same = |known: &Anomaly<'_>| known.first.topic == sample.topic && known.reason == reason;
+        match self.anomalies.iter().position(same) {
+            Some(index) => self.anomalies[index].count += 1,
+            None if self.anomalies.len() < SCHEMA_ANOMALIES_MAX => {
+                self.anomalies.push(Anomaly { reason, count: 1, first: *sample });
+            }
+            None => {}
+        }
+    }
+
+    /// How far the schema is to be trusted: see [`CONFIDENCE_RULE`].
+    pub fn confidence(&self) -> f64 {
+        let fitting = f64::from(self.profile.count());
+        let trust = fitting / (fitting + 10.0) * fitting / f64::from(self.sample_count.max(1));
+        (trust * 100.0).round() / 100.0
+    }
+}
+
+/// The rule behind [`Described::confidence`].
+pub const CONFIDENCE_RULE: &str = "n / (n + 10) × the share that fits, with n messages that fit";

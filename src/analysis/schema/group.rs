@@ -1,0 +1,291 @@
+//! Which topics belong together, and the narrowest filter that covers them: same number of levels, same kind of payload,
+//! and levels that differ only where an id or a place stands.
+//!
+//! A level whose names say what is measured (`temperature`, `state`) splits a group; one that names things (`kitchen`,
+//! `sensor-17`) becomes `+`. The last level usually says what, so it becomes `+` only where its names are numbered, or
+//! where payloads are objects with the same members, which say enough by themselves.
+
+use std::collections::BTreeSet;
+
+use super::{Class, Sample};
+use crate::limits::SCHEMA_TOPIC_MEMBERS_MAX;
+
+/// What a topic carries, as far as grouping needs it.
+#[derive(Default)]
+pub struct Traits {
+    counts: Vec<(Class, u32)>,
+    objects: u32,
+    /// Top-level members of its objects with how many objects have them.
+    members: Vec<(Box<str>, u32)>,
+}
+
+/// Topics that belong together.
+#[derive(Debug, PartialEq)]
+pub struct Group {
+    /// The narrowest filter that covers them.
+    pub filter: String,
+    /// What most of their messages are.
+    pub class: Class,
+    /// Indices of the topics, in their order.
+    pub topics: Vec<usize>,
+    /// The last level is the same for all, so it says what is measured.
+    pub same_end: bool,
+}
+
+impl Traits {
+    /// Learns from a message.
+    pub fn add(&mut self, sample: &Sample<'_>, value: Option<&serde_json::Value>) {
+        let class = sample.class();
+        match self.counts.iter_mut().find(|(known, _)| *known == class) {
+            Some((_, count)) => *count += 1,
+            None => self.counts.push((class, 1)),
+        }
+        let Some(members) = value.and_then(serde_json::Value::as_object) else { return };
+        self.objects += 1;
+        for name in members.keys() {
+            match self.members.iter().position(|(known, _)| **known == **name) {
+                Some(index) => self.members[index].1 += 1,
+                None if self.members.len() < SCHEMA_TOPIC_MEMBERS_MAX => self.members.push((name.as_str().into(), 1)),
+                None => {}
+            }
+        }
+    }
+
+    /// What most of its messages are. Empty ones say nothing of the others; of two classes that are equally many the
+    /// first counts.
+    fn class(&self) -> Class {
+        let rank = |(class, count): &&(Class, u32)| (*class != Class::Empty, *count, std::cmp::Reverse(*class));
+        self.counts.iter().max_by_key(rank).map_or(Class::Empty, |(class, _)| *class)
+    }
+
+    /// Members that at least half of the objects have.
+    fn usual(&self) -> BTreeSet<&str> {
+        let usual = self.members.iter().filter(|(_, count)| count * 2 >= self.objects);
+        usual.map(|(name, _)| name.as_ref()).collect()
+    }
+}
+
+/// Topics of the same make, before their names are looked at.
+struct Cluster<'a> {
+    levels: usize,
+    class: Class,
+    fixed: Option<&'a str>,
+    members: BTreeSet<&'a str>,
+    topics: Vec<usize>,
+}
+
+/// Groups topics, which are sorted by name. Every topic is in exactly one group.
+pub fn groups(topics: &[(&str, &Traits)]) -> Vec<Group> {
+    let mut clusters: Vec<Cluster<'_>> = Vec::new();
+    for (index, (topic, traits)) in topics.iter().enumerate() {
+        let class = traits.class();
+        let (levels, fixed, members) = (topic.split('/').count(), fixed_level(topic), traits.usual());
+        let same = |cluster: &&mut Cluster<'_>| {
+            (cluster.levels, cluster.class, cluster.fixed) == (levels, class, fixed)
+                && alike(&cluster.members, &members)
+        };
+        match clusters.iter_mut().find(same) {
+            Some(cluster) => cluster.topics.push(index),
+            None => clusters.push(Cluster { levels, class, fixed, members, topics: vec![index] }),
+        }
+    }
+    let mut found = Vec::new();
+    for cluster in clusters {
+        let names = cluster.topics.iter().map(|index| topics[*index].0.split('/').collect()).collect();
+        let tells_itself = cluster.class == Class::Object && cluster.members.len() > 1
+            || cluster.class == Class::Binary && cluster.fixed.is_some();
+        split(Part { class: cluster.class, tells_itself, topics: cluster.topics, names }, &mut found);
+    }
+    adopt(topics, &mut found);
+    found.sort_by(|a, b| a.filter.cmp(&b.filter).then(a.topics.cmp(&b.topics)));
+    found
+}
+
+/// Sparkplug B names the type of a message in its third level.
+fn fixed_level(topic: &str) -> Option<&str> {
+    if topic.starts_with("spBv1.0/") || topic.starts_with('$') {
+        return topic.split('/').nth(if topic.starts_with('$') { 0 } else { 2 });
+    }
+    None
+}
+
+/// Three quarters of all members are common.
+fn alike(a: &BTreeSet<&str>, b: &BTreeSet<&str>) -> bool {
+    let common = a.intersection(b).count();
+    4 * common >= 3 * (a.len() + b.len() - common)
+}
+
+struct Part<'a> {
+    class: Class,
+    /// The payload shows what it is about without the topic's last level.
+    tells_itself: bool,
+    topics: Vec<usize>,
+    /// Their levels.
+    names: Vec<Vec<&'a str>>,
+}
+
+fn split(part: Part<'_>, found: &mut Vec<Group>) {
+    let levels = part.names[0].len();
+    let varies = |level: usize| part.names.iter().any(|names| names[level] != part.names[0][level]);
+    let varying: Vec<usize> = (0..levels).filter(|level| varies(*level)).collect();
+    let splits = |level: &&usize| {
+        let names: BTreeSet<&str> = part.names.iter().map(|names| names[**level]).collect();
+        let numbered = names.iter().all(|name| name.bytes().any(|byte| byte.is_ascii_digit()));
+        let says_what = names.iter().any(|name| says_what(name));
+        let is_last = **level + 1 == levels;
+        // Systems side by side are no places of one system, unless their messages show it.
+        let is_apart = **level == 0 && varying.len() > 1 && !part.tells_itself;
+        let is_whole_end = is_last && !numbered && !(part.tells_itself && varying.len() == 1);
+        says_what || is_whole_end || is_apart
+    };
+    let Some(level) = varying.iter().rev().find(splits).copied() else {
+        let name = |level: usize| if varying.contains(&level) { "+" } else { part.names[0][level] };
+        let filter = (0..levels).map(name).collect::<Vec<_>>().join("/");
+        let same_end = !varying.contains(&(levels - 1));
+        found.push(Group { filter, class: part.class, topics: part.topics, same_end });
+        return;
+    };
+    let names: BTreeSet<&str> = part.names.iter().map(|names| names[level]).collect();
+    for name in names {
+        let own: Vec<usize> = (0..part.topics.len()).filter(|index| part.names[*index][level] == name).collect();
+        split(
+            Part {
+                class: part.class,
+                tells_itself: part.tells_itself,
+                topics: own.iter().map(|index| part.topics[*index]).collect(),
+                names: own.iter().map(|index| part.names[*index].clone()).collect(),
+            },
+            found,
+        );
+    }
+}
+
+/// A topic with text where all its like have numbers is one of them, and does not fit.
+fn adopt(topics: &[(&str, &Traits)], groups: &mut Vec<Group>) {
+    let lonely = |group: &Group| group.class == Class::Text && group.topics.len() == 1;
+    let (lone, mut others): (Vec<_>, Vec<_>) = std::mem::take(groups).into_iter().partition(lonely);
+    for group in lone {
+        let topic = topics[group.topics[0]].0;
+        let parent = others.iter_mut().find(|other| {
+            other.class == Class::Number && other.same_end && other.topics.len() >= 4 && covers(&other.filter, topic)
+        });
+        match parent {
+            Some(parent) => {
+                parent.topics.extend(group.topics);
+                parent.topics.sort_unstable();
+            }
+            None => others.push(group),
+        }
+    }
+    *groups = others;
+}
+
+/// Whether a filter with `+` alone matches a topic. A leading wildcard leaves out `$` topics.
+pub fn covers(filter: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && !filter.starts_with('$') {
+        return false;
+    }
+    let (mut filter, mut topic) = (filter.split('/'), topic.split('/'));
+    loop {
+        match (filter.next(), topic.next()) {
+            (None, None) => return true,
+            (Some(level), Some(name)) if level == "+" || level == name => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Names that say what is told rather than of whom or where.
+const SAYS_WHAT: &str = "temperature temp humidity pressure power voltage current energy battery co2 pm25 pm2_5 pm10 \
+voc noise illuminance lux light brightness motion occupancy contact door window state status set get cmd cmnd command \
+commands value availability available online lwt config event events log logs error errors alarm alarms speed flow \
+level uptime rssi linkquality telemetry tele stat sensor sensors result info info1 info2 info3 version heartbeat \
+vibration frequency position mode request response attributes count total";
+
+fn says_what(name: &str) -> bool {
+    SAYS_WHAT.split(' ').any(|word| word.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::payload;
+
+    fn filters(messages: &[(&str, &str)]) -> Vec<String> {
+        let mut names: Vec<&str> = messages.iter().map(|(topic, _)| *topic).collect();
+        names.sort();
+        names.dedup();
+        let traits: Vec<Traits> = names
+            .iter()
+            .map(|name| {
+                let mut traits = Traits::default();
+                for (topic, payload) in messages.iter().filter(|(topic, _)| topic == name) {
+                    let payload = payload.as_bytes();
+                    let kind = payload::inspect(payload, true).kind;
+                    let sample = Sample { topic, payload, payload_bytes: payload.len(), kind, unix_ms: 0 };
+                    traits.add(&sample, sample.value().as_ref());
+                }
+                traits
+            })
+            .collect();
+        let topics: Vec<_> = names.iter().copied().zip(&traits).collect();
+        let groups = groups(&topics);
+        let mut seen: Vec<usize> = groups.iter().flat_map(|group| group.topics.clone()).collect();
+        seen.sort();
+        assert_eq!(seen, (0..names.len()).collect::<Vec<_>>(), "each topic is in one group");
+        for group in &groups {
+            assert!(group.topics.iter().all(|index| covers(&group.filter, names[*index])), "{group:?}");
+        }
+        groups.into_iter().map(|group| format!("{} {}", group.filter, group.topics.len())).collect()
+    }
+
+    #[test]
+    fn places_become_wildcards_and_measures_do_not() {
+        let grid: Vec<_> = ["kitchen", "bath", "hall"]
+            .iter()
+            .flat_map(|room| ["temperature", "humidity"].map(|what| format!("sensors/{room}/{what}")))
+            .collect();
+        let messages: Vec<_> = grid.iter().map(|topic| (topic.as_str(), "21.5")).collect();
+        assert_eq!(filters(&messages), ["sensors/+/humidity 3", "sensors/+/temperature 3"]);
+        let one = filters(&[("device/a/rpm", "1"), ("device/a/torque", "2")]);
+        assert_eq!(one, ["device/a/rpm 1", "device/a/torque 1"], "one device's numbers are no group");
+        let middle =
+            filters(&[("home/a/temperature/v", "1"), ("home/b/humidity/v", "2"), ("home/b/temperature/v", "2")]);
+        assert_eq!(middle, ["home/+/temperature/v 2", "home/b/humidity/v 1"]);
+    }
+
+    #[test]
+    fn objects_with_the_same_members_are_a_group_whatever_they_are_called() {
+        let lamp = r#"{"state":"ON","brightness":9,"linkquality":1}"#;
+        let sensor = r#"{"temperature":20.5,"humidity":50,"battery":9,"linkquality":1}"#;
+        let found = filters(&[("z/lamp_a", lamp), ("z/lamp b", lamp), ("z/th1", sensor), ("z/th2", sensor)]);
+        assert_eq!(found, ["z/+ 2", "z/+ 2"]);
+        let envelope = filters(&[("p/a/temp", r#"{"v":1,"ts":2}"#), ("p/a/pressure", r#"{"v":1,"ts":2}"#)]);
+        assert_eq!(envelope, ["p/a/pressure 1", "p/a/temp 1"]);
+    }
+
+    #[test]
+    fn numbered_ends_become_wildcards() {
+        assert_eq!(filters(&[("temp/1", "1"), ("temp/2", "1"), ("temp/17", "1")]), ["temp/+ 3"]);
+        assert_eq!(filters(&[("air/co2", "400"), ("air/pm25", "3")]), ["air/co2 1", "air/pm25 1"]);
+    }
+
+    #[test]
+    fn systems_side_by_side_stay_apart() {
+        assert_eq!(filters(&[("home/x/rpm", "1"), ("plant/y/rpm", "1")]), ["home/x/rpm 1", "plant/y/rpm 1"]);
+        assert_eq!(filters(&[("kitchen/temperature", "1"), ("bath/temperature", "1")]), ["+/temperature 2"]);
+        let sparkplug =
+            filters(&[("spBv1.0/g/NDATA/a", "\u{1}"), ("spBv1.0/g/NDATA/b", "\u{1}"), ("spBv1.0/g/NBIRTH/a", "\u{1}")]);
+        assert_eq!(sparkplug, ["spBv1.0/g/NBIRTH/a 1", "spBv1.0/g/NDATA/+ 2"]);
+    }
+
+    #[test]
+    fn text_among_numbers_belongs_to_them() {
+        let numbers = ["a", "b", "c", "d"].map(|place| format!("s/{place}/temperature"));
+        let mut messages: Vec<_> = numbers.iter().map(|topic| (topic.as_str(), "1.5")).collect();
+        messages.push(("s/e/temperature", "unavailable"));
+        assert_eq!(filters(&messages), ["s/+/temperature 5"]);
+        messages.push(("s/e/name", "kitchen"));
+        assert_eq!(filters(&messages), ["s/+/temperature 5", "s/e/name 1"]);
+    }
+}

@@ -1,0 +1,191 @@
+//! What the messages of topics look like: topics of the same kind form a group, and each group has a JSON Schema that
+//! accepts every message it was inferred from. Messages that do not fit the rest of their group are set apart first.
+//!
+//! `node` merges JSON values, `strings` texts; `group` finds the groups and the filter that covers each; `odd` says what
+//! does not fit; `write` gives JSON Schema and statistics.
+
+pub mod describe;
+mod format;
+pub mod group;
+pub mod node;
+pub mod odd;
+pub mod strings;
+pub mod write;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::binary::{self, Magic};
+use super::payload::Kind;
+use node::{Node, Room};
+use strings::Strings;
+
+/// A message to learn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// What is kept of its payload.
+    pub payload: &'a [u8],
+    /// The payload's true size.
+    pub payload_bytes: usize,
+    /// What the payload was taken for.
+    pub kind: Kind,
+    /// When it came, milliseconds since 1970.
+    pub unix_ms: u64,
+}
+
+/// What a payload is in the eyes of a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A JSON object.
+    Object,
+    /// A JSON array.
+    Array,
+    /// A JSON number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// Text, a JSON string, or `null`.
+    Text,
+    /// XML.
+    Xml,
+    /// Bytes that are no text.
+    Binary,
+    /// No bytes: what a retained message was is deleted.
+    Empty,
+    /// JSON that is too large to be looked into.
+    Large,
+}
+
+impl Class {
+    /// In a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Object => "a JSON object",
+            Self::Array => "a JSON array",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::Text => "text",
+            Self::Xml => "XML",
+            Self::Binary => "binary",
+            Self::Empty => "empty",
+            Self::Large => "too large to be looked into",
+        }
+    }
+}
+
+impl Sample<'_> {
+    /// The value that the schema speaks of: JSON as it is, other text as a string.
+    pub fn value(&self) -> Option<Value> {
+        if self.payload.len() < self.payload_bytes {
+            return None;
+        }
+        let text = std::str::from_utf8(self.payload).ok()?;
+        match self.kind {
+            Kind::Json | Kind::Number | Kind::Boolean => serde_json::from_str(text).ok(),
+            Kind::Text | Kind::Xml => Some(Value::String(text.to_owned())),
+            Kind::Binary | Kind::Empty => None,
+        }
+    }
+
+    /// What it is.
+    pub fn class(&self) -> Class {
+        match self.kind {
+            Kind::Empty => Class::Empty,
+            Kind::Number => Class::Number,
+            Kind::Boolean => Class::Boolean,
+            Kind::Xml => Class::Xml,
+            Kind::Text => Class::Text,
+            Kind::Binary => Class::Binary,
+            Kind::Json if self.payload.len() < self.payload_bytes => Class::Large,
+            Kind::Json => match self.payload.trim_ascii_start().first() {
+                Some(b'{') => Class::Object,
+                Some(b'[') => Class::Array,
+                _ => Class::Text,
+            },
+        }
+    }
+}
+
+/// Everything that is known of the messages of a group.
+#[derive(Default)]
+pub struct Profile {
+    /// Messages by what they are.
+    pub classes: BTreeMap<Class, u32>,
+    /// Messages by `payload_type`.
+    pub kinds: BTreeMap<Kind, u32>,
+    /// JSON values and texts, merged.
+    pub node: Node,
+    /// Names of the root elements.
+    pub roots: Strings,
+    /// Least and most bytes.
+    pub bytes: Option<(usize, usize)>,
+    /// What binary payloads look like, when all look the same.
+    pub magic: Option<Magic>,
+    binaries: u32,
+}
+
+impl Profile {
+    /// Learns from a message.
+    pub fn add(&mut self, sample: &Sample<'_>, value: Option<&Value>, room: &mut Room) {
+        let class = sample.class();
+        *self.classes.entry(class).or_default() += 1;
+        *self.kinds.entry(sample.kind).or_default() += 1;
+        let (least, most) = self.bytes.unwrap_or((usize::MAX, 0));
+        self.bytes = Some((least.min(sample.payload_bytes), most.max(sample.payload_bytes)));
+        match class {
+            Class::Binary => {
+                let magic = binary::guess(sample.topic, sample.payload, sample.payload.len() == sample.payload_bytes);
+                self.magic = magic.filter(|_| self.binaries == 0 || self.magic == magic);
+                self.binaries += 1;
+            }
+            Class::Xml => {
+                if let Some(root) = std::str::from_utf8(sample.payload).ok().and_then(root_element) {
+                    self.roots.add(root);
+                }
+            }
+            _ => {}
+        }
+        if let Some(value) = value {
+            self.node.add(value, room);
+        }
+    }
+
+    /// Messages.
+    pub fn count(&self) -> u32 {
+        self.classes.values().sum()
+    }
+
+    /// Messages of a class.
+    pub fn count_of(&self, class: Class) -> u32 {
+        self.classes.get(&class).copied().unwrap_or(0)
+    }
+
+    /// What most are, empty ones aside; of two that are equally many the first.
+    pub fn majority(&self) -> Option<(Class, u32)> {
+        let counted = self.classes.iter().filter(|(class, _)| **class != Class::Empty);
+        counted.map(|(class, count)| (*class, *count)).max_by_key(|(class, count)| (*count, std::cmp::Reverse(*class)))
+    }
+}
+
+/// The name of an XML document's root element.
+fn root_element(text: &str) -> Option<&str> {
+    let mut rest = text;
+    loop {
+        rest = &rest[rest.find('<')? + 1..];
+        // Declarations and comments come before it.
+        if !rest.starts_with(['?', '!']) {
+            let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).unwrap_or(rest.len());
+            return Some(&rest[..end]).filter(|name| !name.is_empty());
+        }
+        if let Some(comment) = rest.strip_prefix("!--") {
+            rest = &comment[comment.find("-->")?..];
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,142 @@
+//! What does not fit the rest of its group. The rules are careful: rare alone is not odd, a member that comes and goes is
+//! optional, `null` fits everywhere, and what a whole topic does is its way.
+
+use serde_json::Value;
+
+use super::group::Group;
+use super::node::{Node, Object, Type};
+use super::{Class, Profile, Sample};
+
+/// A group and one of its topics, with all their messages.
+pub struct Context<'a> {
+    /// The group.
+    pub group: &'a Group,
+    /// All messages of the group.
+    pub all: &'a Profile,
+    /// Those of the message's own topic.
+    pub own: &'a Profile,
+}
+
+/// Shares are judged from so many on.
+const ENOUGH: u32 = 8;
+/// A member is missed when at least so many of its kind had it.
+const ENOUGH_TO_MISS: u32 = 20;
+
+impl Context<'_> {
+    /// Why a message does not fit, if it does not.
+    pub fn reason(&self, sample: &Sample<'_>, value: Option<&Value>) -> Option<String> {
+        let class = sample.class();
+        if class == Class::Empty || class == Class::Large {
+            return None;
+        }
+        if class == Class::Text
+            && let Some(reason) = self.malformed(sample)
+        {
+            return Some(reason);
+        }
+        if class != self.group.class {
+            let (most, all) = (self.all.count_of(self.group.class), self.all.count());
+            let in_own = (self.own.count_of(class), self.own.count());
+            let is_rare = |count: u32, of: u32| of >= ENOUGH && count * 10 <= of;
+            let rare = is_rare(self.all.count_of(class), all)
+                && (self.group.same_end && is_scalar(self.group.class) || is_rare(in_own.0, in_own.1));
+            return rare.then(|| format!("{}, where {most} of {all} are {}", class.words(), self.group.class.words()));
+        }
+        let places = Places { same_end: self.group.same_end };
+        places.reason(value?, &self.all.node, Some(&self.own.node), &mut String::new())
+    }
+
+    /// Text that was to be JSON.
+    fn malformed(&self, sample: &Sample<'_>) -> Option<String> {
+        let text = std::str::from_utf8(sample.payload).ok()?.trim_ascii_start();
+        let is_like_json = match self.group.class {
+            Class::Object | Class::Array => text.starts_with(['{', '[']),
+            _ => text.starts_with("{\""),
+        };
+        if !is_like_json || sample.payload.len() < sample.payload_bytes {
+            return None;
+        }
+        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Err(error) => Some(format!("malformed JSON: {error}")),
+            // Too deep, a number out of range or half a surrogate pair.
+            Ok(_) => Some("JSON that not every parser reads".into()),
+        }
+    }
+}
+
+fn is_scalar(class: Class) -> bool {
+    matches!(class, Class::Number | Class::Boolean)
+}
+
+struct Places {
+    same_end: bool,
+}
+
+impl Places {
+    fn reason(&self, value: &Value, all: &Node, own: Option<&Node>, at: &mut String) -> Option<String> {
+        let of = Type::of(value);
+        if of == Type::Null {
+            return None;
+        }
+        let judged = all.count() - all.count_of(Type::Null);
+        if judged >= ENOUGH && all.count_of(of) * 10 <= judged {
+            let own_judged = own.map_or(0, |own| own.count() - own.count_of(Type::Null));
+            let rare_in_own = own.is_some_and(|own| own_judged >= ENOUGH && own.count_of(of) * 10 <= own_judged);
+            if self.same_end || rare_in_own {
+                let most = super::node::TYPES.into_iter().max_by_key(|of| (all.count_of(*of), *of != Type::Null));
+                let most = most.unwrap_or(Type::Null);
+                let (count, what) = (all.count_of(most), most.words());
+                return Some(format!("{at} is {}, where {count} of {judged} are {what}", of.words()));
+            }
+        }
+        match (value, all.object(), all.items()) {
+            (Value::Object(members), Some(object), _) => {
+                let own = own.and_then(Node::object);
+                if let Some(missing) = missing(members, object, own) {
+                    let count = object.members.get(missing).map_or(0, Node::count);
+                    return Some(format!("lacks {at}/{missing}, which {count} of {} have", object.count()));
+                }
+                members.iter().find_map(|(name, value)| {
+                    let node = object.members.get(name.as_str())?;
+                    let own = own.and_then(|own| own.members.get(name.as_str()));
+                    self.below(value, node, own, name, at)
+                })
+            }
+            (Value::Array(values), _, Some(items)) => {
+                let own = own.and_then(Node::items).map(|items| &items.node);
+                values
+                    .iter()
+                    .enumerate()
+                    .find_map(|(index, value)| self.below(value, &items.node, own, &index.to_string(), at))
+            }
+            _ => None,
+        }
+    }
+
+    fn below(&self, value: &Value, all: &Node, own: Option<&Node>, name: &str, at: &mut String) -> Option<String> {
+        let length = at.len();
+        at.push('/');
+        at.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        let reason = self.reason(value, all, own, at);
+        at.truncate(length);
+        reason
+    }
+}
+
+/// A member that nearly all have, this topic's own among them. A message that has nothing in common with them is of
+/// another kind, unless theirs is a kind with several members.
+fn missing<'a>(members: &serde_json::Map<String, Value>, all: &'a Object, own: Option<&Object>) -> Option<&'a str> {
+    if all.count() < ENOUGH_TO_MISS {
+        return None;
+    }
+    let is_usual = |node: &Node| u64::from(node.count()) * 20 >= u64::from(all.count()) * 19;
+    let usual: Vec<&str> =
+        all.members.iter().filter(|(_, node)| is_usual(node)).map(|(name, _)| name.as_ref()).collect();
+    if usual.len() < 2 && !usual.iter().any(|name| members.contains_key(*name)) {
+        return None;
+    }
+    usual.into_iter().find(|name| {
+        let own_has = own.is_some_and(|own| own.members.get(*name).is_some_and(|node| node.count() * 2 > own.count()));
+        !members.contains_key(*name) && own_has
+    })
+}

@@ -1,0 +1,124 @@
+//! Texts, merged: how many, how long, which ones if they are few, and the format that all of them have.
+
+use std::collections::BTreeSet;
+
+use super::format::Formats;
+use crate::limits::{SCHEMA_ENUM_MAX, SCHEMA_EXAMPLE_BYTES, SCHEMA_EXAMPLES_MAX};
+
+/// Texts that were seen at one place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strings {
+    count: u32,
+    /// All of them, or the first few in their order when there are many.
+    values: BTreeSet<Box<str>>,
+    many: bool,
+    least: usize,
+    most: usize,
+    formats: Formats,
+}
+
+impl Default for Strings {
+    fn default() -> Self {
+        let formats = Formats::ALL;
+        Self { count: 0, values: BTreeSet::new(), many: false, least: usize::MAX, most: 0, formats }
+    }
+}
+
+impl Strings {
+    /// Takes a text.
+    pub fn add(&mut self, text: &str) {
+        self.count += 1;
+        let length = text.chars().count();
+        (self.least, self.most) = (self.least.min(length), self.most.max(length));
+        if self.formats != Formats::NONE {
+            self.formats = self.formats.and(Formats::of(text));
+        }
+        let shown = &text[..text.floor_char_boundary(SCHEMA_EXAMPLE_BYTES)];
+        self.many |= shown.len() < text.len();
+        if !self.values.contains(shown) {
+            self.values.insert(shown.into());
+            self.bound();
+        }
+    }
+
+    /// Takes all that another one has.
+    pub fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        (self.least, self.most) = (self.least.min(other.least), self.most.max(other.most));
+        self.formats = self.formats.and(other.formats);
+        self.many |= other.many;
+        self.values.extend(other.values);
+        self.bound();
+    }
+
+    /// Of many, the first few in their order are examples: the same ones, whatever came first.
+    fn bound(&mut self) {
+        self.many |= self.values.len() > SCHEMA_ENUM_MAX;
+        while self.many && self.values.len() > SCHEMA_EXAMPLES_MAX {
+            self.values.pop_last();
+        }
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Least and most characters.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.least, self.most)
+    }
+
+    /// The format of all of them.
+    pub fn format(&self) -> Option<&'static str> {
+        self.formats.name().filter(|_| self.count > 0)
+    }
+
+    /// All that were seen, when they are so few and so often repeated that there are hardly others.
+    pub fn few(&self) -> Option<&BTreeSet<Box<str>>> {
+        let repeated = self.count >= 3 && self.count as usize >= 2 * self.values.len();
+        Some(&self.values).filter(|_| !self.many && repeated && self.format().is_none())
+    }
+
+    /// A few of them.
+    pub fn examples(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().take(SCHEMA_EXAMPLES_MAX).map(AsRef::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(texts: &[&str]) -> Strings {
+        let mut strings = Strings::default();
+        texts.iter().for_each(|text| strings.add(text));
+        strings
+    }
+
+    #[test]
+    fn few_repeated_texts_are_all_there_are() {
+        let few = |texts: &[&str]| of(texts).few().map(BTreeSet::len);
+        assert_eq!(few(&["ON", "OFF", "ON", "ON"]), Some(2));
+        assert_eq!(few(&["C", "C", "C"]), Some(1));
+        assert_eq!(few(&["a", "b", "c"]), None, "never repeated");
+        assert_eq!(few(&["127.0.0.1"; 9]), None, "a format says more");
+        let long = "x".repeat(500);
+        assert_eq!(few(&[long.as_str(); 9]), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_examples_do_not_depend_on_the_order() {
+        let texts: Vec<_> = (0..1000).map(|n| format!("{:03}{}", (n * 37) % 1000, "x".repeat(100))).collect();
+        let (mut forward, mut backward) = (Strings::default(), Strings::default());
+        texts.iter().for_each(|text| forward.add(text));
+        let (first, second) = texts.split_at(300);
+        second.iter().rev().for_each(|text| backward.add(text));
+        let mut rest = Strings::default();
+        first.iter().for_each(|text| rest.add(text));
+        backward.merge(rest);
+        assert_eq!(forward, backward);
+        assert_eq!(forward.values.len(), SCHEMA_EXAMPLES_MAX);
+        assert!(forward.examples().next().is_some_and(|text| text.starts_with("000x")));
+    }
+}

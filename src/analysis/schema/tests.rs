@@ -1,0 +1,345 @@
+//! Properties over random streams: every schema accepts what it was inferred from, whatever the order, within its bounds.
+
+use serde_json::{Value, json};
+
+use super::describe::{Analysis, Described};
+use super::node::{Node, Room};
+use super::*;
+use crate::analysis::payload;
+use crate::limits::*;
+
+/// xorshift: the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    fn value(&mut self, depth: u64) -> Value {
+        match self.below(if depth > 3 { 7 } else { 9 }) {
+            0 => Value::Null,
+            1 => json!(self.below(2) == 0),
+            2 => json!(self.below(100) as i64 - 50),
+            3 => [json!(u64::MAX), json!(i64::MIN), json!(9007199254740993u64), json!(0.0), json!(-0.0)]
+                [self.below(5) as usize]
+                .clone(),
+            4 => json!(self.below(1000) as f64 / 8.0 - 50.0),
+            5 => json!(
+                ["ON", "OFF", "auto", "2024-01-01T00:00:00Z", "192.168.0.1", "http://a/b"][self.below(6) as usize]
+            ),
+            6 => json!("ü".repeat(self.below(80) as usize)),
+            7 => (0..self.below(4)).map(|_| self.value(depth + 1)).collect(),
+            _ => {
+                let keys = if self.below(40) == 0 { 100 } else { 6 };
+                let members = (0..self.below(keys)).map(|_| {
+                    let name =
+                        format!("k/{}~{}", self.below(keys), "x".repeat(if self.below(50) == 0 { 200 } else { 0 }));
+                    (name, self.value(depth + 1))
+                });
+                Value::Object(members.collect())
+            }
+        }
+    }
+
+    fn payload(&mut self) -> Vec<u8> {
+        match self.below(12) {
+            0 => b"plain text".to_vec(),
+            1 => vec![],
+            2 => (0..self.below(20)).map(|_| self.below(256) as u8).collect(),
+            3 => b"<a><b/></a>".to_vec(),
+            4 => br#"{"broken": "#.to_vec(),
+            _ => self.value(0).to_string().into_bytes(),
+        }
+    }
+}
+
+/// A validator of the keywords that are written, and of no other.
+pub(super) fn accepts(schema: &Value, value: &Value) -> Result<(), String> {
+    let rules = schema.as_object().expect("a schema");
+    for (keyword, rule) in rules {
+        let number = |name: &Value| serde_json::from_value::<serde_json::Number>(name.clone()).expect("a number");
+        let at_least = |length: usize| rule.as_u64().is_some_and(|least| length as u64 >= least);
+        let at_most = |length: usize| rule.as_u64().is_some_and(|most| length as u64 <= most);
+        let ordered = |wrong: std::cmp::Ordering| match value {
+            Value::Number(value) => node::compare(value, &number(rule)) != wrong || value.as_f64() == rule.as_f64(),
+            _ => true,
+        };
+        let holds = match (keyword.as_str(), value) {
+            ("type", _) => match rule {
+                Value::Array(types) => types.iter().any(|rule| has_type(rule, value)),
+                rule => has_type(rule, value),
+            },
+            ("enum", _) => rule.as_array().expect("values").contains(value),
+            ("minimum", _) => ordered(std::cmp::Ordering::Less),
+            ("maximum", _) => ordered(std::cmp::Ordering::Greater),
+            ("minLength", Value::String(text)) => at_least(text.chars().count()),
+            ("maxLength", Value::String(text)) => at_most(text.chars().count()),
+            ("minItems", Value::Array(items)) => at_least(items.len()),
+            ("maxItems", Value::Array(items)) => at_most(items.len()),
+            ("required", Value::Object(members)) => {
+                rule.as_array().expect("names").iter().all(|name| members.contains_key(name.as_str().expect("a name")))
+            }
+            ("properties", Value::Object(members)) => {
+                for (name, schema) in rule.as_object().expect("schemas") {
+                    members.get(name).map_or(Ok(()), |value| accepts(schema, value))?;
+                }
+                true
+            }
+            ("additionalProperties", Value::Object(members)) => {
+                let known = |name: &String| schema["properties"].get(name).is_some();
+                members.iter().filter(|(name, _)| !known(name)).try_for_each(|(_, value)| accepts(rule, value))?;
+                true
+            }
+            ("items", Value::Array(items)) => {
+                items.iter().try_for_each(|value| accepts(rule, value))?;
+                true
+            }
+            ("format", Value::String(text)) => format::Formats::of(text).name() == rule.as_str(),
+            ("contentEncoding" | "contentMediaType", _) => true,
+            (
+                "minLength"
+                | "maxLength"
+                | "minItems"
+                | "maxItems"
+                | "required"
+                | "properties"
+                | "additionalProperties"
+                | "items"
+                | "format",
+                _,
+            ) => true,
+            (other, _) => panic!("{other} is not known to this check"),
+        };
+        if !holds {
+            return Err(format!("{keyword} {rule} does not hold for {value}"));
+        }
+    }
+    Ok(())
+}
+
+fn has_type(rule: &Value, value: &Value) -> bool {
+    match rule.as_str().expect("a type") {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("{other}"),
+    }
+}
+
+pub(super) fn sample<'a>(topic: &'a str, payload: &'a [u8]) -> Sample<'a> {
+    let kind = payload::inspect(payload, true).kind;
+    Sample { topic, payload, payload_bytes: payload.len(), kind, unix_ms: 0 }
+}
+
+fn schema_of(profile: &Profile, depth: usize) -> Value {
+    let mut out = Vec::new();
+    write::schema(profile, depth, &mut out);
+    serde_json::from_slice(&out).expect("JSON")
+}
+
+fn described<'a>(samples: &[Sample<'a>]) -> Vec<Described<'a>> {
+    let mut analysis = Analysis::new(samples.iter().copied());
+    (0..analysis.len()).map(|index| analysis.describe(index)).collect()
+}
+
+#[test]
+fn every_schema_accepts_every_message_it_was_inferred_from() {
+    let mut random = Random(42);
+    for round in 0..400 {
+        let payloads: Vec<_> = (0..1 + random.below(30)).map(|_| random.payload()).collect();
+        let mut profile = Profile::default();
+        let mut room = Room::default();
+        let samples: Vec<_> = payloads.iter().map(|payload| sample("t", payload)).collect();
+        samples.iter().for_each(|sample| profile.add(sample, sample.value().as_ref(), &mut room));
+        for depth in [0, 2, SCHEMA_DEPTH_MAX] {
+            let schema = schema_of(&profile, depth);
+            for value in samples.iter().filter_map(Sample::value) {
+                accepts(&schema, &value).unwrap_or_else(|why| panic!("round {round}, depth {depth}: {why}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_merged_does_not_depend_on_the_order() {
+    let mut random = Random(7);
+    for _ in 0..300 {
+        let values: Vec<_> = (0..random.below(20)).map(|_| random.value(0)).collect();
+        let of = |values: &mut dyn Iterator<Item = &Value>| {
+            let (mut node, mut room) = (Node::default(), Room::default());
+            values.for_each(|value| node.add(value, &mut room));
+            assert!(room.sufficed());
+            node
+        };
+        let forward = of(&mut values.iter());
+        assert_eq!(forward, of(&mut values.iter().rev()));
+        let (first, second) = values.split_at(values.len() / 3);
+        let mut merged = of(&mut second.iter());
+        merged.merge(of(&mut first.iter()));
+        assert_eq!(forward, merged);
+    }
+}
+
+#[test]
+fn memory_is_bounded_for_any_stream_and_schemas_still_accept_it() {
+    let (mut profile, mut room) = (Profile::default(), Room::default());
+    let text = |n: u64| {
+        let members: Vec<_> =
+            (0..60).map(|m| format!("\"{m}\":{{\"a{}\":{n},\"b\":[{{\"c{n}\":1}}]}}", (n + m) % 500)).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let texts: Vec<_> = (0..500).map(text).collect();
+    for text in &texts {
+        let sample = sample("t", text.as_bytes());
+        profile.add(&sample, sample.value().as_ref(), &mut room);
+    }
+    let schema = schema_of(&profile, SCHEMA_DEPTH_MAX);
+    assert!(schema.to_string().len() < SCHEMA_NODES_MAX * 120);
+    for text in &texts {
+        accepts(&schema, &serde_json::from_str(text).expect("JSON")).expect("accepted");
+    }
+}
+
+fn group_schema(payloads: &[&str]) -> Value {
+    let samples: Vec<_> = payloads.iter().map(|payload| sample("a/b", payload.as_bytes())).collect();
+    let groups = described(&samples);
+    assert_eq!(groups.len(), 1);
+    schema_of(&groups[0].profile, SCHEMA_DEPTH_MAX)
+}
+
+#[test]
+fn schemas_say_what_a_person_would() {
+    let payload = |n: usize| {
+        format!(
+            r#"{{"t":{}.5,"n":{n},"on":{},"mode":"{}","at":"2024-01-0{}T00:00:00Z","tags":["a",{n}],"x":null{}}}"#,
+            20 + n % 3,
+            n.is_multiple_of(2),
+            ["heat", "off"][n % 2],
+            1 + n % 9,
+            if n == 3 { r#","extra":{"y":1}"# } else { "" }
+        )
+    };
+    let payloads: Vec<_> = (0..10).map(payload).collect();
+    let schema = group_schema(&payloads.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(
+        schema,
+        json!({"type": "object",
+            "properties": {
+                "t": {"type": "number", "minimum": 20.5, "maximum": 22.5},
+                "n": {"type": "integer", "minimum": 0, "maximum": 9},
+                "on": {"type": "boolean"},
+                "mode": {"type": "string", "enum": ["heat", "off"]},
+                "at": {"type": "string", "format": "date-time"},
+                "tags": {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": ["integer", "string"], "minimum": 0, "maximum": 9}},
+                "x": {"type": "null"},
+                "extra": {"type": "object", "properties": {"y": {"type": "integer", "minimum": 1, "maximum": 1}}, "required": ["y"]}},
+            "required": ["at", "mode", "n", "on", "t", "tags", "x"]})
+    );
+    assert_eq!(group_schema(&["ON", "OFF", "ON", "OFF"]), json!({"type": "string", "enum": ["OFF", "ON"]}));
+    assert_eq!(group_schema(&["21.5", "22"]), json!({"type": "number", "minimum": 21.5, "maximum": 22}));
+    assert_eq!(group_schema(&["\u{1}\u{2}"]), json!({"type": "string", "contentEncoding": "base64"}));
+    assert_eq!(group_schema(&["<a/>"]), json!({"type": "string", "contentMediaType": "application/xml"}));
+    assert_eq!(
+        group_schema(&[r#"{"a":null}"#, r#"{"a":"x"}"#, r#"{"a":"x"}"#, r#"{"a":"x"}"#])["properties"]["a"],
+        json!({"type": ["null", "string"], "enum": ["x", null]})
+    );
+}
+
+#[test]
+fn objects_with_keys_for_names_are_maps() {
+    let payloads: Vec<_> = (1..101).map(|n| format!(r#"{{"device-{n}":{{"rssi":-{n}}}}}"#)).collect();
+    let schema = group_schema(&payloads.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(
+        schema["additionalProperties"]["properties"]["rssi"],
+        json!({"type": "integer", "minimum": -100, "maximum": -1})
+    );
+    assert_eq!(schema.get("properties"), None);
+}
+
+/// Reasons of a stream on one topic, or on several when payloads name theirs with `topic|`.
+fn reasons(payloads: &[String]) -> Vec<String> {
+    let split = |text: &'static str| text.split_once('|').unwrap_or(("a/b/temperature", text));
+    // Leaked, since these are few and short.
+    let leaked: Vec<_> = payloads.iter().map(|text| split(Box::leak(text.clone().into_boxed_str()))).collect();
+    let samples: Vec<_> = leaked.iter().map(|(topic, payload)| sample(topic, payload.as_bytes())).collect();
+    let groups = described(&samples);
+    groups
+        .iter()
+        .flat_map(|group| &group.anomalies)
+        .map(|anomaly| format!("{} {}: {}", anomaly.count, anomaly.first.topic, anomaly.reason))
+        .collect()
+}
+
+fn stream(count: usize, of: impl Fn(usize) -> String) -> Vec<String> {
+    (0..count).map(of).collect()
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_its_reason() {
+    let usual = |n: usize| format!(r#"{{"temperature":{n}.5,"unit":"C"}}"#);
+    for (odd, reason) in [
+        (r#"{"temperature":"21.5","unit":"C"}"#, "/temperature is a string, where 30 of 31 are a number"),
+        (r#"{"unit":"C"}"#, "lacks /temperature, which 30 of 31 have"),
+        (r#"{"temperature":21.5,"unit":"C""#, "malformed JSON: EOF while parsing an object at line 1 column 30"),
+        (r#"{"temperature":NaN,"unit":"C"}"#, "malformed JSON: expected value at line 1 column 16"),
+        ("sensor fault", "text, where 30 of 31 are a JSON object"),
+        ("\u{1}\u{2}", "binary, where 30 of 31 are a JSON object"),
+        ("[1]", "a JSON array, where 30 of 31 are a JSON object"),
+    ] {
+        let mut payloads = stream(30, usual);
+        payloads.insert(11, odd.into());
+        assert_eq!(reasons(&payloads), [format!("1 a/b/temperature: {reason}")]);
+    }
+    let mut payloads = stream(40, |n| format!("s/{}/temperature|2{n}.5", n % 4));
+    payloads.extend(stream(3, |_| "s/x/temperature|unavailable".into()));
+    assert_eq!(reasons(&payloads), ["3 s/x/temperature: text, where 40 of 43 are a number"]);
+}
+
+#[test]
+fn what_comes_and_goes_is_no_anomaly() {
+    for payloads in [
+        stream(40, |n| if n % 3 == 0 { r#"{"a":1,"b":2}"#.into() } else { r#"{"a":1}"#.into() }),
+        stream(40, |n| if n % 13 == 0 { r#"{"a":null,"b":2}"#.into() } else { r#"{"a":1,"b":2}"#.into() }),
+        stream(40, |n| if n % 9 == 0 { r#"{"a":1,"b":2.5}"#.into() } else { r#"{"a":1,"b":2}"#.into() }),
+        stream(40, |n| if n % 3 == 0 { "1".into() } else { "on".into() }),
+        stream(5, |n| if n == 4 { r#"{"a":"x"}"#.into() } else { r#"{"a":1}"#.into() }),
+        stream(40, |n| if n == 7 { String::new() } else { r#"{"a":1}"#.into() }),
+        stream(40, |n| if n == 7 { r#"{"a":1,"b":{"c":[1]}}"#.into() } else { r#"{"a":1}"#.into() }),
+        stream(40, |n| if n == 7 { r#"{"Dimmer":50}"#.into() } else { r#"{"POWER":"ON"}"#.into() }),
+        // What one device of several always does is its way.
+        stream(
+            40,
+            |n| if n % 10 == 0 { r#"z/k|{"id":"x","v":1}"#.into() } else { format!(r#"z/d{n}|{{"id":1,"v":1}}"#) },
+        ),
+        stream(40, |n| if n % 4 == 0 { format!("[{n}] started") } else { "stopped".into() }),
+    ] {
+        assert_eq!(reasons(&payloads), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_filter_that_matches_more_says_so() {
+    let lamp = br#"{"state":"ON","brightness":9}"#;
+    let sensor = br#"{"temperature":20.5,"humidity":50}"#;
+    let samples = [sample("z/lamp_a", lamp), sample("z/lamp_b", lamp), sample("z/th", sensor)];
+    let groups = described(&samples);
+    let shown: Vec<_> = groups.iter().map(|group| (group.filter.as_str(), group.also.clone())).collect();
+    assert_eq!(shown, [("z/+", vec!["z/th"]), ("z/th", vec![])]);
+}
+
+#[test]
+fn roots_sizes_and_formats_of_other_payloads_are_known() {
+    let one = |payload: &'static [u8]| described(&[sample("t", payload)]).remove(0).profile;
+    let xml = one(b"<?xml version=\"1.0\"?><!-- <x> --><ns:root a='1'/>");
+    assert_eq!(xml.roots.examples().collect::<Vec<_>>(), ["ns:root"]);
+    let gzip = one(b"\x1f\x8b\x08\x00\x00\x00");
+    assert_eq!((gzip.magic.map(Magic::name), gzip.bytes), (Some("gzip"), Some((6, 6))));
+}

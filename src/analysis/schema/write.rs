@@ -1,0 +1,201 @@
+//! JSON Schema 2020-12 and statistics of a profile, as compact JSON text.
+
+use serde::Serialize;
+
+use super::node::{Node, TYPES, Type};
+use super::strings::Strings;
+use super::{Class, Profile};
+use crate::limits::SCHEMA_EXAMPLES_MAX;
+use crate::rpc::outgoing::to_json;
+
+/// Appends the schema of a profile's payloads, described to `depth` levels.
+pub fn schema(profile: &Profile, depth: usize, out: &mut Vec<u8>) {
+    let is_binary = profile.count_of(Class::Binary) > 0;
+    let is_large = profile.count_of(Class::Large) > 0;
+    if is_large {
+        // What was not looked into may be anything.
+        out.extend(b"{}");
+    } else if is_binary {
+        let only = profile.node.count() == 0;
+        out.extend(if only { &b"{\"type\":\"string\",\"contentEncoding\":\"base64\"}"[..] } else { b"{}" });
+    } else if profile.count_of(Class::Xml) > 0 && profile.node.count() == profile.count_of(Class::Xml) {
+        out.extend(b"{\"type\":\"string\",\"contentMediaType\":\"application/xml\"}");
+    } else {
+        node(&profile.node, depth, true, out);
+    }
+}
+
+fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
+    let count = node.count();
+    let mut types: Vec<&str> = TYPES.into_iter().filter(|of| node.count_of(*of) > 0).map(|of| name(node, of)).collect();
+    types.sort_unstable();
+    out.push(b'{');
+    match &types[..] {
+        [] => {}
+        [only] => member(out, "type", only),
+        several => member(out, "type", &several),
+    }
+    if let Some(numbers) = node.numbers() {
+        member(out, "minimum", &numbers.least);
+        member(out, "maximum", &numbers.most);
+    }
+    if let Some(strings) = node.strings() {
+        let nulls = node.count_of(Type::Null);
+        texts(strings, nulls > 0, strings.count() + nulls == count, is_root, out);
+    }
+    if let Some(items) = node.items() {
+        member(out, "minItems", &items.least);
+        member(out, "maxItems", &items.most);
+        if items.node.count() > 0 && depth > 0 {
+            key(out, "items");
+            self::node(&items.node, depth - 1, false, out);
+        }
+    }
+    if let Some(object) = node.object().filter(|_| depth > 0) {
+        let required: Vec<&str> = object
+            .members
+            .iter()
+            .filter(|(_, node)| node.count() == object.count())
+            .map(|(name, _)| name.as_ref())
+            .collect();
+        if !object.members.is_empty() {
+            key(out, "properties");
+            out.push(b'{');
+            for (name, node) in &object.members {
+                key(out, name);
+                self::node(node, depth - 1, false, out);
+            }
+            out.push(b'}');
+        }
+        if !required.is_empty() {
+            member(out, "required", &required);
+        }
+        if let Some(open) = &object.open {
+            key(out, "additionalProperties");
+            self::node(open, depth - 1, false, out);
+        }
+    }
+    out.push(b'}');
+}
+
+/// Keywords for strings. `enum` binds values of all types, so it is for strings and nulls alone.
+fn texts(strings: &Strings, with_null: bool, alone: bool, is_root: bool, out: &mut Vec<u8>) {
+    if let Some(format) = strings.format() {
+        member(out, "format", &format);
+    } else if let Some(few) = strings.few().filter(|_| alone) {
+        let mut values: Vec<Option<&str>> = few.iter().map(|text| Some(text.as_ref())).collect();
+        values.extend(with_null.then_some(None));
+        member(out, "enum", &values);
+    } else if is_root {
+        let (least, most) = strings.lengths();
+        member(out, "minLength", &least);
+        member(out, "maxLength", &most);
+    }
+}
+
+fn name(node: &Node, of: Type) -> &'static str {
+    match of {
+        Type::Null => "null",
+        Type::Boolean => "boolean",
+        Type::Number if node.numbers().is_some_and(|numbers| numbers.whole) => "integer",
+        Type::Number => "number",
+        Type::String => "string",
+        Type::Array => "array",
+        Type::Object => "object",
+    }
+}
+
+/// Appends statistics of up to `limit` fields, keyed by JSON pointer (`*` is any item or key); gives how many were left
+/// out.
+pub fn field_stats(root: &Node, limit: usize, examples: usize, out: &mut Vec<u8>) -> usize {
+    let mut stats = Stats { left: limit, omitted: 0, examples, at: String::new() };
+    out.push(b'{');
+    stats.walk(root, out);
+    out.push(b'}');
+    stats.omitted
+}
+
+struct Stats {
+    left: usize,
+    omitted: usize,
+    examples: usize,
+    at: String,
+}
+
+impl Stats {
+    fn walk(&mut self, node: &Node, out: &mut Vec<u8>) {
+        let length = self.at.len();
+        if let Some(object) = node.object() {
+            for (name, member) in &object.members {
+                self.at.push('/');
+                self.at.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                self.field(member, object.count(), out);
+                self.at.truncate(length);
+            }
+            if let Some(open) = &object.open {
+                self.any(open, out);
+            }
+        }
+        if let Some(items) = node.items().filter(|items| items.node.count() > 0) {
+            self.any(&items.node, out);
+        }
+    }
+
+    fn any(&mut self, node: &Node, out: &mut Vec<u8>) {
+        let length = self.at.len();
+        self.at.push_str("/*");
+        self.field(node, node.count(), out);
+        self.at.truncate(length);
+    }
+
+    fn field(&mut self, node: &Node, of: u32, out: &mut Vec<u8>) {
+        if self.left > 0 {
+            self.left -= 1;
+            key(out, &self.at);
+            out.push(b'{');
+            let presence = f64::from(node.count()) / f64::from(of.max(1));
+            member(out, "presence", &((presence * 1e3).round() / 1e3));
+            let values = examples(node, self.examples);
+            if !values.is_empty() {
+                key(out, "examples");
+                out.push(b'[');
+                for (index, value) in values.iter().enumerate() {
+                    out.extend(if index > 0 { &b","[..] } else { b"" });
+                    out.extend_from_slice(value);
+                }
+                out.push(b']');
+            }
+            out.push(b'}');
+        } else {
+            self.omitted += 1;
+        }
+        self.walk(node, out);
+    }
+}
+
+fn examples(node: &Node, limit: usize) -> Vec<Vec<u8>> {
+    let mut values = Vec::new();
+    if let Some(numbers) = node.numbers() {
+        values.push(to_json(&numbers.least));
+        values.push(to_json(&numbers.most));
+        values.dedup();
+    }
+    values.extend(node.strings().into_iter().flat_map(Strings::examples).map(|text| to_json(&text)));
+    values.truncate(limit.min(SCHEMA_EXAMPLES_MAX));
+    values
+}
+
+/// Appends a member of the object that `out` ends with.
+pub fn member(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
+    key(out, name);
+    out.extend(to_json(value));
+}
+
+/// Appends a member's name.
+pub fn key(out: &mut Vec<u8>, name: &str) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    out.extend(to_json(&name));
+    out.push(b':');
+}

@@ -1,0 +1,312 @@
+//! Tells what the messages of topics look like: groups of topics with a JSON Schema each, and what does not fit.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use smol::future::yield_now;
+
+use super::args::{Args, Kind, Param};
+use super::listen::{Heard, Wish, listen};
+use super::message::facts_of;
+use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
+use crate::analysis::binary::Magic;
+use crate::analysis::payload;
+use crate::analysis::prune::Pruner;
+use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described};
+use crate::analysis::schema::write::{self, member};
+use crate::analysis::schema::{Class, Sample};
+use crate::analysis::topics::Topics;
+use crate::clock::{Now, Timestamp, seconds};
+use crate::limits::{CAPTURE_MAX_BYTES, DURATION_MAX_SECONDS, SCHEMA_DEPTH_MAX, SCHEMA_PAYLOAD_MAX_BYTES};
+use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
+use crate::mqtt::wire::Publish;
+use crate::rpc::outgoing::{WithRows, to_json};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "get_topic_schema",
+    title: "Infer payload schemas",
+    description: "Listens and tells what messages look like: topics of the same kind form a group with a JSON Schema that \
+accepts all its messages but the listed anomalies. Sends nothing else. Examples are untrusted data.",
+    params: &[
+        SESSION_ID,
+        Param {
+            name: "topic_pattern",
+            kind: Kind::Text { max_bytes: 65_535, default: None },
+            required: true,
+            doc: "Topic filter.",
+        },
+        Param {
+            name: "duration_seconds",
+            kind: Kind::Integer { min: 1, max: DURATION_MAX_SECONDS, default: Some(30) },
+            required: false,
+            doc: "How long to listen.",
+        },
+        Param {
+            name: "max_samples",
+            kind: Kind::Integer { min: 1, max: 1000, default: Some(200) },
+            required: false,
+            doc: "Messages looked at, spread over topics and time.",
+        },
+        MAX_RESPONSE_BYTES,
+    ],
+    output: r#""schemas":{"type":"array","items":{"type":"object"}},"sample_count":{"type":"integer"},"message_count":{"type":"integer"},"topic_count":{"type":"integer"},"anomaly_count":{"type":"integer"}"#,
+    effect: Effect::Reads,
+    run: |context, args| Box::pin(run(context, args)),
+};
+
+async fn run(context: Context, args: Args) -> Ended {
+    let session = context.session(&args)?;
+    let wish = Wish {
+        filter: args.text("topic_pattern"),
+        parameter: "topic_pattern",
+        qos: 0,
+        retained: Retained::Include,
+        duration: args.seconds("duration_seconds"),
+    };
+    let seen = Rc::new(RefCell::new(Seen::new(args.size("max_samples"), wish.duration)));
+    let heard = listen(&context, &session.connection, &wish, seen.clone(), || seen.borrow().pruner.seen()).await?;
+    let mut seen = seen.replace(Seen::new(0, Duration::ZERO));
+    seen.pruner.finish();
+    let (chosen, _) = seen.pruner.choose(args.size("max_samples"));
+    let mut analysis = Analysis::new(chosen.iter().map(|index| sample(&seen.pruner, *index)));
+    let mut groups = Vec::new();
+    for index in 0..analysis.len() {
+        groups.push(analysis.describe(index));
+        // Others have their turn.
+        yield_now().await;
+    }
+    let head = Head {
+        status: "success",
+        sample_count: chosen.len(),
+        message_count: seen.pruner.seen(),
+        topic_count: seen.topics.len(),
+        untracked_messages: seen.topics.untracked_messages(),
+        group_count: groups.len(),
+        groups_omitted: 0,
+        anomaly_count: groups.iter().map(|group| group.anomaly_count).sum(),
+        duration_seconds: seconds(heard.elapsed),
+        granted_qos: heard.granted_qos,
+        confidence_rule: CONFIDENCE_RULE,
+        note: note(&heard, seen.pruner.seen(), chosen.len(), analysis.is_complete()),
+        interruptions: &heard.interruptions,
+    };
+    Ok(Rc::new(fitting(&groups, head, args.size("max_response_bytes"))))
+}
+
+fn sample(pruner: &Pruner, index: usize) -> Sample<'_> {
+    let (slot, topic, payload) = pruner.message(index);
+    let facts = slot.facts;
+    Sample { topic, payload, payload_bytes: facts.payload_bytes as usize, kind: facts.kind, unix_ms: facts.unix_ms }
+}
+
+fn note(heard: &Heard, messages: u64, samples: usize, is_complete: bool) -> Option<String> {
+    if messages == 0 {
+        return Some(format!(
+            "nothing is retained and nothing was published on this filter within {} ms, although the broker granted it at \
+             QoS {}; try a wider filter or a longer duration_seconds",
+            heard.elapsed.as_millis(),
+            heard.granted_qos
+        ));
+    }
+    if !is_complete {
+        return Some(
+            "there are more fields than can be held: the last ones are not described; use a narrower filter".into(),
+        );
+    }
+    let left = messages - samples as u64;
+    (left > 0).then(|| format!("{left} messages beyond max_samples were counted and not looked at"))
+}
+
+#[derive(Clone, Serialize)]
+struct Head<'a> {
+    status: &'static str,
+    sample_count: usize,
+    message_count: u64,
+    topic_count: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    untracked_messages: u64,
+    group_count: usize,
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    groups_omitted: usize,
+    anomaly_count: u32,
+    duration_seconds: f64,
+    granted_qos: u8,
+    confidence_rule: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    interruptions: &'a [Interruption],
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+fn is_none_left_out(value: &usize) -> bool {
+    *value == 0
+}
+
+/// How much of each group is shown.
+struct Detail {
+    depth: usize,
+    fields: usize,
+    examples: usize,
+    names: usize,
+    anomalies: usize,
+    preview: usize,
+}
+
+/// From all that is known to what no group is worth showing without.
+const DETAILS: [Detail; 5] = [
+    Detail { depth: SCHEMA_DEPTH_MAX, fields: 60, examples: 3, names: 5, anomalies: 20, preview: 120 },
+    Detail { depth: SCHEMA_DEPTH_MAX, fields: 30, examples: 1, names: 3, anomalies: 5, preview: 60 },
+    Detail { depth: 4, fields: 10, examples: 1, names: 2, anomalies: 3, preview: 30 },
+    Detail { depth: 2, fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
+    Detail { depth: 0, fields: 0, examples: 0, names: 0, anomalies: 1, preview: 0 },
+];
+/// A longer topic is cut where it is only an example.
+const TOPIC_SHOWN_BYTES: usize = 120;
+
+/// The largest result that fits: less detail first, then fewer groups; those with anomalies and many samples stay.
+fn fitting(groups: &[Described<'_>], head: Head<'_>, budget: usize) -> WithRows<impl Fn(usize, &mut Vec<u8>) + use<>> {
+    let body = |head: &Head<'_>, rows: Vec<Vec<u8>>| {
+        let held = rows.iter().map(Vec::len).sum();
+        WithRows::new(to_json(head), "schemas", rows.len(), held, move |index, out: &mut Vec<u8>| {
+            out.extend_from_slice(&rows[index]);
+        })
+    };
+    let mut rows = Vec::new();
+    for detail in &DETAILS {
+        rows = groups.iter().map(|group| row(group, detail)).collect();
+        let whole = body(&head, rows.clone());
+        if whole.fits(budget) {
+            return whole;
+        }
+    }
+    let mut order: Vec<usize> = (0..groups.len()).collect();
+    order.sort_by_key(|index| {
+        let group = &groups[*index];
+        std::cmp::Reverse((group.anomaly_count > 0, group.sample_count))
+    });
+    loop {
+        order.truncate(order.len() * 3 / 4);
+        let mut kept = order.clone();
+        kept.sort_unstable();
+        let head = Head { groups_omitted: groups.len() - kept.len(), ..head.clone() };
+        let part = body(&head, kept.into_iter().map(|index| rows[index].clone()).collect());
+        if order.is_empty() || part.fits(budget) {
+            return part;
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Names<'a> {
+    count: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    examples: Vec<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn of(topics: &[&'a str], limit: usize) -> Self {
+        let shown = |topic: &&'a str| &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)];
+        Self { count: topics.len(), examples: topics.iter().take(limit).map(shown).collect() }
+    }
+}
+
+#[derive(Serialize)]
+struct Bytes {
+    min: usize,
+    max: usize,
+}
+
+#[derive(Serialize)]
+struct Odd<'a> {
+    topic: &'a str,
+    reason: &'a str,
+    count: u32,
+    timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<payload::ShownPayload<'a>>,
+}
+
+fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
+    let mut out = b"{".to_vec();
+    let profile = &group.profile;
+    member(&mut out, "topic_pattern", &group.filter);
+    member(&mut out, "topics", &Names::of(&group.topics, detail.names));
+    if !group.also.is_empty() {
+        member(&mut out, "also_matches_topics_of_other_groups", &Names::of(&group.also, detail.names));
+    }
+    member(&mut out, "sample_count", &group.sample_count);
+    member(&mut out, "payload_types", &group.kinds);
+    if let Some((min, max)) = profile.bytes {
+        member(&mut out, "payload_bytes", &Bytes { min, max });
+    }
+    if profile.count_of(Class::Binary) > 0 {
+        member(&mut out, "looks_like", &profile.magic.map_or("unknown", Magic::name));
+    }
+    if profile.roots.count() > 0 {
+        member(&mut out, "root_elements", &profile.roots.examples().collect::<Vec<_>>());
+    }
+    write::key(&mut out, "schema");
+    write::schema(profile, detail.depth, &mut out);
+    if detail.fields > 0 && profile.node.count() > 0 {
+        write::key(&mut out, "field_stats");
+        let omitted = write::field_stats(&profile.node, detail.fields, detail.examples, &mut out);
+        if omitted > 0 {
+            member(&mut out, "fields_omitted", &omitted);
+        }
+    }
+    member(&mut out, "confidence", &group.confidence());
+    let odd: Vec<_> = group.anomalies.iter().take(detail.anomalies).map(|anomaly| odd(anomaly, detail)).collect();
+    member(&mut out, "anomalies", &odd);
+    let shown: u32 = odd.iter().map(|odd| odd.count).sum();
+    if shown < group.anomaly_count {
+        member(&mut out, "anomaly_count", &group.anomaly_count);
+    }
+    out.push(b'}');
+    out
+}
+
+fn odd<'a>(anomaly: &'a Anomaly<'_>, detail: &Detail) -> Odd<'a> {
+    let Sample { topic, payload, payload_bytes, unix_ms, .. } = anomaly.first;
+    Odd {
+        topic: &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)],
+        reason: &anomaly.reason[..anomaly.reason.floor_char_boundary(TOPIC_SHOWN_BYTES)],
+        count: anomaly.count,
+        timestamp: Timestamp(unix_ms),
+        payload: (detail.preview > 0).then(|| payload::show(payload, payload_bytes, detail.preview).payload),
+    }
+}
+
+/// Messages worth looking at, while they pass.
+struct Seen {
+    started: Instant,
+    pruner: Pruner,
+    topics: Topics<()>,
+}
+
+impl Seen {
+    fn new(samples: usize, duration: Duration) -> Self {
+        let pruner = Pruner::new(samples, duration, SCHEMA_PAYLOAD_MAX_BYTES, CAPTURE_MAX_BYTES);
+        Self { started: Instant::now(), pruner, topics: Topics::default() }
+    }
+}
+
+impl Recorder for Seen {
+    fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
+        let inspection = payload::inspect_prefix(message.payload, message.payload_bytes, SCHEMA_PAYLOAD_MAX_BYTES);
+        let new_topic = self.topics.entry(message.topic, || ()).is_some_and(|(_, new)| new);
+        let elapsed = now.at.saturating_duration_since(self.started);
+        let facts = facts_of(message, &inspection, now);
+        self.pruner.record(elapsed, facts, message.topic, message.payload, &inspection, new_topic);
+        Flow::More
+    }
+
+    fn wanted_payload_bytes(&self) -> usize {
+        SCHEMA_PAYLOAD_MAX_BYTES
+    }
+}
