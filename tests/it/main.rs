@@ -24,6 +24,7 @@ mod readme;
 mod reconnect;
 mod requests;
 mod resources;
+mod schemas;
 mod secrets;
 mod sessions;
 mod shared;

@@ -9,6 +9,7 @@ pub mod mosquitto;
 pub mod packets;
 pub mod schema;
 pub mod server;
+pub mod stream;
 pub mod tools;
 
 use std::path::{Path, PathBuf};
