@@ -13,14 +13,17 @@
 mod support;
 
 use std::collections::HashMap;
+use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mqtt_mcp::analysis::device::model::Device;
 use mqtt_mcp::analysis::device::names::Name;
 use mqtt_mcp::analysis::device::{At, Message};
-use mqtt_mcp::analysis::payload::inspect_message;
+use mqtt_mcp::analysis::payload::{Kind, inspect_message};
 use mqtt_mcp::analysis::prune::Pruner;
+use mqtt_mcp::analysis::schema::Sample;
+use mqtt_mcp::analysis::schema::describe::Analysis;
 use mqtt_mcp::analysis::store::Facts;
 use mqtt_mcp::analysis::topics::Topics;
 use mqtt_mcp::analysis::traffic::Traffic;
@@ -49,14 +52,17 @@ struct Fed {
     _held: Box<dyn std::any::Any>,
 }
 
-const ACCUMULATORS: [(&str, Feed); 6] = [
+const ACCUMULATORS: [(&str, Feed); 7] = [
     ("plain counting", count),
     ("topics", topics),
     ("traffic (monitor_performance)", traffic),
     ("inspection and pruning (subscribe_and_collect)", prune),
     ("device, messages of others (debug_device)", others),
     ("device, its own messages (debug_device)", device),
+    ("schema, 1000 samples at a time (get_topic_schema)", schema),
 ];
+/// Those of them that hold what they took: a schema is inferred from samples that the call holds.
+const HOLDING: usize = ACCUMULATORS.len() - 1;
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();
@@ -97,7 +103,7 @@ fn memory(table: &mut Table) {
         String::from_utf8_lossy(&output.stdout).trim().parse::<f64>().expect("a number")
     };
     let known = of(0);
-    for (index, (name, _)) in ACCUMULATORS.iter().enumerate() {
+    for (index, (name, _)) in ACCUMULATORS[..HOLDING].iter().enumerate() {
         let kb = of(index);
         table.set(0, &format!("{TOPICS} topics, {name}: memory"), "kB", kb);
         table.set(0, &format!("{TOPICS} topics, {name}: memory"), "ratio", kb / known);
@@ -165,6 +171,22 @@ fn prune(messages: &[Made]) -> Fed {
         pruner.record(at.elapsed, Facts::default(), topic, payload, &inspection, false);
     }
     Fed { count: pruner.seen(), _held: Box::new(pruner) }
+}
+
+/// As many samples at once as one call looks at.
+fn schema(messages: &[Made]) -> Fed {
+    let sample = |made: &Made| Sample {
+        topic: &made.topic,
+        payload: &made.payload,
+        payload_bytes: made.payload.len(),
+        kind: Kind::Json,
+        unix_ms: made.at.unix_ms,
+    };
+    for part in messages.chunks(1000) {
+        let mut analysis = Analysis::new(part.iter().map(sample));
+        (0..analysis.len()).for_each(|index| drop(black_box(analysis.describe(index))));
+    }
+    Fed { count: messages.len() as u64, _held: Box::new(()) }
 }
 
 fn others(messages: &[Made]) -> Fed {

@@ -53,6 +53,32 @@ pub const TIMEOUT_MAX_SECONDS: i64 = 120;
 pub const ADDRESS_TRY_MIN: Duration = Duration::from_millis(250);
 /// A reconnect attempt's own deadline.
 pub const RECONNECT_ATTEMPT: Duration = Duration::from_secs(30);
+/// test_connection gives a connection this long; with all that follows it stays below the 60 s of impatient clients.
+pub const CONNECT_TEST_WAIT: Duration = Duration::from_secs(10);
+/// PINGREQs of one test …
+pub const PINGS_PER_TEST: usize = 5;
+/// … which must be answered within this time, all of them.
+pub const PING_TEST_WAIT: Duration = Duration::from_secs(5);
+/// The subscription of a test is granted within this time.
+pub const SUBSCRIBE_TEST_WAIT: Duration = Duration::from_secs(5);
+/// What a broker retains of itself has come within this time.
+pub const BROKER_INFO_WAIT: Duration = Duration::from_secs(1);
+/// A probe message is back within this time.
+pub const QOS_PROBE_WAIT: Duration = Duration::from_millis(2500);
+/// All of a test behind its connection, for progress messages.
+pub const TEST_WAIT: Duration = Duration::from_secs(24);
+/// Median ping of an excellent connection: a person sees no delay.
+pub const PING_MS_EXCELLENT: f64 = 50.0;
+/// Of a good one.
+pub const PING_MS_GOOD: f64 = 250.0;
+/// Of a fair one: beyond it, what is sent and what is seen lie a second apart.
+pub const PING_MS_FAIR: f64 = 1000.0;
+/// A step of connecting that takes longer is told.
+pub const SLOW_STEP_MS: f64 = 1000.0;
+/// A certificate that ends within so many days is told: automatic renewal comes before …
+pub const CERTIFICATE_DAYS_GOOD: i64 = 21;
+/// … and within so many it is urgent.
+pub const CERTIFICATE_DAYS_FAIR: i64 = 7;
 /// First wait before a reconnect; doubles with each failure.
 pub const BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// Longest wait before a reconnect.

@@ -45,7 +45,52 @@ const ENDINGS: &[&str] = &[
     "/heap/current",
 ];
 
+/// What a broker is, in short. Values are as it tells them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Name and version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptime: Option<Box<str>>,
+    /// Connected clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clients: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Load::is_unknown")]
+    load: Load,
+}
+
+/// Messages per minute.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct Load {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_received_1min: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_sent_1min: Option<Box<str>>,
+}
+
+impl Load {
+    fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl BrokerFacts {
+    /// The last values of what most brokers tell; `None` when there is nothing of it.
+    pub fn summary(&self) -> Option<Summary> {
+        let of = |ending: &str| {
+            let fact = self.facts.iter().find(|fact| fact.topic.ends_with(ending));
+            fact.map(|fact| fact.after.clone())
+        };
+        let load = Load {
+            messages_received_1min: of("/load/messages/received/1min"),
+            messages_sent_1min: of("/load/messages/sent/1min"),
+        };
+        let clients = of("/clients/connected").or_else(|| of("/connections/count"));
+        let summary = Summary { version: of("/version"), uptime: of("/uptime"), clients, load };
+        (summary != Summary::default()).then_some(summary)
+    }
+
     /// Takes a message on a `$SYS` topic.
     pub fn record(&mut self, topic: &str, payload: &[u8], retain: bool) {
         self.live += u64::from(!retain);

@@ -6,6 +6,7 @@ pub mod broker_facts;
 pub mod correlate;
 pub mod device;
 pub mod expect;
+pub mod health;
 pub mod heavy;
 pub mod histogram;
 pub mod payload;

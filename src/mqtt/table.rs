@@ -105,27 +105,25 @@ impl Table {
             return Err(OpenError::Limit);
         }
         let id = new_id().ok_or(OpenError::NoRandom)?;
-        let attempt = Attempt {
-            table: self,
-            connection: Rc::new(Connection::new(identity, self.policy.clone())),
-            entered: false,
-        };
-        self.opening.set(self.opening.get() + 1);
-        let run = driver::run(attempt.connection.clone(), self.vault.clone(), self.buffer.clone(), deadline);
-        self.executor.spawn(run).detach();
-        // The driver has the same deadline and tells what it was waiting for: give it a moment for that.
-        let settled = attempt.connection.until(deadline + DISCONNECT_WAIT, |session| match session.state() {
-            State::Connecting => None,
-            State::Connected => Some(Ok(())),
-            State::Failed(trouble) => Some(Err(trouble.clone())),
-            _ => Some(Err(session.last_error().cloned().unwrap_or(Trouble::Closed))),
-        });
-        let outcome = match settled.await {
-            Some(outcome) => outcome,
-            None => Err(Trouble::Timeout("the connection")),
-        };
-        outcome.map_err(OpenError::Connect)?;
-        Ok(attempt.enter(id))
+        let _opening = Opening::begin(&self.opening);
+        let trial = self.trial(identity);
+        trial.connect(deadline).await.map_err(OpenError::Connect)?;
+        Ok(self.enter(id, trial.keep()))
+    }
+
+    /// A connection beside the sessions: neither counted nor listed, and closed when it is dropped.
+    pub fn trial(&self, identity: Identity) -> Trial<'_> {
+        let connection = Rc::new(Connection::new(identity, self.policy.clone()));
+        Trial { table: self, connection, kept: false }
+    }
+
+    fn enter(&self, id: String, connection: Rc<Connection>) -> Lease {
+        let now = Now::read();
+        let (last_used, users) = (Cell::new(now), Cell::new(0));
+        let entry = Rc::new(Entry { id, connection, created: now, last_used, users });
+        self.sessions.borrow_mut().push(entry.clone());
+        self.changed.notify();
+        Lease::new(entry)
     }
 
     /// The session of that id, in use until the lease is dropped.
@@ -215,31 +213,60 @@ impl Drop for Lease {
     }
 }
 
-/// A session that is being opened; dropped before it is entered, it is closed.
-struct Attempt<'a> {
+/// A connection that is closed when it is dropped, unless it becomes a session.
+pub struct Trial<'a> {
     table: &'a Table,
     connection: Rc<Connection>,
-    entered: bool,
+    kept: bool,
 }
 
-impl Attempt<'_> {
-    fn enter(mut self, id: String) -> Lease {
-        self.entered = true;
-        let now = Now::read();
-        let (last_used, users) = (Cell::new(now), Cell::new(0));
-        let entry = Rc::new(Entry { id, connection: self.connection.clone(), created: now, last_used, users });
-        self.table.sessions.borrow_mut().push(entry.clone());
-        self.table.changed.notify();
-        Lease::new(entry)
+impl Trial<'_> {
+    /// Its connection.
+    pub fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    /// Connects. Dropping the future gives up the attempt with the trial.
+    pub async fn connect(&self, deadline: Instant) -> Result<(), Trouble> {
+        let Table { vault, buffer, executor, .. } = self.table;
+        executor.spawn(driver::run(self.connection.clone(), vault.clone(), buffer.clone(), deadline)).detach();
+        // The driver has the same deadline and tells what it was waiting for: give it a moment for that.
+        let settled = self.connection.until(deadline + DISCONNECT_WAIT, |session| match session.state() {
+            State::Connecting => None,
+            State::Connected => Some(Ok(())),
+            State::Failed(trouble) => Some(Err(trouble.clone())),
+            _ => Some(Err(session.last_error().cloned().unwrap_or(Trouble::Closed))),
+        });
+        settled.await.unwrap_or(Err(Trouble::Timeout("the connection")))
+    }
+
+    fn keep(mut self) -> Rc<Connection> {
+        self.kept = true;
+        self.connection.clone()
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for Trial<'_> {
     fn drop(&mut self) {
-        self.table.opening.set(self.table.opening.get() - 1);
-        if !self.entered {
+        if !self.kept {
             self.connection.shut();
         }
+    }
+}
+
+/// Counts a session that is being opened against the limit.
+struct Opening<'a>(&'a Cell<usize>);
+
+impl<'a> Opening<'a> {
+    fn begin(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -117,17 +117,20 @@ fn failure(error: &OpenError, max_sessions: usize) -> Failure {
     }
 }
 
-fn identity(context: &Context, args: &Args) -> Result<Identity, Failure> {
-    let profile = match (args.optional_text("connection_string"), args.optional_text("broker")) {
-        (Some(text), None) => from_connection_string(context, text)?,
-        (None, Some(name)) => configured(context, name)?,
-        (Some(_), Some(_)) => {
-            return Err(Failure::invalid("broker", "must not be given together with connection_string"));
-        }
+/// The broker that `connection_string` or `broker` names.
+pub(super) fn profile(context: &Context, args: &Args) -> Result<Profile, Failure> {
+    match (args.optional_text("connection_string"), args.optional_text("broker")) {
+        (Some(text), None) => from_connection_string(context, text),
+        (None, Some(name)) => configured(context, name),
+        (Some(_), Some(_)) => Err(Failure::invalid("broker", "must not be given together with connection_string")),
         (None, None) => {
-            return Err(Failure::invalid("connection_string", "or broker must be given, as in mqtt://localhost:1883"));
+            Err(Failure::invalid("connection_string", "or broker must be given, as in mqtt://localhost:1883"))
         }
-    };
+    }
+}
+
+fn identity(context: &Context, args: &Args) -> Result<Identity, Failure> {
+    let profile = profile(context, args)?;
     let client_id = match args.optional_text("client_id").map(str::to_owned).or(profile.client_id) {
         Some(client_id) => client_id,
         None => random_client_id()?,
@@ -171,7 +174,7 @@ fn configured(context: &Context, name: &str) -> Result<Profile, Failure> {
 }
 
 /// `mqtt-mcp-` and 12 hexadecimal digits: 21 of the 23 characters that every broker must take (3.1.3.1).
-fn random_client_id() -> Result<String, Failure> {
+pub(super) fn random_client_id() -> Result<String, Failure> {
     let mut bytes = [0; 6];
     getrandom::fill(&mut bytes).map_err(|_| Failure::internal())?;
     Ok(format!("mqtt-mcp-{}", base16ct::lower::encode_string(&bytes)))

@@ -151,6 +151,11 @@ impl Failure {
         &self.0.message
     }
 
+    /// What to do next.
+    pub fn hint(&self) -> &str {
+        &self.0.hint
+    }
+
     /// The code.
     pub fn code(&self) -> Code {
         self.0.code

@@ -145,7 +145,8 @@ impl Listening {
         })
     }
 
-    fn finished(&self) -> Option<Result<(), Failure>> {
+    /// Whether it is done, or why nothing more will come.
+    pub(super) fn finished(&self) -> Option<Result<(), Failure>> {
         self.connection.look(|session| {
             let capture = session.captures.get(self.id)?;
             match capture.grant {

@@ -15,6 +15,7 @@ pub(crate) mod listen;
 mod message;
 mod monitor_performance;
 mod monitor_report;
+mod probe;
 mod publish_message;
 mod read_watch;
 mod request_response;
@@ -22,6 +23,7 @@ pub mod schema;
 mod start_watch;
 mod stop_watch;
 mod subscribe_and_collect;
+mod test_connection;
 pub mod watch;
 
 use std::panic::AssertUnwindSafe;
@@ -105,6 +107,7 @@ pub const ALL: &[Tool] = &[
     establish_connection::TOOL,
     list_active_connections::TOOL,
     close_connection::TOOL,
+    test_connection::TOOL,
     list_topics::TOOL,
     subscribe_and_collect::TOOL,
     get_topic_schema::TOOL,

@@ -4,6 +4,7 @@
 
 mod check_command;
 mod checklist;
+mod checks;
 mod cli;
 mod collect;
 mod connect_errors;

@@ -1,5 +1,8 @@
 //! get_topic_schema: what it says of recorded traffic whose truth is known, and of a real broker's.
 
+// The score is printed for a person.
+#![allow(clippy::print_stdout)]
+
 use mqtt_mcp::analysis::payload;
 use mqtt_mcp::analysis::schema::Sample;
 use mqtt_mcp::analysis::schema::describe::{Analysis, Described};

@@ -135,8 +135,24 @@ fn missing<'a>(members: &serde_json::Map<String, Value>, all: &'a Object, own: O
     if usual.len() < 2 && !usual.iter().any(|name| members.contains_key(*name)) {
         return None;
     }
+    if is_of_another_kind(members, all) {
+        return None;
+    }
     usual.into_iter().find(|name| {
         let own_has = own.is_some_and(|own| own.members.get(*name).is_some_and(|node| node.count() * 2 > own.count()));
         !members.contains_key(*name) && own_has
+    })
+}
+
+/// Whether a member that names the kind of a message says that this is a rare one, as in `"event":"enter"`: its members
+/// are its own.
+fn is_of_another_kind(members: &serde_json::Map<String, Value>, all: &Object) -> bool {
+    const NAMES: [&str; 10] =
+        ["type", "_type", "event", "event_type", "kind", "method", "action", "cmd", "command", "message_type"];
+    members.iter().any(|(name, value)| {
+        let strings = all.members.get(name.as_str()).and_then(Node::strings);
+        let count = strings.zip(value.as_str()).and_then(|(strings, text)| strings.count_of(text));
+        count.is_some_and(|count| count * 10 <= all.count())
+            && NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
     })
 }

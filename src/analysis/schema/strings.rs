@@ -1,6 +1,6 @@
 //! Texts, merged: how many, how long, which ones if they are few, and the format that all of them have.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::format::Formats;
 use crate::limits::{SCHEMA_ENUM_MAX, SCHEMA_EXAMPLE_BYTES, SCHEMA_EXAMPLES_MAX};
@@ -9,8 +9,8 @@ use crate::limits::{SCHEMA_ENUM_MAX, SCHEMA_EXAMPLE_BYTES, SCHEMA_EXAMPLES_MAX};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Strings {
     count: u32,
-    /// All of them, or the first few in their order when there are many.
-    values: BTreeSet<Box<str>>,
+    /// All of them with how often each came, or the first few in their order, not counted, when there are many.
+    values: BTreeMap<Box<str>, u32>,
     many: bool,
     least: usize,
     most: usize,
@@ -20,7 +20,7 @@ pub struct Strings {
 impl Default for Strings {
     fn default() -> Self {
         let formats = Formats::ALL;
-        Self { count: 0, values: BTreeSet::new(), many: false, least: usize::MAX, most: 0, formats }
+        Self { count: 0, values: BTreeMap::new(), many: false, least: usize::MAX, most: 0, formats }
     }
 }
 
@@ -35,10 +35,11 @@ impl Strings {
         }
         let shown = &text[..text.floor_char_boundary(SCHEMA_EXAMPLE_BYTES)];
         self.many |= shown.len() < text.len();
-        if !self.values.contains(shown) {
-            self.values.insert(shown.into());
-            self.bound();
+        match self.values.get_mut(shown) {
+            Some(count) => *count += 1,
+            None => _ = self.values.insert(shown.into(), 1),
         }
+        self.bound();
     }
 
     /// Takes all that another one has.
@@ -47,15 +48,20 @@ impl Strings {
         (self.least, self.most) = (self.least.min(other.least), self.most.max(other.most));
         self.formats = self.formats.and(other.formats);
         self.many |= other.many;
-        self.values.extend(other.values);
+        for (text, count) in other.values {
+            *self.values.entry(text).or_default() += count;
+        }
         self.bound();
     }
 
     /// Of many, the first few in their order are examples: the same ones, whatever came first.
     fn bound(&mut self) {
         self.many |= self.values.len() > SCHEMA_ENUM_MAX;
-        while self.many && self.values.len() > SCHEMA_EXAMPLES_MAX {
-            self.values.pop_last();
+        if self.many {
+            self.values.values_mut().for_each(|count| *count = 0);
+            while self.values.len() > SCHEMA_EXAMPLES_MAX {
+                self.values.pop_last();
+            }
         }
     }
 
@@ -75,14 +81,20 @@ impl Strings {
     }
 
     /// All that were seen, when they are so few and so often repeated that there are hardly others.
-    pub fn few(&self) -> Option<&BTreeSet<Box<str>>> {
+    pub fn few(&self) -> Option<impl Iterator<Item = &str>> {
         let repeated = self.count >= 3 && self.count as usize >= 2 * self.values.len();
-        Some(&self.values).filter(|_| !self.many && repeated && self.format().is_none())
+        let few = !self.many && repeated && self.format().is_none();
+        few.then(|| self.values.keys().map(AsRef::as_ref))
+    }
+
+    /// How often `text` came; `None` when there are too many to know.
+    pub fn count_of(&self, text: &str) -> Option<u32> {
+        if self.many { None } else { self.values.get(text).copied() }
     }
 
     /// A few of them.
     pub fn examples(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().take(SCHEMA_EXAMPLES_MAX).map(AsRef::as_ref)
+        self.values.keys().take(SCHEMA_EXAMPLES_MAX).map(AsRef::as_ref)
     }
 }
 
@@ -98,7 +110,7 @@ mod tests {
 
     #[test]
     fn few_repeated_texts_are_all_there_are() {
-        let few = |texts: &[&str]| of(texts).few().map(BTreeSet::len);
+        let few = |texts: &[&str]| of(texts).few().map(Iterator::count);
         assert_eq!(few(&["ON", "OFF", "ON", "ON"]), Some(2));
         assert_eq!(few(&["C", "C", "C"]), Some(1));
         assert_eq!(few(&["a", "b", "c"]), None, "never repeated");

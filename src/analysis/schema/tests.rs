@@ -314,6 +314,10 @@ fn what_comes_and_goes_is_no_anomaly() {
         stream(40, |n| if n == 7 { String::new() } else { r#"{"a":1}"#.into() }),
         stream(40, |n| if n == 7 { r#"{"a":1,"b":{"c":[1]}}"#.into() } else { r#"{"a":1}"#.into() }),
         stream(40, |n| if n == 7 { r#"{"Dimmer":50}"#.into() } else { r#"{"POWER":"ON"}"#.into() }),
+        stream(40, |n| match n {
+            7 => r#"{"_type":"transition","t":1}"#.into(),
+            _ => r#"{"_type":"location","t":1,"lat":2}"#.into(),
+        }),
         // What one device of several always does is its way.
         stream(
             40,

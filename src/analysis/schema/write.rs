@@ -83,7 +83,7 @@ fn texts(strings: &Strings, with_null: bool, alone: bool, is_root: bool, out: &m
     if let Some(format) = strings.format() {
         member(out, "format", &format);
     } else if let Some(few) = strings.few().filter(|_| alone) {
-        let mut values: Vec<Option<&str>> = few.iter().map(|text| Some(text.as_ref())).collect();
+        let mut values: Vec<Option<&str>> = few.map(Some).collect();
         values.extend(with_null.then_some(None));
         member(out, "enum", &values);
     } else if is_root {

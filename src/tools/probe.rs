@@ -1,0 +1,243 @@
+//! What a connection that stands does when it is tested: pings, a subscription, the broker's own figures, and round trips
+//! of each QoS where a topic for them is given.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::Context;
+use super::failure::{Code, Failure};
+use super::listen::{Listening, Progress, Wish};
+use super::publish_message::Flight;
+use crate::analysis::broker_facts::{BrokerFacts, Summary};
+use crate::analysis::health::Step;
+use crate::clock::{Now, millis};
+use crate::limits::{
+    BROKER_FACT_MAX_BYTES, BROKER_INFO_WAIT, PING_TEST_WAIT, PINGS_PER_TEST, QOS_PROBE_WAIT, SUBSCRIBE_TEST_WAIT,
+    TEST_WAIT,
+};
+use crate::mqtt::capture::{Flow, Recorder, Retained};
+use crate::mqtt::driver::Connection;
+use crate::mqtt::inflight;
+use crate::mqtt::table::new_id;
+use crate::mqtt::wire::Publish;
+
+/// A test under way.
+pub(super) struct Probe<'a> {
+    connection: &'a Rc<Connection>,
+    progress: Progress<'a>,
+    facts: BrokerFacts,
+}
+
+impl<'a> Probe<'a> {
+    pub(super) fn new(context: &'a Context, connection: &'a Rc<Connection>) -> Self {
+        Self { connection, progress: Progress::new(context, TEST_WAIT), facts: BrokerFacts::default() }
+    }
+
+    /// What the broker told of itself.
+    pub(super) fn info(&self) -> Option<Summary> {
+        self.facts.summary()
+    }
+
+    /// Appends its steps. An error is what stopped it, and is the last step's.
+    pub(super) async fn run(&mut self, topic: Option<&str>, steps: &mut Vec<Step>) -> Result<(), Failure> {
+        steps.push(self.ping().await);
+        if steps.last().is_some_and(|step| !step.ok) {
+            return Err(lost());
+        }
+        let told = self.broker_info().await;
+        match topic {
+            None => {
+                let (step, failure) = subscribe_step("$SYS/#", told);
+                steps.push(step);
+                failure.map_or(Ok(()), Err)
+            }
+            Some(topic) => self.round_trips(topic, steps).await,
+        }
+    }
+
+    async fn ping(&self) -> Step {
+        let by = Instant::now() + PING_TEST_WAIT;
+        let (mut took, mut queued) = (Vec::new(), 0);
+        for number in 1..=PINGS_PER_TEST {
+            let Some(round_trip) = self.connection.round_trip(by).await else {
+                let ms = millis(PING_TEST_WAIT.saturating_sub(by.saturating_duration_since(Instant::now())));
+                let detail = format!("no PINGRESP to PINGREQ {number} of {PINGS_PER_TEST}, or the connection went");
+                return Step::new("ping", false, ms, detail);
+            };
+            queued += usize::from(round_trip.behind_data);
+            took.push(round_trip.took);
+        }
+        took.sort_unstable();
+        let [min, median, max] = [0, took.len() / 2, took.len() - 1].map(|index| millis(took[index]));
+        let mut detail = format!("min {min}, median {median}, max {max} ms over {PINGS_PER_TEST} pings");
+        if queued > 0 {
+            detail.push_str(&format!("; {queued} of them queued behind messages"));
+        }
+        Step {
+            min_ms: Some(min),
+            median_ms: Some(median),
+            max_ms: Some(max),
+            ..Step::new("ping", true, median, detail)
+        }
+    }
+
+    /// Reads what the broker retains on `$SYS`; how long the subscription took to be granted, and its QoS.
+    async fn broker_info(&mut self) -> Result<(Duration, u8), Failure> {
+        let told = Rc::new(RefCell::new(Told::default()));
+        let wish = Wish {
+            filter: "$SYS/#",
+            parameter: "probe_topic",
+            qos: 0,
+            retained: Retained::Only,
+            duration: BROKER_INFO_WAIT,
+        };
+        let started = Instant::now();
+        let listening = Listening::start(self.connection, &wish, told.clone())?;
+        let granted = listening.grant(started + SUBSCRIBE_TEST_WAIT, &mut self.progress).await?;
+        let took = started.elapsed();
+        let end = Instant::now() + BROKER_INFO_WAIT;
+        let complete = listening.wait(end, &mut self.progress, &|| 0, Listening::finished).await;
+        complete.transpose()?;
+        self.facts = std::mem::take(&mut told.borrow_mut().0);
+        Ok((took, granted))
+    }
+
+    async fn round_trips(&mut self, topic: &str, steps: &mut Vec<Step>) -> Result<(), Failure> {
+        let echo = Rc::new(RefCell::new(Echo::default()));
+        let wish = Wish {
+            filter: topic,
+            parameter: "probe_topic",
+            qos: 2,
+            retained: Retained::Exclude,
+            duration: QOS_PROBE_WAIT,
+        };
+        let started = Instant::now();
+        let listening = match Listening::start(self.connection, &wish, echo.clone()) {
+            Ok(listening) => listening,
+            Err(failure) => {
+                let (step, failure) = subscribe_step(topic, Err(failure));
+                steps.push(step);
+                return failure.map_or(Ok(()), Err);
+            }
+        };
+        let granted = listening.grant(started + SUBSCRIBE_TEST_WAIT, &mut self.progress).await;
+        let (step, failure) = subscribe_step(topic, granted.map(|qos| (started.elapsed(), qos)));
+        steps.push(step);
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let mut stopped = Ok(());
+        for qos in 0..3 {
+            let (step, failure) = self.round_trip(topic, qos, &listening, &echo).await;
+            steps.push(step);
+            stopped = failure.map_or(stopped, Err);
+        }
+        stopped
+    }
+
+    /// One message to ourselves.
+    async fn round_trip(
+        &mut self,
+        topic: &str,
+        qos: u8,
+        listening: &Listening,
+        echo: &RefCell<Echo>,
+    ) -> (Step, Option<Failure>) {
+        let name = ["qos_0", "qos_1", "qos_2"][usize::from(qos)];
+        let payload: Rc<[u8]> = format!("mqtt-mcp test {}", new_id().unwrap_or_default()).into_bytes().into();
+        echo.replace(Echo { wanted: payload.clone(), arrived: None });
+        let message = inflight::Publish { topic: topic.to_owned(), payload, qos, retain: false };
+        let started = Instant::now();
+        let failed = |failure: Failure| {
+            let step = Step::new(name, false, millis(started.elapsed()), failure.message());
+            (step, Some(failure))
+        };
+        let flight = match Flight::start(self.connection, message) {
+            Ok(flight) => flight,
+            Err(failure) => return failed(failure),
+        };
+        let done = |_: &Listening| match self.connection.look(|session| flight.end(session)) {
+            Some(Err(failure)) => Some(Err(failure)),
+            Some(Ok(_)) => echo.borrow().arrived.map(Ok),
+            None => None,
+        };
+        match listening.wait(started + QOS_PROBE_WAIT, &mut self.progress, &|| 0, done).await {
+            Some(Ok((at, delivered))) => {
+                let ms = millis(at.saturating_duration_since(started));
+                (Step::new(name, true, ms, format!("published at QoS {qos}, came back at QoS {delivered}")), None)
+            }
+            Some(Err(failure)) => failed(failure),
+            None if self.connection.look(|session| flight.end(session)).is_none() => failed(flight.late()),
+            None => failed(Failure::new(
+                Code::NoResponse,
+                format!("published at QoS {qos}, and it did not come back within {} ms", QOS_PROBE_WAIT.as_millis()),
+                "the user may lack the right to publish to probe_topic, or to read it: brokers do not tell",
+            )),
+        }
+    }
+}
+
+/// A refusal by our own policy says nothing of the broker, and stops nothing.
+fn subscribe_step(filter: &str, granted: Result<(Duration, u8), Failure>) -> (Step, Option<Failure>) {
+    match granted {
+        Ok((took, qos)) => {
+            let filter = &filter[..filter.floor_char_boundary(crate::limits::ECHO_MAX_BYTES)];
+            (Step::new("subscribe", true, millis(took), format!("{filter} granted at QoS {qos}")), None)
+        }
+        Err(failure) => {
+            let is_our_own = failure.code() == Code::PolicyDenied;
+            let step = Step { is_our_own, ..Step::new("subscribe", false, 0.0, failure.message()) };
+            (step, Some(failure).filter(|_| !is_our_own))
+        }
+    }
+}
+
+fn lost() -> Failure {
+    Failure::new(
+        Code::ConnectionLost,
+        "the broker does not answer PINGREQ",
+        "the broker or the network is stuck: list_active_connections shows what happens to open sessions",
+    )
+}
+
+/// Keeps what the broker tells of itself.
+#[derive(Default)]
+struct Told(BrokerFacts);
+
+impl Recorder for Told {
+    fn record(&mut self, message: &Publish<'_>, _now: Now) -> Flow {
+        self.0.record(message.topic, message.payload, message.retain);
+        Flow::More
+    }
+
+    fn wanted_payload_bytes(&self) -> usize {
+        BROKER_FACT_MAX_BYTES
+    }
+}
+
+/// Waits for our own message.
+struct Echo {
+    wanted: Rc<[u8]>,
+    arrived: Option<(Instant, u8)>,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Self { wanted: Rc::from([]), arrived: None }
+    }
+}
+
+impl Recorder for Echo {
+    fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
+        if self.arrived.is_none() && *message.payload == *self.wanted {
+            self.arrived = Some((now.at, message.qos));
+            return Flow::Look;
+        }
+        Flow::More
+    }
+
+    fn wanted_payload_bytes(&self) -> usize {
+        self.wanted.len()
+    }
+}
