@@ -287,8 +287,10 @@ fn turn(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> Result
 
 fn flush(session: &mut Session, link: &mut Link) -> Result<(), Trouble> {
     while !session.output().is_empty() {
+        // Before the call: the broker may have answered by the time it returns.
+        let now = Now::read();
         match link.write(session.output()) {
-            Ok(count) => session.wrote(Now::read(), count),
+            Ok(count) => session.wrote(now, count),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 session.write_blocked(Now::read());
                 return Ok(());
