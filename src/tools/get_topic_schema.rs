@@ -190,16 +190,19 @@ fn fitting(groups: &[Described<'_>], head: Head<'_>, budget: usize) -> WithRows<
         let group = &groups[*index];
         std::cmp::Reverse((group.anomaly_count > 0, group.sample_count))
     });
-    loop {
-        order.truncate(order.len() * 3 / 4);
-        let mut kept = order.clone();
-        kept.sort_unstable();
-        let head = Head { groups_omitted: groups.len() - kept.len(), ..head.clone() };
-        let part = body(&head, kept.into_iter().map(|index| rows[index].clone()).collect());
-        if order.is_empty() || part.fits(budget) {
-            return part;
+    // Each that fits, whatever did not before it: one name of 60 kB must not push out the rest.
+    let largest = Head { groups_omitted: groups.len(), ..head.clone() };
+    let mut room = budget.saturating_sub(to_json(&largest).len() + ",\"schemas\":[]".len());
+    let mut kept = Vec::new();
+    for index in order {
+        if rows[index].len() < room {
+            room -= rows[index].len() + 1;
+            kept.push(index);
         }
     }
+    kept.sort_unstable();
+    let head = Head { groups_omitted: groups.len() - kept.len(), ..head };
+    body(&head, kept.into_iter().map(|index| rows[index].clone()).collect())
 }
 
 #[derive(Serialize)]

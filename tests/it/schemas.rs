@@ -172,6 +172,35 @@ fn results_keep_to_their_budget_and_say_what_was_left_out() {
 }
 
 #[test]
+fn hostile_payloads_and_topics_cost_nothing_but_their_description() {
+    let (_broker, mut server, session, mut client) = setup();
+    let nested = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth)).into_bytes();
+    let wide: Vec<_> = (0..3000).map(|n| format!("\"k{n}\":{{\"v{n}\":[{n},\"\\u0000\"]}}")).collect();
+    let payloads = [
+        nested(60),
+        nested(10_000),
+        format!("{{{}}}", wide.join(",")).into_bytes(),
+        format!("[{}1]", "1,".repeat(1_000_000)).into_bytes(),
+        format!("\"{}\"", "x".repeat(20_000)).into_bytes(),
+        br#"{"\u0001\"\\":1,"":{"":[[],{}]},"a":-0,"a":1e308,"b":12345678901234567890123}"#.to_vec(),
+        b"{\"a\":\xff}".to_vec(),
+        vec![0; 5000],
+        b"<!--".to_vec(),
+        b"<a".to_vec(),
+    ];
+    let id = server.listen(&session, "get_topic_schema", json!({"topic_pattern": "#", "duration_seconds": 3}));
+    for (n, payload) in payloads.iter().enumerate() {
+        client.publish(&format!("h/{n}/x"), payload);
+        client.publish(&format!("h/{n}/{}", "long/".repeat(190)), payload);
+        client.publish(&"y".repeat(60_000), payload);
+    }
+    let result = server.outcome(&id);
+    assert_eq!((&result["message_count"], &result["sample_count"]), (&json!(30), &json!(30)), "{result}");
+    assert!(result["schemas"].as_array().is_some_and(|groups| groups.len() > 3), "{result}");
+    assert_eq!(server.row(&session)["state"], "connected");
+}
+
+#[test]
 fn silence_is_explained_and_wrong_arguments_are_named() {
     let (_broker, mut server, session, _) = setup();
     let nothing = json!({"session_id": session, "topic_pattern": "none/#", "duration_seconds": 1});
