@@ -35,6 +35,9 @@ impl Context<'_> {
             return Some(reason);
         }
         if class != self.group.class {
+            if self.group.class == Class::Number && is_digits(sample.payload) {
+                return None;
+            }
             let (most, all) = (self.all.count_of(self.group.class), self.all.count());
             let in_own = (self.own.count_of(class), self.own.count());
             let is_rare = |count: u32, of: u32| of >= ENOUGH && count * 10 <= of;
@@ -62,6 +65,11 @@ impl Context<'_> {
             Ok(_) => Some("JSON that not every parser reads".into()),
         }
     }
+}
+
+/// Where versions, codes or addresses are sent, some of them happen to be numbers: `1.2` beside `1.2.3`, `47` beside `047`.
+fn is_digits(payload: &[u8]) -> bool {
+    payload.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
 fn is_scalar(class: Class) -> bool {

@@ -318,6 +318,8 @@ fn what_comes_and_goes_is_no_anomaly() {
             7 => r#"{"_type":"transition","t":1}"#.into(),
             _ => r#"{"_type":"location","t":1,"lat":2}"#.into(),
         }),
+        stream(40, |n| if n == 7 { "1.2.3".into() } else { "1.2".into() }),
+        stream(40, |n| if n == 7 { "0471".into() } else { "1471".into() }),
         // What one device of several always does is its way.
         stream(
             40,
