@@ -175,18 +175,21 @@ fn prune(messages: &[Made]) -> Fed {
 
 /// As many samples at once as one call looks at.
 fn schema(messages: &[Made]) -> Fed {
-    let sample = |made: &Made| Sample {
-        topic: &made.topic,
-        payload: &made.payload,
-        payload_bytes: made.payload.len(),
-        kind: Kind::Json,
-        unix_ms: made.at.unix_ms,
-    };
     for part in messages.chunks(1000) {
         let mut analysis = Analysis::new(part.iter().map(sample));
         (0..analysis.len()).for_each(|index| drop(black_box(analysis.describe(index))));
     }
     Fed { count: messages.len() as u64, _held: Box::new(()) }
+}
+
+fn sample(made: &Made) -> Sample<'_> {
+    Sample {
+        topic: &made.topic,
+        payload: &made.payload,
+        payload_bytes: made.payload.len(),
+        kind: Kind::Json,
+        unix_ms: made.at.unix_ms,
+    }
 }
 
 fn others(messages: &[Made]) -> Fed {
