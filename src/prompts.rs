@@ -391,10 +391,7 @@ mod tests {
                 prompt.arguments.iter().flat_map(|argument| [argument.given, argument.absent]).chain([prompt.text]);
             let quoted = words.flat_map(|words| words.split('`').skip(1).step_by(2)).filter(|word| word.contains('_'));
             let known = |word: &str| {
-                ["get_topic_schema", "debug_device", "monitor_performance", "test_connection", "request_response"]
-                    .contains(&word)
-                    || word == "correlation_pointer"
-                    || crate::tools::find(word).is_some()
+                crate::tools::find(word).is_some()
                     || crate::tools::ALL.iter().any(|tool| tool.params.iter().any(|param| param.name == word))
             };
             let unknown: Vec<_> = quoted.filter(|word| !known(word)).collect();
