@@ -171,3 +171,48 @@ fn subscriptions_of_a_client_are_bounded() {
     let long = "x".repeat(DEMO_FILTER_MAX_BYTES + 1);
     assert_eq!(broker.subscribe(key, &long, wire::QoS::AtMostOnce), SubscribeReturnCodes::Failure);
 }
+
+#[test]
+fn random_clients_do_not_upset_its_books() {
+    let mut state = 11u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut broker = Broker::default();
+    let mut keys: Vec<Key> = Vec::new();
+    for round in 0..30_000 {
+        let (pid, qos) = ([0, random(6) as u8 + 1], random(3) as u8);
+        let topic = [b"a", b"b", b"c"][random(3)];
+        let key = keys.get(random(6)).copied();
+        let bytes = match (random(9), key) {
+            (0 | 1, _) | (_, None) => {
+                let (name, clean) = (format!("c{}", random(4)), random(2) == 0);
+                let (key, _) = connect_as(&mut broker, &name, clean, Some(("w", "gone")));
+                keys.insert(0, key);
+                keys.truncate(6);
+                continue;
+            }
+            (2, Some(key)) => {
+                broker.end(key, random(2) == 0);
+                continue;
+            }
+            (3, _) => [&[0x82, 6][..], &pid, &[0, 1], topic, &[qos]].concat(),
+            (4, _) => [&[0xa2, 5][..], &pid, &[0, 1], topic].concat(),
+            (5, _) => [&[[0x40, 0x50, 0x62, 0x70][random(4)], 2][..], &pid].concat(),
+            _ if qos == 0 => [&[0x30 | random(2) as u8, 4, 0, 1][..], topic, b"x"].concat(),
+            _ => [&[0x30 | qos << 1 | random(2) as u8, 6, 0, 1][..], topic, &pid, b"x"].concat(),
+        };
+        let key = key.expect("others had none");
+        let mut out = Vec::new();
+        let (header, _) = frame(&bytes).expect("well-formed").expect("whole");
+        let packet = decode(&bytes, header).unwrap_or_else(|why| panic!("{bytes:x?}: {why:?}"));
+        broker.handle(key, packet, &mut out).expect("taken");
+        if random(3) > 0 {
+            broker.fill(key, &mut out);
+        }
+        assert!(broker.sessions.iter().all(Session::is_consistent), "round {round}");
+        assert!(broker.sessions.len() <= 4);
+    }
+    assert!(broker.counts.received > 5000 && broker.counts.sent > 1000);
+}

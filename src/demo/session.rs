@@ -185,6 +185,15 @@ impl Session {
         }
     }
 
+    /// Whether what it counts is what it has.
+    #[cfg(test)]
+    pub(super) fn is_consistent(&self) -> bool {
+        let sent = self.sent.iter().filter_map(|sent| sent.delivery.as_ref());
+        let held: usize = self.queue.iter().chain(sent).map(|delivery| delivery.message.bytes()).sum();
+        let pids: std::collections::BTreeSet<_> = self.sent.iter().map(|sent| sent.pid).collect();
+        held == self.held_bytes && pids.len() == self.sent.len() && !pids.contains(&0)
+    }
+
     /// Never 0 and never one in use; there are more ids than messages in flight.
     fn free_pid(&mut self) -> u16 {
         loop {

@@ -120,10 +120,13 @@ fn the_tour_shows_true_requests_and_answers_and_ends_by_itself() {
     let list = server.result(&id);
     let names: Vec<_> = list["tools"].as_array().expect("tools").iter().map(|tool| tool["name"].as_str()).collect();
     assert!(asked.iter().all(|name| names.contains(&Some(name))), "{asked:?} of {names:?}");
-    for name in ["list_topics", "subscribe_and_collect", "request_response", "monitor_performance", "read_watch"] {
+    for name in ["list_topics", "get_topic_schema", "debug_device", "request_response", "monitor_performance"] {
         assert!(asked.contains(&name), "{name}");
     }
     let all = tour.shown.join("\n");
+    for shown in ["home/+/climate: topics", "error: {\"level\":\"error\",\"code\":\"E42\"", "changed to offline"] {
+        assert!(all.contains(shown), "{shown} in {all}");
+    }
     assert_eq!(all.matches("   ← ").count(), requests.len(), "an answer to each");
     assert!(all.contains(&format!("claude mcp add mqtt -- {program} --demo")) && all.contains("\"mcpServers\""));
 
