@@ -319,8 +319,9 @@ fn malformed(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
         kind: "malformed_json",
         severity: Grade::Error,
         finding: format!(
-            "{} of {} payloads on {topic} are no valid JSON, unlike they seem to be meant",
-            malformed.count, model.live
+            "{} on {topic}, of {} in all, cannot be read as JSON, which they seem to be meant as",
+            count(malformed.count, "payload"),
+            model.live
         ),
         evidence: vec![format!("{} {}", time(malformed.at), malformed.payload)],
         advice: "receivers drop such messages: look for a cut buffer, a missing quote, or NaN where JSON has none",
@@ -395,7 +396,9 @@ fn commands(device: &Device, end: At, found: &mut Vec<Finding>) {
     // What comes anyway is no answer.
     let beats = |topic: &str| device.beats(topic, end.elapsed);
     let is_unanswered = |command: &&Command| command.is_unanswered(end.elapsed, states(), beats);
-    let unanswered: Vec<_> = device.commands.iter().filter(is_unanswered).collect();
+    // Who asked for commands alone will see no answers.
+    let has_states = states().next().is_some();
+    let unanswered: Vec<_> = device.commands.iter().filter(|_| has_states).filter(is_unanswered).collect();
     if let Some(last) = unanswered.last() {
         let is_expected = unanswered.iter().any(|command| command.expects_answer(states()));
         found.push(Finding {

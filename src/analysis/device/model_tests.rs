@@ -122,3 +122,24 @@ fn what_is_beyond_the_limits_is_counted() {
     assert_eq!((device.topics.len(), device.untracked), (DEVICE_TOPICS_MAX, 7));
     assert_eq!((device.live, device.field_count), (DEVICE_TOPICS_MAX as u64 + 7, FIELDS_MAX));
 }
+
+/// A Sparkplug payload with nothing but its number.
+fn numbered(seq: u8) -> [u8; 3] {
+    // Field 3 as a varint of two bytes.
+    [0x18, seq | 0x80, seq >> 7]
+}
+
+#[test]
+fn numbers_that_a_gateway_shares_among_its_nodes_leave_no_gap_in_any() {
+    for (nodes, expected) in [(1, 1), (3, 0)] {
+        let mut device = Device::new(Name::new("n0", false));
+        for seq in (0..200).filter(|seq| *seq != 90) {
+            let at = At { elapsed: Duration::from_millis(u64::from(seq) * 1000), unix_ms: 0 };
+            let (topic, payload) = (format!("spBv1.0/g/NDATA/n{}", seq % nodes), numbered(seq));
+            device.record(&Message { at, topic: &topic, payload: &payload, payload_bytes: 3, retain: false });
+        }
+        let end = At { elapsed: Duration::from_secs(200), unix_ms: 0 };
+        let kinds: Vec<_> = judge(&device, end).iter().map(|finding| finding.kind).collect();
+        assert_eq!(kinds.iter().filter(|kind| **kind == "counter_gap").count(), expected, "{kinds:?}");
+    }
+}
