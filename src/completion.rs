@@ -14,7 +14,7 @@ use crate::prompts::{self, Values};
 use crate::resources::uri::TOPIC_TEMPLATE;
 use crate::rpc::message::text;
 use crate::rpc::outgoing::Body;
-use crate::tools::Profiles;
+use crate::tools::profile::Profiles;
 
 /// The result of `completion/complete`; the error is a sentence.
 pub fn complete(table: &Table, profiles: &Profiles, asked: &Completion<'_>) -> Result<Rc<dyn Body>, String> {

@@ -7,7 +7,7 @@ use crate::mcp::version::Revision;
 use crate::mqtt::table::Table;
 use crate::rpc::message::Fields;
 use crate::rpc::outgoing::Body;
-use crate::tools::Profiles;
+use crate::tools::profile::Profiles;
 use crate::{completion, prompts, resources};
 
 /// Prompts, resources and completion over the open sessions.

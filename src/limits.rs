@@ -36,6 +36,11 @@ pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// No progress this close to a call's end: some clients take the response before the notification.
 pub const PROGRESS_QUIET: Duration = Duration::from_millis(100);
 
+/// Longest configuration file, and a bound on the memory that its reading takes.
+pub const CONFIG_MAX_BYTES: usize = 256 << 10;
+/// Longest description of a configured broker; a model reads it with each list of sessions.
+pub const DESCRIPTION_MAX_BYTES: usize = 500;
+
 /// Open sessions unless `--max-sessions` says otherwise, and the most it may say.
 pub const SESSIONS_DEFAULT: usize = 5;
 /// Upper end of `--max-sessions`.
@@ -116,6 +121,11 @@ pub const UNSENT_MAX_BYTES: usize = 64 << 10;
 pub const INFLIGHT_MAX: usize = 16;
 /// Publishes that may wait for a turn or a connection per session.
 pub const PUBLISH_QUEUE_MAX: usize = 64;
+/// Messages that a session may publish within a minute unless told otherwise: no person needs more, clear_retained may
+/// take a thousand at a time, and a model in a loop is stopped before a broker minds.
+pub const PUBLISHES_PER_MINUTE_DEFAULT: u32 = 6000;
+/// Upper end of `--max-publishes-per-minute`.
+pub const PUBLISHES_PER_MINUTE_MAX: u32 = 1_000_000;
 /// Inbound QoS 2 ids waiting for PUBREL; a broker that leaves more open is cut off.
 pub const INBOUND_QOS2_MAX: usize = 1024;
 /// One write gives TLS so much, and is told only when the socket has it: small, so that a slow link shows progress.
@@ -211,6 +221,11 @@ pub const SCHEMA_ANOMALIES_MAX: usize = 20;
 pub const SCHEMA_EXAMPLES_MAX: usize = 3;
 /// … each cut at this length; a longer string is in no `enum`.
 pub const SCHEMA_EXAMPLE_BYTES: usize = 60;
+/// What all calls and watches together may hold of messages and topic names, counted at the bound of each: all calls with
+/// their usual bounds, or a dozen with the largest.
+pub const HELD_MAX_BYTES: usize = 48 << 20;
+/// What a recorder counts for that has no larger bound.
+pub const HELD_DEFAULT_BYTES: usize = 256 << 10;
 /// Distinct payload shapes a call remembers.
 pub const SHAPES_MAX: usize = 512;
 
@@ -357,5 +372,9 @@ pub const DEMO_ANSWER_AFTER: Duration = Duration::from_millis(80);
 const _: () = assert!(DEMO_RETAINED_MAX_BYTES <= DEMO_QUEUE_MAX_BYTES && DEMO_RETAINED_MAX <= DEMO_QUEUE_MAX_MESSAGES);
 const _: () = assert!(LINE_MAX_BYTES > 6 * PUBLISH_PAYLOAD_MAX_BYTES + 64 * 1024);
 const _: () = assert!(CAPTURE_MAX_BYTES > 2 * RESPONSE_MAX_BYTES as usize);
+const _: () = assert!(
+    HELD_MAX_BYTES
+        > CALLS_MAX * (3 * RESPONSE_DEFAULT_BYTES as usize + TOPIC_NAMES_MAX_BYTES) + WATCHES_MAX * WATCH_MAX_BYTES
+);
 const _: () = assert!(INBOUND_QOS2_MAX < 65_535 && INFLIGHT_MAX < 65_535);
 const _: () = assert!(EOF_GRACE.as_millis() + SHUTDOWN_WAIT.as_millis() < 1000);

@@ -4,6 +4,8 @@ use std::io::Write;
 
 use log::LevelFilter;
 
+use crate::secret::redacted;
+
 /// Starts the logger at `level`. Lines are `LEVEL module: message`, without colours or a clock: the journal or the
 /// client that reads stderr adds its own.
 pub fn start(level: LevelFilter) {
@@ -12,7 +14,7 @@ pub fn start(level: LevelFilter) {
         .filter_module("mqtt_mcp", level)
         .format(|out, record| {
             let module = record.target().trim_start_matches("mqtt_mcp::");
-            writeln!(out, "{} {module}: {}", record.level(), Escaped(record.args()))
+            writeln!(out, "{} {module}: {}", record.level(), Escaped(&redacted(record.args().to_string())))
         })
         .init();
 }
@@ -26,21 +28,15 @@ pub fn panics_to_log() {
 }
 
 /// Control characters escaped: text from a broker must not forge log lines or drive a terminal.
-struct Escaped<'a>(&'a std::fmt::Arguments<'a>);
+struct Escaped<'a>(&'a str);
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        struct Filter<'a, 'b>(&'a mut std::fmt::Formatter<'b>);
-        impl std::fmt::Write for Filter<'_, '_> {
-            fn write_str(&mut self, text: &str) -> std::fmt::Result {
-                for c in text.chars() {
-                    if c.is_control() { write!(self.0, "{}", c.escape_default())? } else { self.0.write_char(c)? }
-                }
-                Ok(())
-            }
-        }
         use std::fmt::Write;
-        write!(Filter(f), "{}", self.0)
+        for c in self.0.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
+        }
+        Ok(())
     }
 }
 
@@ -50,6 +46,6 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped() {
-        assert_eq!(Escaped(&format_args!("a\nb\x1b[2J")).to_string(), "a\\nb\\u{1b}[2J");
+        assert_eq!(Escaped("a\nb\x1b[2J").to_string(), "a\\nb\\u{1b}[2J");
     }
 }

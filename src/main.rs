@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use mqtt_mcp::config::{self, Command};
+use mqtt_mcp::secret::keep_out_of_core_files;
 use mqtt_mcp::stdio::{Input, print, tell};
 use mqtt_mcp::{log as logging, runtime, shell};
 
 fn main() -> ExitCode {
+    keep_out_of_core_files();
     let config = match config::read(std::env::args_os(), std::env::vars_os()) {
         Ok(Command::Serve(config)) => *config,
         Ok(Command::Print(text)) => {
@@ -27,6 +29,9 @@ fn main() -> ExitCode {
     };
     logging::start(config.log);
     logging::panics_to_log();
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
     if Input::is_terminal() {
         tell(
             "mqtt-mcp: an MCP server for MQTT; it waits for JSON-RPC, one message a line (see it work: mqtt-mcp demo)",

@@ -11,15 +11,14 @@ use smol::future::{or, yield_now, zip};
 use smol::stream::StreamExt;
 use smol::{LocalExecutor, Task};
 
-use crate::config::Config;
+use crate::config::{Broker, Config};
 use crate::library::Library;
 use crate::limits::*;
 use crate::mcp::server::{Call, CallKey, Effect, Outcome, Server, Work, body};
 use crate::mcp::types::Empty;
+use crate::mqtt::guard::Guard;
 use crate::mqtt::link::{Endpoint, until};
-use crate::mqtt::policy::Policy;
 use crate::mqtt::table::Table;
-use crate::mqtt::url::Target;
 use crate::notify::Notify;
 use crate::resources::updates::{Subscription, Updates};
 use crate::resources::{self, Refusal};
@@ -27,14 +26,15 @@ use crate::rpc::line::{Line, LineBuffer};
 use crate::rpc::outgoing::OutLine;
 use crate::stdio::{Input, Output};
 use crate::tools::failure::{Code, Failure};
+use crate::tools::profile::{Profile, Profiles};
 use crate::tools::schema::Tools;
 use crate::tools::watch::Watches;
-use crate::tools::{self, Context, Ended, Profile, Profiles, Tool};
+use crate::tools::{self, Context, Ended, Tool};
 use crate::vault::Vault;
 
 /// Serves until the input ends, a signal asks to stop, or nobody reads the output any more.
 pub fn run(config: Config) -> io::Result<()> {
-    let Parts { executor, table, profiles, policy } = Parts::of(config)?;
+    let Parts { executor, table, profiles, guard } = Parts::of(config)?;
     let library = Library { table: table.clone(), profiles: profiles.clone() };
     let runtime = Rc::new(Runtime {
         executor: executor.clone(),
@@ -42,7 +42,7 @@ pub fn run(config: Config) -> io::Result<()> {
         profiles,
         watches: Rc::default(),
         updates: Updates::default(),
-        server: RefCell::new(Server::new(Box::new(Tools(policy))).with_offers(Box::new(library))),
+        server: RefCell::new(Server::new(Box::new(Tools(guard))).with_offers(Box::new(library))),
         calls: RefCell::default(),
         listens: RefCell::default(),
         subscribed: RefCell::default(),
@@ -83,7 +83,7 @@ struct Parts {
     executor: Rc<LocalExecutor<'static>>,
     table: Rc<Table>,
     profiles: Rc<Profiles>,
-    policy: Rc<Policy>,
+    guard: Rc<Guard>,
 }
 
 impl Parts {
@@ -92,9 +92,9 @@ impl Parts {
         add_demo(&mut config, &executor)?;
         let vault = Vault::new().map_err(io::Error::other)?;
         let profiles = Rc::new(seal(config.brokers, &vault).map_err(io::Error::other)?);
-        let policy = Rc::new(config.policy);
-        let table = Table::new(config.max_sessions, config.session_ttl, vault, policy.clone(), executor.clone());
-        Ok(Self { executor, table: Rc::new(table), profiles, policy })
+        let guard = Rc::new(Guard::new(config.policy, config.audit, config.publishes_per_minute));
+        let table = Table::new(config.max_sessions, config.session_ttl, vault, guard.clone(), executor.clone());
+        Ok(Self { executor, table: Rc::new(table), profiles, guard })
     }
 }
 
@@ -414,7 +414,11 @@ fn failed(failure: Failure) -> Outcome {
 
 fn too_many_calls() -> Failure {
     let message = format!("{CALLS_MAX} calls are running, which is the limit");
-    Failure::new(Code::TooManyCalls, message, "wait for a running call to end, or cancel one")
+    Failure::new(
+        Code::TooManyCalls,
+        message,
+        "wait until one of them ends (calls that listen end after their duration_seconds), or cancel one",
+    )
 }
 
 /// The demo broker is a broker like any other; it begins when it is first connected to.
@@ -422,8 +426,9 @@ fn too_many_calls() -> Failure {
 fn add_demo(config: &mut Config, executor: &Rc<LocalExecutor<'static>>) -> io::Result<()> {
     if config.demo {
         let (host, port) = ("127.0.0.1".into(), crate::demo::listen(executor)?);
-        let target = Target { host, port, tls: false, client_id: None, credentials: Default::default() };
-        config.set_broker(crate::demo::PROFILE.into(), target);
+        let target =
+            crate::mqtt::url::Target { host, port, tls: false, client_id: None, credentials: Default::default() };
+        config.set_broker(crate::demo::PROFILE.into(), target.into());
     }
     Ok(())
 }
@@ -434,11 +439,14 @@ fn add_demo(_: &mut Config, _: &Rc<LocalExecutor<'static>>) -> io::Result<()> {
 }
 
 /// From here on the credentials of configured brokers are sealed.
-fn seal(brokers: Vec<(String, Target)>, vault: &Vault) -> Result<Profiles, getrandom::Error> {
-    let profile = |(name, target): (String, Target)| {
+fn seal(brokers: Vec<(String, Broker)>, vault: &Vault) -> Result<Profiles, getrandom::Error> {
+    let profile = |(name, broker): (String, Broker)| {
+        let Broker { target, tls, description, keep_alive_seconds } = broker;
         let credentials = Rc::new(vault.seal(&target.credentials)?);
-        let endpoint = Endpoint::of(&target);
-        Ok((name, Profile { endpoint, client_id: target.client_id, credentials }))
+        let tls = target.tls.then(|| Rc::new(tls));
+        let endpoint = Endpoint { host: target.host, port: target.port, tls };
+        let client_id = target.client_id;
+        Ok((name, Profile { endpoint, client_id, keep_alive_seconds, description, credentials }))
     };
     brokers.into_iter().map(profile).collect()
 }

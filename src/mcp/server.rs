@@ -19,6 +19,7 @@ use crate::limits::{ECHO_MAX_BYTES, LINE_MAX_BYTES};
 use crate::rpc::error::{INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, RpcError, UNSUPPORTED_VERSION};
 use crate::rpc::message::{Bad, Fields, Id, Incoming, Message, fields, parse, text};
 use crate::rpc::outgoing::{Body, OutLine};
+use crate::secret::redacted;
 
 /// What the server offers; the protocol does not know what it is about.
 pub trait Catalog {
@@ -337,7 +338,7 @@ impl Server {
             known => {
                 // Naming a handshake revision in an envelope: only the modern ones can help.
                 let supported = if known.is_some() { &Revision::MODERN[..] } else { &Revision::ALL[..] };
-                let data = UnsupportedVersion { supported, requested: &asked };
+                let data = UnsupportedVersion { supported, requested: &redacted(&*asked) };
                 Err(RpcError::new(UNSUPPORTED_VERSION, "unsupported protocol version").with_data(&data))
             }
         }
@@ -472,7 +473,7 @@ fn missing(message: String, kind: &Kind, revision: Revision) -> RpcError {
     let code = if revision.is_modern() { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
     let error = RpcError::new(code, message);
     match kind {
-        Kind::Read(uri) | Kind::Subscribe(uri) => error.with_data(&NamedResource { uri }),
+        Kind::Read(uri) | Kind::Subscribe(uri) => error.with_data(&NamedResource { uri: &redacted(uri) }),
         _ => error,
     }
 }

@@ -14,7 +14,7 @@ use super::seen::Seen;
 use super::topic;
 use super::wire::Publish;
 use crate::clock::{Now, Timestamp};
-use crate::limits::{INTERRUPTIONS_MAX, MARK_PREFIX_BYTES, RETAINED_QUIET, RETAINED_SEEN_MAX};
+use crate::limits::{HELD_DEFAULT_BYTES, INTERRUPTIONS_MAX, MARK_PREFIX_BYTES, RETAINED_QUIET, RETAINED_SEEN_MAX};
 
 /// Keeps what a call needs of the messages, bounded, and counts the rest.
 pub trait Recorder {
@@ -22,6 +22,10 @@ pub trait Recorder {
     fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow;
     /// How much of a payload is worth keeping.
     fn wanted_payload_bytes(&self) -> usize;
+    /// The most that it holds of all messages.
+    fn holds_max_bytes(&self) -> usize {
+        HELD_DEFAULT_BYTES
+    }
 }
 
 /// Whether a recorder wants more.

@@ -11,10 +11,11 @@ use std::time::Instant;
 use async_io::Timer;
 use smol::future::{or, yield_now};
 
+use super::budget::Budget;
 use super::error::Trouble;
+use super::guard::Guard;
 use super::link::{self, Endpoint, Link, Observer, Stage, Stages};
 use super::liveness::RoundTrip;
-use super::policy::Policy;
 use super::session::Session;
 use super::state::State;
 use super::wire::{self, ConnectInfo};
@@ -45,7 +46,11 @@ pub struct Connection {
     /// What it is connected with.
     pub identity: Identity,
     /// What may be done on it.
-    pub policy: Rc<Policy>,
+    pub guard: Rc<Guard>,
+    /// This connection was greeted with CONNACK.
+    greeted: Cell<bool>,
+    /// What was published on it.
+    pub budget: RefCell<Budget>,
     session: RefCell<Session>,
     changed: Notify,
     wake: Notify,
@@ -57,11 +62,12 @@ pub type ReadBuffer = Rc<RefCell<Vec<u8>>>;
 
 impl Connection {
     /// A connection that is not made yet.
-    pub fn new(identity: Identity, policy: Rc<Policy>) -> Self {
+    pub fn new(identity: Identity, guard: Rc<Guard>) -> Self {
         let mut session = Session::new(identity.keep_alive_seconds);
-        session.captures.obey(&policy);
+        session.captures.obey(&guard.policy);
         let (session, ended) = (RefCell::new(session), Cell::new(false));
-        Self { identity, policy, session, changed: Notify::default(), wake: Notify::default(), ended }
+        let (changed, wake, budget) = (Notify::default(), Notify::default(), RefCell::default());
+        Self { identity, guard, greeted: Cell::new(false), budget, session, changed, wake, ended }
     }
 
     /// Changes or reads the session, and lets the driver look at what became of it.
@@ -125,6 +131,9 @@ pub async fn run(connection: Rc<Connection>, vault: Rc<Vault>, buffer: ReadBuffe
     loop {
         let trouble = or(serve(&connection, &vault, &buffer, deadline), closed(&connection)).await;
         log::info!("session to {}: {trouble}", connection.identity.endpoint.host);
+        if !connection.greeted.take() {
+            connection.guard.not_connected(&connection.identity, &trouble);
+        }
         connection.session.borrow_mut().connection_lost(Now::read(), trouble);
         connection.tell_changes();
         if !matches!(connection.session.borrow().state(), State::Reconnecting) {
@@ -146,7 +155,7 @@ async fn closed(connection: &Connection) -> Trouble {
 
 async fn serve(connection: &Connection, vault: &Vault, buffer: &ReadBuffer, deadline: Instant) -> Trouble {
     let mut stages = Stages::new(connection.identity.observer.as_ref());
-    match link::open(&connection.identity.endpoint, &connection.policy, &mut stages, deadline).await {
+    match link::open(&connection.identity.endpoint, &connection.guard.policy, &mut stages, deadline).await {
         Ok(mut link) => match say_connect(connection, vault, &mut link, deadline).await {
             Ok(()) => pump(connection, buffer, &mut link, stages).await,
             Err(trouble) => trouble,
@@ -208,6 +217,8 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
             Err(trouble) => return trouble,
         };
         if greeting.is_some() && *connection.session.borrow().state() == State::Connected {
+            connection.greeted.set(true);
+            connection.guard.audit.connect(connection.identity.subject(), "connected");
             greeting.take().iter_mut().for_each(|stages| stages.done(|| Stage::Connect));
         }
         connection.tell_changes();

@@ -1,9 +1,11 @@
 //! MQTT 3.1.1 as a client. Everything but `link` and `driver` is a value: bytes and time go in, bytes and events come out.
 
+pub mod budget;
 pub mod capture;
 mod copies;
 pub mod driver;
 pub mod error;
+pub mod guard;
 pub mod inflight;
 pub mod link;
 pub mod liveness;

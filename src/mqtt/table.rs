@@ -8,7 +8,7 @@ use smol::LocalExecutor;
 
 use super::driver::{self, Connection, Identity, ReadBuffer};
 use super::error::Trouble;
-use super::policy::Policy;
+use super::guard::Guard;
 use super::state::State;
 use crate::clock::Now;
 use crate::limits::DISCONNECT_WAIT;
@@ -23,7 +23,7 @@ pub struct Table {
     max_sessions: usize,
     ttl: Duration,
     vault: Rc<Vault>,
-    policy: Rc<Policy>,
+    guard: Rc<Guard>,
     executor: Rc<LocalExecutor<'static>>,
     buffer: ReadBuffer,
     changed: Notify,
@@ -63,7 +63,7 @@ impl Table {
         max_sessions: usize,
         ttl: Duration,
         vault: Vault,
-        policy: Rc<Policy>,
+        guard: Rc<Guard>,
         executor: Rc<LocalExecutor<'static>>,
     ) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Table {
             max_sessions,
             ttl,
             vault: Rc::new(vault),
-            policy,
+            guard,
             executor,
             buffer: ReadBuffer::default(),
             changed: Notify::default(),
@@ -84,9 +84,9 @@ impl Table {
         &self.vault
     }
 
-    /// What may be done on the brokers.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    /// What watches over the sessions.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// The most sessions that may be open.
@@ -113,7 +113,7 @@ impl Table {
 
     /// A connection beside the sessions: neither counted nor listed, and closed when it is dropped.
     pub fn trial(&self, identity: Identity) -> Trial<'_> {
-        let connection = Rc::new(Connection::new(identity, self.policy.clone()));
+        let connection = Rc::new(Connection::new(identity, self.guard.clone()));
         Trial { table: self, connection, kept: false }
     }
 

@@ -35,7 +35,7 @@ pub struct Credentials {
 /// Reads a connection string. The error is a sentence that says what would be right.
 pub fn parse(text: &str) -> Result<Target, &'static str> {
     let (scheme, rest) =
-        text.split_once("://").ok_or("must start with mqtt:// or mqtts://, as in mqtt://user:password@host:1883")?;
+        text.split_once("://").ok_or("must start with mqtt:// or mqtts://, as in mqtt://localhost:1883")?;
     let tls = match scheme.to_ascii_lowercase().as_str() {
         "mqtt" => false,
         "mqtts" => true,

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::secret::redacted;
+
 /// The line is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
 /// JSON, but not a request, notification or response.
@@ -33,7 +35,7 @@ pub struct RpcError {
 impl RpcError {
     /// An error without data.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: redacted(message), data: None }
     }
 
     /// Adds details.

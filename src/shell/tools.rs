@@ -3,8 +3,11 @@
 use std::rc::Rc;
 
 use super::text::wrap;
+use crate::audit::Audit;
+use crate::limits::PUBLISHES_PER_MINUTE_DEFAULT;
 use crate::mcp::server::Catalog;
 use crate::mcp::version::Revision;
+use crate::mqtt::guard::Guard;
 use crate::mqtt::policy::Policy;
 use crate::rpc::outgoing;
 use crate::tools::args::{Kind, Param};
@@ -12,7 +15,7 @@ use crate::tools::schema::Tools;
 
 /// The tools that the policy leaves; as the result of `tools/list` at the newest revision with a handshake, or as text.
 pub fn text(policy: Policy, json: bool) -> String {
-    let tools = Tools(Rc::new(policy));
+    let tools = Tools(Rc::new(Guard::new(policy, Audit::default(), PUBLISHES_PER_MINUTE_DEFAULT)));
     if json { outgoing::text(&*tools.list(Revision::NEWEST_LEGACY)) + "\n" } else { as_text(&tools) }
 }
 

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::rpc::message::Fields;
+use crate::secret::json_text;
 
 /// A parameter of a tool.
 pub struct Param {
@@ -54,7 +55,8 @@ pub enum Kind {
 
 /// Arguments that were checked against the declaration.
 pub struct Args {
-    values: Vec<(&'static str, Value)>,
+    given: Vec<(&'static str, Value)>,
+    defaults: Vec<(&'static str, Value)>,
 }
 
 enum Value {
@@ -68,7 +70,7 @@ enum Value {
 impl std::fmt::Debug for Args {
     /// Names alone: a value may be a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.values.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.given.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -86,20 +88,19 @@ impl Args {
                 return Err(Failure::invalid(name, &format!("is not a parameter of this tool; it takes: {known}")));
             }
         }
-        let mut values = Vec::new();
+        let mut args = Self { given: Vec::new(), defaults: Vec::new() };
         for param in params {
             // Models write null for what they leave out; only a parameter of any type means it.
             let is_given = |raw: &&RawValue| matches!(param.kind, Kind::Json) || raw.get() != "null";
-            let value = match fields.get(param.name).filter(is_given) {
-                Some(raw) => Some(param.read(raw)?),
+            match fields.get(param.name).filter(is_given) {
+                Some(raw) => args.given.push((param.name, param.read(raw)?)),
                 None if param.required => {
                     return Err(Failure::invalid(param.name, &format!("is missing: it {}", param.wants())));
                 }
-                None => param.default(),
-            };
-            values.extend(value.map(|value| (param.name, value)));
+                None => args.defaults.extend(param.default().map(|value| (param.name, value))),
+            }
         }
-        Ok(Self { values })
+        Ok(args)
     }
 
     /// A text that was given.
@@ -122,6 +123,11 @@ impl Args {
             Some(Value::Integer(value)) => *value,
             _ => 0,
         }
+    }
+
+    /// Whether the caller gave it, so that no other default is to be used.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.iter().any(|(known, _)| *known == name)
     }
 
     /// A size or count with a default.
@@ -148,7 +154,7 @@ impl Args {
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
-        self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.given.iter().chain(&self.defaults).find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
@@ -187,7 +193,7 @@ impl Param {
         let wrong = || Failure::invalid(self.name, &self.wants());
         match &self.kind {
             Kind::Text { max_bytes, .. } => {
-                let text = secret_text(raw).ok_or_else(wrong)?;
+                let text = json_text(raw.get()).ok_or_else(wrong)?;
                 if text.len() > *max_bytes { Err(wrong()) } else { Ok(Value::Text(text)) }
             }
             Kind::Integer { min, max, .. } => {
@@ -200,7 +206,7 @@ impl Param {
                 _ => Err(wrong()),
             },
             Kind::Choice { values, .. } => {
-                let text = secret_text(raw).ok_or_else(wrong)?;
+                let text = json_text(raw.get()).ok_or_else(wrong)?;
                 values.iter().find(|value| **value == *text).map(|value| Value::Choice(value)).ok_or_else(wrong)
             }
             Kind::Json => Ok(Value::Json(raw.to_owned())),
@@ -241,49 +247,6 @@ fn whole_number(raw: &RawValue) -> Option<i64> {
         let value: f64 = serde_json::from_str(text).ok()?;
         (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
     })
-}
-
-/// Decodes a JSON string into memory that is wiped: any text may be a connection string with a password in it, and the
-/// JSON library would leave a copy of one with escapes behind.
-fn secret_text(raw: &RawValue) -> Option<Zeroizing<String>> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    // Never longer than its JSON text, so it does not move.
-    let mut text = Zeroizing::new(String::with_capacity(inner.len()));
-    let mut rest = inner;
-    while let Some((plain, escape)) = rest.split_once('\\') {
-        text.push_str(plain);
-        let kind = escape.chars().next()?;
-        rest = &escape[kind.len_utf8()..];
-        text.push(match kind {
-            '"' | '\\' | '/' => kind,
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => unicode_escape(&mut rest)?,
-            _ => return None,
-        });
-    }
-    text.push_str(rest);
-    Some(text)
-}
-
-/// The character of `\uXXXX`, or of a surrogate pair.
-fn unicode_escape(rest: &mut &str) -> Option<char> {
-    let mut unit = || {
-        let value = u32::from_str_radix(rest.get(..4)?, 16).ok()?;
-        *rest = &rest[4..];
-        Some(value)
-    };
-    let first = unit()?;
-    if !(0xd800..0xdc00).contains(&first) {
-        return char::from_u32(first);
-    }
-    *rest = rest.strip_prefix("\\u")?;
-    let second = u32::from_str_radix(rest.get(..4)?, 16).ok().filter(|unit| (0xdc00..0xe000).contains(unit))?;
-    *rest = &rest[4..];
-    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
 }
 
 #[cfg(test)]
@@ -340,21 +303,6 @@ mod tests {
             let failure = Args::check(PARAMS, json).expect_err(json);
             assert_eq!(failure.parameter(), Some(parameter), "{json}");
             assert!(failure.message().contains(right), "{json}: {}", failure.message());
-        }
-    }
-
-    #[test]
-    fn strings_are_decoded_as_json_says() {
-        for json in
-            [r#""""#, r#""plain""#, r#""a\"b\\c\/d\n\t\r\b\f""#, r#""ü\u00fc\ud83d\ude00\u0000""#, r#""\\\\u0041""#]
-        {
-            let raw = RawValue::from_string(json.into()).expect("json");
-            let expected: String = serde_json::from_str(json).expect("string");
-            assert_eq!(secret_text(&raw).as_deref(), Some(&expected));
-        }
-        for json in [r#""\ud800""#, r#""\ud800x""#, r#""\ud800\u0041""#, r#""\udc00""#, "1", "null"] {
-            let raw = RawValue::from_string(json.into()).expect("json");
-            assert!(secret_text(&raw).is_none(), "{json}");
         }
     }
 }

@@ -171,6 +171,10 @@ impl Recorder for Found {
         Flow::More
     }
 
+    fn holds_max_bytes(&self) -> usize {
+        CAPTURE_MAX_BYTES
+    }
+
     fn wanted_payload_bytes(&self) -> usize {
         RESPONSE_MAX_BYTES as usize
     }

@@ -1,20 +1,19 @@
 //! Opens a session.
 
-use std::rc::Rc;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
-use super::{Context, Effect, Ended, Profile, Tool};
+use super::profile::Profile;
+use super::{Context, Effect, Ended, Tool};
 use crate::clock::{Now, Timestamp, millis};
 use crate::limits::{CONNECT_TIMEOUT_DEFAULT_SECONDS, KEEP_ALIVE_DEFAULT_SECONDS, TIMEOUT_MAX_SECONDS};
 use crate::mcp::server::body;
 use crate::mqtt::driver::Identity;
-use crate::mqtt::link::Endpoint;
 use crate::mqtt::table::OpenError;
-use crate::mqtt::{url, wire};
+use crate::mqtt::wire;
 
 pub(super) const TOOL: Tool = Tool {
     name: "establish_connection",
@@ -117,20 +116,8 @@ fn failure(error: &OpenError, max_sessions: usize) -> Failure {
     }
 }
 
-/// The broker that `connection_string` or `broker` names.
-pub(super) fn profile(context: &Context, args: &Args) -> Result<Profile, Failure> {
-    match (args.optional_text("connection_string"), args.optional_text("broker")) {
-        (Some(text), None) => from_connection_string(context, text),
-        (None, Some(name)) => configured(context, name),
-        (Some(_), Some(_)) => Err(Failure::invalid("broker", "must not be given together with connection_string")),
-        (None, None) => {
-            Err(Failure::invalid("connection_string", "or broker must be given, as in mqtt://localhost:1883"))
-        }
-    }
-}
-
 fn identity(context: &Context, args: &Args) -> Result<Identity, Failure> {
-    let profile = profile(context, args)?;
+    let profile = Profile::asked_for(context, args)?;
     let client_id = match args.optional_text("client_id").map(str::to_owned).or(profile.client_id) {
         Some(client_id) => client_id,
         None => random_client_id()?,
@@ -145,31 +132,12 @@ fn identity(context: &Context, args: &Args) -> Result<Identity, Failure> {
         endpoint: profile.endpoint,
         client_id,
         clean_session,
-        keep_alive_seconds: args.integer("keep_alive_seconds") as u16,
+        keep_alive_seconds: match profile.keep_alive_seconds {
+            Some(seconds) if !args.is_given("keep_alive_seconds") => seconds,
+            _ => args.integer("keep_alive_seconds") as u16,
+        },
         credentials: profile.credentials,
         observer: None,
-    })
-}
-
-fn from_connection_string(context: &Context, text: &str) -> Result<Profile, Failure> {
-    context.table.policy().check_connection_string()?;
-    let target = url::parse(text).map_err(|what| Failure::invalid("connection_string", what))?;
-    let credentials = Rc::new(context.table.vault().seal(&target.credentials).map_err(|_| Failure::internal())?);
-    let endpoint = Endpoint::of(&target);
-    Ok(Profile { endpoint, client_id: target.client_id, credentials })
-}
-
-fn configured(context: &Context, name: &str) -> Result<Profile, Failure> {
-    let Some((_, profile)) = context.profiles.iter().find(|(known, _)| known == name) else {
-        let names: Vec<_> = context.profiles.iter().map(|(name, _)| name.as_str()).collect();
-        let names =
-            if names.is_empty() { "none are configured".into() } else { format!("there are: {}", names.join(", ")) };
-        return Err(Failure::invalid("broker", &format!("must be the name of a configured broker; {names}")));
-    };
-    Ok(Profile {
-        endpoint: profile.endpoint.clone(),
-        client_id: profile.client_id.clone(),
-        credentials: profile.credentials.clone(),
     })
 }
 

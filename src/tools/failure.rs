@@ -9,6 +9,7 @@ use crate::mqtt::error::Trouble;
 use crate::mqtt::policy::Denied;
 use crate::rpc::error::{INTERNAL_ERROR, INVALID_PARAMS, RpcError};
 use crate::rpc::outgoing::{Body, Whole, to_json};
+use crate::secret::redacted;
 
 /// What kind of failure it is. The order gives the bare methods' positive error codes, from 1001; it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -69,6 +70,9 @@ struct Details {
     /// What became of a publish.
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<&'static str>,
+    /// When trying again may help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u64>,
     /// What came instead of an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     arrived: Option<Box<RawValue>>,
@@ -93,15 +97,16 @@ impl Failure {
                 | Code::PublishTimeout
                 | Code::NoResponse
         );
-        let (message, hint) = (message.into(), hint.into());
-        Self(Box::new(Details { code, message, hint, retryable, parameter: None, delivery: None, arrived: None }))
+        let (message, hint) = (redacted(message), hint.into());
+        let (parameter, delivery, retry_after_seconds, arrived) = (None, None, None, None);
+        Self(Box::new(Details { code, message, hint, retryable, parameter, delivery, retry_after_seconds, arrived }))
     }
 
     /// A wrong argument: the parameter's name and, behind it, what would be right.
     pub fn invalid(parameter: &str, what: &str) -> Self {
         let hint = "correct the argument and call again; tools/list shows each parameter";
         let mut failure = Self::new(Code::InvalidArgument, format!("{parameter} {what}"), hint);
-        failure.0.parameter = Some(parameter.to_owned());
+        failure.0.parameter = Some(redacted(parameter));
         failure
     }
 
@@ -127,6 +132,12 @@ impl Failure {
     pub fn with_delivery(mut self, delivery: &'static str) -> Self {
         self.0.delivery = Some(delivery);
         self.0.retryable = delivery == "not_sent";
+        self
+    }
+
+    /// Says how long to wait before trying again.
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_seconds = Some(seconds);
         self
     }
 

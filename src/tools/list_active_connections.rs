@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::args::Args;
+use super::profile::Profile;
 use super::{Context, Effect, Ended, Tool};
 use crate::clock::{Now, Timestamp};
 use crate::mcp::server::body;
@@ -15,11 +16,11 @@ use crate::mqtt::table::Entry;
 pub(super) const TOOL: Tool = Tool {
     name: "list_active_connections",
     title: "List sessions",
-    description: "Shows the open sessions with their state, traffic and last error, and the names of configured \
-brokers. Sends nothing. state is connected, reconnecting (lost, coming back by itself) or failed (the broker refuses \
+    description: "Shows the open sessions with their state, traffic and last error, and the configured brokers with \
+what their keeper says of them. Sends nothing. state is connected, reconnecting (lost, coming back by itself) or failed (the broker refuses \
 it: close it and connect anew).",
     params: &[],
-    output: r#""active_connections":{"type":"array","items":{"type":"object","properties":{"session_id":{"type":"string"},"state":{"enum":["connected","reconnecting","failed"]}},"required":["session_id","state"]}},"total_count":{"type":"integer"},"max_connections":{"type":"integer"},"brokers":{"type":"array","items":{"type":"string"}}"#,
+    output: r#""active_connections":{"type":"array","items":{"type":"object","properties":{"session_id":{"type":"string"},"state":{"enum":["connected","reconnecting","failed"]}},"required":["session_id","state"]}},"total_count":{"type":"integer"},"max_connections":{"type":"integer"},"brokers":{"type":"array","items":{"type":"string"}},"broker_profiles":{"type":"array"}"#,
     effect: Effect::Local,
     run: |context, args| Box::pin(run(context, args)),
 };
@@ -31,6 +32,19 @@ struct Sessions<'a> {
     total_count: usize,
     max_connections: usize,
     brokers: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    broker_profiles: Vec<Configured<'a>>,
+}
+
+/// A configured broker, without its credentials.
+#[derive(Serialize)]
+struct Configured<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    broker: &'a str,
+    port: u16,
+    tls: bool,
 }
 
 #[derive(Serialize)]
@@ -65,7 +79,14 @@ async fn run(context: Context, _args: Args) -> Ended {
         active_connections,
         max_connections: context.table.max_sessions(),
         brokers: context.profiles.iter().map(|(name, _)| name.as_str()).collect(),
+        broker_profiles: context.profiles.iter().map(|(name, profile)| configured(name, profile)).collect(),
     }))
+}
+
+fn configured<'a>(name: &'a str, profile: &'a Profile) -> Configured<'a> {
+    let Profile { endpoint, description, .. } = profile;
+    let tls = endpoint.tls.is_some();
+    Configured { name, description: description.as_deref(), broker: &endpoint.host, port: endpoint.port, tls }
 }
 
 fn row<'a>(context: &Context, entry: &'a Rc<Entry>, now: Now) -> Row<'a> {

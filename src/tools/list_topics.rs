@@ -12,7 +12,9 @@ use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::payload::{self, Kind as PayloadKind, ShownPayload};
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, Timestamp, seconds};
-use crate::limits::{DURATION_MAX_SECONDS, INSPECT_MAX_BYTES, PREVIEW_BYTES, TOPICS_TRACKED_MAX, TREE_ROWS_MAX};
+use crate::limits::{
+    DURATION_MAX_SECONDS, INSPECT_MAX_BYTES, PREVIEW_BYTES, TOPIC_NAMES_MAX_BYTES, TOPICS_TRACKED_MAX, TREE_ROWS_MAX,
+};
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
 use crate::mqtt::wire::Publish;
 use crate::rpc::outgoing::{Body, WithRows, to_json};
@@ -122,6 +124,10 @@ impl Recorder for Seen {
             stat.preview[..kept.len()].copy_from_slice(kept);
         }
         Flow::More
+    }
+
+    fn holds_max_bytes(&self) -> usize {
+        TOPIC_NAMES_MAX_BYTES + TOPICS_TRACKED_MAX * PREVIEW_BYTES
     }
 
     fn wanted_payload_bytes(&self) -> usize {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use super::Context;
 use super::failure::{Code, Failure};
 use crate::clock::{Now, seconds};
-use crate::limits::{BACKOFF_MAX, PROGRESS_EVERY, PROGRESS_FIRST, PROGRESS_QUIET, SUBACK_WAIT};
+use crate::limits::{BACKOFF_MAX, HELD_MAX_BYTES, PROGRESS_EVERY, PROGRESS_FIRST, PROGRESS_QUIET, SUBACK_WAIT};
 use crate::mqtt::capture::{CaptureId, Grant, Interruption, Recorder, Retained};
 use crate::mqtt::driver::Connection;
+use crate::mqtt::guard::Held;
 use crate::mqtt::session::Session;
 use crate::mqtt::state::State;
 use crate::mqtt::topic;
@@ -86,11 +87,20 @@ fn rejected() -> Failure {
     )
 }
 
+fn too_much_held() -> Failure {
+    Failure::new(
+        Code::TooManyCalls,
+        format!("running calls and watches may hold {HELD_MAX_BYTES} bytes of messages together, which they do"),
+        "wait until one of them ends (calls that listen end after their duration_seconds), stop_watch, or ask for a smaller max_response_bytes",
+    )
+}
+
 /// A capture that is released when the call ends, also when it is cancelled.
 pub(crate) struct Listening {
     connection: Rc<Connection>,
     id: CaptureId,
     qos: u8,
+    _held: Held,
 }
 
 impl Listening {
@@ -102,9 +112,11 @@ impl Listening {
     ) -> Result<Self, Failure> {
         let Wish { filter, qos, retained, .. } = *wish;
         check_filter(wish.parameter, filter)?;
-        connection.policy.check_subscribe(filter)?;
+        connection.guard.check_subscribe(&connection.identity, filter)?;
+        let bytes = recorder.borrow().holds_max_bytes();
+        let held = connection.guard.hold(bytes).ok_or_else(too_much_held)?;
         let id = connection.with(|session| session.capture(Now::read(), filter, qos, retained, recorder));
-        Ok(Self { connection: connection.clone(), id, qos })
+        Ok(Self { connection: connection.clone(), id, qos, _held: held })
     }
 
     /// Waits until the subscription is in force: the granted QoS.

@@ -16,6 +16,7 @@ mod message;
 mod monitor_performance;
 mod monitor_report;
 mod probe;
+pub mod profile;
 mod publish_message;
 mod read_watch;
 mod request_response;
@@ -32,12 +33,11 @@ use std::rc::Rc;
 
 use smol::future::FutureExt;
 
-use crate::mqtt::link::Endpoint;
 use crate::mqtt::table::{Lease, Table};
 use crate::rpc::outgoing::Body;
-use crate::vault::Sealed;
 use args::{Args, Kind, Param};
 use failure::Failure;
+use profile::Profiles;
 
 /// A tool's declaration.
 pub struct Tool {
@@ -84,19 +84,6 @@ pub struct Context {
 
 /// Takes progress, what it grows to, and words for a person.
 pub type Tell = dyn Fn(f64, f64, &str);
-
-/// Configured brokers, sorted by name.
-pub type Profiles = Vec<(String, Profile)>;
-
-/// A configured broker.
-pub struct Profile {
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// The client id to use, if one is configured.
-    pub client_id: Option<String>,
-    /// User name and password.
-    pub credentials: Rc<Sealed>,
-}
 
 /// A call's end.
 pub type Ended = Result<Rc<dyn Body>, Failure>;

@@ -1,7 +1,7 @@
 //! Publishes one message.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
 use super::{Context, Effect, Ended, SESSION_ID, Tool};
 use crate::analysis::payload::without_white_space;
+use crate::audit::Message;
 use crate::clock::{Now, Timestamp, millis};
 use crate::limits::{PUBLISH_PAYLOAD_MAX_BYTES, TIMEOUT_MAX_SECONDS};
 use crate::mcp::server::body;
@@ -110,11 +111,25 @@ async fn run(context: Context, args: Args) -> Ended {
         payload_bytes,
         qos,
         retain,
-        delivery: ["sent", "acknowledged", "completed"][usize::from(qos)],
+        delivery: DELIVERY[usize::from(qos)],
         sent_again,
         round_trip_ms: round_trip.map(millis),
         published_at: now.timestamp_at(now.at - round_trip.unwrap_or_default()),
     }))
+}
+
+/// What is known of a message that went well, by its QoS.
+const DELIVERY: [&str; 3] = ["sent", "acknowledged", "completed"];
+
+fn too_many(connection: &Connection, wait: Duration) -> Failure {
+    let (limit, seconds) = (connection.guard.publishes_per_minute, wait.as_secs() + 1);
+    Failure::new(
+        Code::TooManyCalls,
+        format!("{limit} messages were published on this session within a minute, which is the limit"),
+        format!("wait {seconds} s, then call again"),
+    )
+    .with_delivery("not_sent")
+    .with_retry_after(seconds)
 }
 
 /// The bytes to publish.
@@ -154,17 +169,26 @@ fn decode(text: String, encoding: &str) -> Result<Vec<u8>, Failure> {
 pub(super) struct Flight<'a> {
     connection: &'a Connection,
     ticket: Ticket,
+    /// What the audit says of it at the end.
+    audited: Option<Message>,
 }
 
 impl<'a> Flight<'a> {
     /// Whether it may start, for calls that do something else before.
     pub(super) fn check(connection: &Connection, topic: &str) -> Result<(), Failure> {
-        Ok(connection.policy.check_publish(topic)?)
+        Ok(connection.guard.check_publish(Some(&connection.identity), topic)?)
     }
 
     /// Queues the message behind those before it, if the policy allows it.
     pub(super) fn start(connection: &'a Connection, message: Publish) -> Result<Self, Failure> {
         Self::check(connection, &message.topic)?;
+        connection.guard.take_publish(connection, &message.topic).map_err(|wait| too_many(connection, wait))?;
+        let audited = connection.guard.audit.is_on().then(|| Message {
+            topic: message.topic.clone(),
+            payload_bytes: message.payload.len(),
+            qos: message.qos,
+            retain: message.retain,
+        });
         let ticket = connection.with(|session| session.publish(Now::read(), message)).ok_or_else(|| {
             Failure::new(
                 Code::TooManyCalls,
@@ -173,7 +197,7 @@ impl<'a> Flight<'a> {
             )
             .with_delivery("not_sent")
         })?;
-        Ok(Self { connection, ticket })
+        Ok(Self { connection, ticket, audited })
     }
 
     /// Waits for its end: the round trip at QoS 1 and 2, and whether it was sent again after a reconnect.
@@ -228,6 +252,15 @@ impl<'a> Flight<'a> {
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
+        if let Some(message) = &self.audited {
+            let fate = self.connection.look(|session| session.outbound.fate(self.ticket));
+            let outcome = match fate {
+                Fate::Done { .. } => DELIVERY[usize::from(message.qos)],
+                Fate::Waiting => "not_sent",
+                Fate::InFlight { .. } | Fate::Unknown { .. } => "unknown",
+            };
+            self.connection.guard.audit.publish(self.connection.identity.subject(), message, outcome);
+        }
         self.connection.with(|session| session.outbound.forget(self.ticket));
     }
 }

@@ -7,30 +7,31 @@ use super::args::quoted;
 use super::{ALL, Effect, INSTRUCTIONS, Tool, find};
 use crate::mcp::server::Catalog;
 use crate::mcp::version::Revision;
+use crate::mqtt::guard::Guard;
 use crate::mqtt::policy::{Denied, Policy};
 use crate::rpc::outgoing::Body;
 
 /// The tools that a policy leaves, as the protocol sees them.
 #[derive(Default)]
-pub struct Tools(pub Rc<Policy>);
+pub struct Tools(pub Rc<Guard>);
 
 impl Tools {
     /// The tools that the policy leaves.
     pub fn offered(&self) -> impl Iterator<Item = &'static Tool> {
-        ALL.iter().filter(|tool| tool.check_policy(&self.0).is_ok())
+        ALL.iter().filter(|tool| tool.check_policy(&self.0.policy).is_ok())
     }
 }
 
 impl Catalog for Tools {
     fn find(&self, name: &str) -> Option<&'static str> {
-        find(name).filter(|tool| tool.check_policy(&self.0).is_ok()).map(|tool| tool.name)
+        find(name).filter(|tool| tool.check_policy(&self.0.policy).is_ok()).map(|tool| tool.name)
     }
 
     fn absence(&self, name: &str) -> Option<String> {
-        find(name)?
-            .check_policy(&self.0)
-            .err()
-            .map(|Denied(why)| format!("left out by the policy of this server: {why}"))
+        let tool = find(name)?;
+        let Denied(why) = tool.check_policy(&self.0.policy).err()?;
+        self.0.audit.refusal(None, tool.name, None, &why);
+        Some(format!("left out by the policy of this server: {why}"))
     }
 
     fn list(&self, revision: Revision) -> Rc<dyn Body> {
@@ -38,7 +39,7 @@ impl Catalog for Tools {
     }
 
     fn instructions(&self) -> Cow<'static, str> {
-        match self.0.describe() {
+        match self.0.policy.describe() {
             rules if rules.is_empty() => INSTRUCTIONS.into(),
             rules => format!("{INSTRUCTIONS} The policy of this server: {rules}.").into(),
         }

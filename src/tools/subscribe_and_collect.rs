@@ -19,7 +19,7 @@ use crate::analysis::topics::Topics;
 use crate::clock::{Now, seconds};
 use crate::limits::{
     CAPTURE_MAX_BYTES, COMPARE_MAX_BYTES, DURATION_MAX_SECONDS, INSPECT_MAX_BYTES, OMITTED_TOPICS_MAX,
-    RESPONSE_DEFAULT_BYTES,
+    RESPONSE_DEFAULT_BYTES, TOPIC_NAMES_MAX_BYTES,
 };
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
 use crate::mqtt::wire::Publish;
@@ -116,6 +116,8 @@ async fn run(context: Context, args: Args) -> Ended {
 struct Collection {
     started: Instant,
     pruner: Pruner,
+    /// What the pruner keeps at most.
+    max_bytes: usize,
     topics: Topics<u64>,
     bytes: u64,
     max_messages: u64,
@@ -142,13 +144,14 @@ impl Collection {
         let pruner = Pruner::new(args.size("keep"), duration, args.size("max_payload_bytes"), max_bytes);
         let payload_limit = args.size("max_payload_bytes").max(INSPECT_MAX_BYTES);
         let max_messages = args.integer("max_messages") as u64;
-        Ok(Self { pruner, until, payload_limit, max_messages, ..Self::empty() })
+        Ok(Self { pruner, max_bytes, until, payload_limit, max_messages, ..Self::empty() })
     }
 
     fn empty() -> Self {
         Self {
             started: Instant::now(),
             pruner: Pruner::new(0, Duration::ZERO, 0, 0),
+            max_bytes: 0,
             topics: Topics::default(),
             bytes: 0,
             max_messages: 0,
@@ -317,6 +320,10 @@ impl Recorder for Collection {
             return Flow::Enough;
         }
         Flow::More
+    }
+
+    fn holds_max_bytes(&self) -> usize {
+        self.max_bytes + TOPIC_NAMES_MAX_BYTES
     }
 
     fn wanted_payload_bytes(&self) -> usize {

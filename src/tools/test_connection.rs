@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::args::{Args, Kind, Param};
-use super::establish_connection::{profile, random_client_id};
+use super::establish_connection::random_client_id;
 use super::failure::{Code, Failure};
 use super::probe::Probe;
+use super::profile::Profile;
 use super::{Context, Effect, Ended, Tool};
 use crate::analysis::broker_facts::Summary;
 use crate::analysis::health::{Certificate, Health, Step, judge};
@@ -101,7 +102,7 @@ async fn run(context: Context, args: Args) -> Ended {
         if topic.starts_with('$') {
             return Err(Failure::invalid("probe_topic", "must not begin with $: such topics are the broker's own"));
         }
-        context.table.policy().check_publish(topic)?;
+        context.table.guard().check_publish(None, topic)?;
     }
     let mut found = Found::default();
     if args.optional_text("session_id").is_some() {
@@ -135,7 +136,7 @@ async fn run(context: Context, args: Args) -> Ended {
 /// With the client id that is asked for or configured, as establish_connection would. Where one of our own sessions has
 /// it, the test must not push that session out.
 fn identity(context: &Context, args: &Args, stages: Rc<RefCell<Vec<(Stage, Duration)>>>) -> Result<Identity, Failure> {
-    let profile = profile(context, args)?;
+    let profile = Profile::asked_for(context, args)?;
     let is_ours = |client_id: &String| {
         let same = |own: &Identity| {
             own.client_id == *client_id
@@ -151,7 +152,7 @@ fn identity(context: &Context, args: &Args, stages: Rc<RefCell<Vec<(Stage, Durat
         endpoint: profile.endpoint,
         client_id,
         clean_session: true,
-        keep_alive_seconds: 60,
+        keep_alive_seconds: profile.keep_alive_seconds.unwrap_or(60),
         credentials: profile.credentials,
         observer: Some(Rc::new(move |stage, took| stages.borrow_mut().push((stage, took)))),
     })

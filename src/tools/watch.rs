@@ -9,7 +9,7 @@ use super::message::facts_of;
 use crate::analysis::payload;
 use crate::analysis::ring::Ring;
 use crate::clock::{Now, Timestamp};
-use crate::limits::WATCH_PAYLOAD_MAX_BYTES;
+use crate::limits::{WATCH_MAX_BYTES, WATCH_PAYLOAD_MAX_BYTES};
 use crate::mqtt::capture::{Flow, Recorder};
 use crate::mqtt::driver::Connection;
 use crate::mqtt::state::State;
@@ -81,6 +81,10 @@ impl Recorder for Record {
         self.ring.push(facts_of(message, &inspection, now), message.topic, kept, inspection.severity);
         self.news.notify();
         Flow::More
+    }
+
+    fn holds_max_bytes(&self) -> usize {
+        WATCH_MAX_BYTES
     }
 
     fn wanted_payload_bytes(&self) -> usize {

@@ -2,6 +2,8 @@
 //!
 //! One file per concern. What every line of stdout owes is checked in `support::server`, whatever a test is about.
 
+mod audit;
+mod budgets;
 mod check_command;
 mod checklist;
 mod checks;
@@ -12,12 +14,14 @@ mod connect_errors;
 mod demo;
 mod devices;
 mod faults;
+mod injection;
 mod jsonrpc;
 mod large;
 mod lifecycle;
 mod listen;
 mod performance;
 mod policy;
+mod profiles;
 mod progress;
 mod prompts;
 mod publish;

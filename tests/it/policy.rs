@@ -7,48 +7,10 @@ use crate::support::fake_broker::FakeBroker;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::{DISCONNECT, PINGREQ};
 use crate::support::server::Server;
-use crate::support::tools::payloads;
-
-fn listed(server: &mut Server) -> Vec<Value> {
-    let id = server.request("tools/list", json!({}));
-    server.result(&id)["tools"].as_array().expect("tools").clone()
-}
+use crate::support::tools::{arguments, listed, payloads, with_topics};
 
 fn names(tools: &[Value]) -> Vec<String> {
     tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
-}
-
-/// Parameters that name topics, in whatever tool.
-const TOPICS: [&str; 6] = ["topic", "topic_pattern", "pattern", "request_topic", "response_topic", "probe_topic"];
-
-/// Arguments for any tool: short, on this session, and on this topic wherever one can be given.
-fn arguments(tool: &Value, session: &str, topic: &str) -> Value {
-    let mut arguments = json!({});
-    for name in tool["inputSchema"]["properties"].as_object().expect("parameters").keys() {
-        let value = match name.as_str() {
-            "session_id" => json!(session),
-            "payload" => json!("x"),
-            "device_id" => json!("d"),
-            "dry_run" => json!(false),
-            "duration_seconds" | "timeout_seconds" => json!(1),
-            "wait_ms" => json!(300),
-            name if TOPICS.contains(&name) => json!(topic),
-            _ => continue,
-        };
-        arguments[name] = value;
-    }
-    arguments
-}
-
-/// Tools that subscribe or publish on topics that their arguments name.
-fn with_topics(tools: &[Value]) -> Vec<Value> {
-    let concerns = |tool: &&Value| {
-        let properties = tool["inputSchema"]["properties"].as_object().expect("parameters");
-        properties.contains_key("session_id") && TOPICS.iter().any(|name| properties.contains_key(*name))
-    };
-    let found: Vec<_> = tools.iter().filter(concerns).cloned().collect();
-    assert!(found.len() >= 5, "{found:?}");
-    found
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
+use crate::support::Directory;
 use crate::support::fake_broker::{FakeBroker, Peer};
 use crate::support::memory::find_in_memory;
+use crate::support::mosquitto::{Mosquitto, Setup};
 use crate::support::packets::*;
 use crate::support::server::{Server, command};
+use crate::support::tools::{arguments, listed};
 
 /// Distinctive enough to stand nowhere by chance. With this user name before it, it is one block of the cipher that
 /// seals it: what a cipher leaves behind of a block would be all of it.
@@ -80,6 +83,47 @@ fn a_refused_password_is_not_in_memory_output_or_log() {
     assert!(!server.stderr_at_end().contains(PASSWORD));
 }
 
+/// Credentials of a profile that no variable holds: the environment of a process stays as it was started with.
+fn profiles(url: &str) -> [Value; 3] {
+    let with_user = url.replace("mqtt://", &format!("mqtt://{USER}:{PASSWORD}@"));
+    [
+        json!({"url": url, "username": USER, "password": PASSWORD}),
+        json!({"url": url, "username": USER, "password_file": "password"}),
+        json!({"url": with_user}),
+    ]
+}
+
+#[test]
+fn a_password_of_a_profile_is_not_in_memory_before_between_and_after_connects() {
+    for profile in profiles("mqtt://127.0.0.1:1") {
+        let (directory, broker) = (Directory::new(), FakeBroker::new());
+        directory.write("password", &format!("{PASSWORD}\n"));
+        let text = json!({"brokers": {"plant": profile}}).to_string();
+        let path =
+            directory.write("config.json", &text.replace("127.0.0.1:1\"", &format!("127.0.0.1:{}\"", broker.port())));
+        let mut server = Server::with(&["--log", "trace", "--config", path.to_str().expect("UTF-8")]);
+        let nowhere = |server: &Server, when: &str| {
+            assert_eq!(find_in_memory(server.pid(), &[PASSWORD]), Vec::<&str>::new(), "{when}: {profile}");
+        };
+        nowhere(&server, "before");
+        let id = server.start_call("establish_connection", json!({"broker": "plant"}));
+        broker.welcome_with(connack(false, 5)).expect_end();
+        assert_eq!(server.failure(&id)["code"], "not_authorized");
+        nowhere(&server, "refused");
+        let id = server.start_call("establish_connection", json!({"broker": "plant"}));
+        let mut peer = broker.accept();
+        assert!(peer.expect(CONNECT).body.ends_with(&string(PASSWORD.as_bytes())), "the broker gets the password");
+        peer.send(&connack(false, 0));
+        let session = server.outcome(&id)["session_id"].as_str().expect("an id").to_owned();
+        nowhere(&server, "connected");
+        drop(peer);
+        let _peer = broker.welcome();
+        server.wait_for_state(&session, "connected");
+        nowhere(&server, "connected again");
+        assert!(!server.stderr_at_end().contains(PASSWORD));
+    }
+}
+
 #[test]
 fn no_log_line_and_no_answer_holds_a_password() {
     let broker = FakeBroker::new();
@@ -102,4 +146,72 @@ fn no_log_line_and_no_answer_holds_a_password() {
     let log = server.stderr_at_end();
     assert!(log.contains("session to"), "there is a log: {log}");
     assert!(!log.contains(PASSWORD), "{log}");
+}
+
+/// Wherever a text can stand: in each argument of each tool, in names, in what else the server offers.
+fn requests_with(server: &mut Server, session: &str, text: &str) -> Vec<Value> {
+    let mut ids = Vec::new();
+    for tool in listed(server) {
+        let name = tool["name"].as_str().expect("a name");
+        for (parameter, rules) in tool["inputSchema"]["properties"].as_object().expect("parameters") {
+            let mut arguments = arguments(&tool, session, "a");
+            arguments[parameter] = json!(text);
+            if name == "establish_connection" && parameter != "broker" {
+                arguments["timeout_seconds"] = json!(1);
+                arguments["connection_string"] = json!("mqtt://127.0.0.1:1");
+                arguments[parameter] = json!(text);
+            }
+            // What is published is no secret of ours, and its topic is part of the result.
+            if !(rules["type"] == "string" && parameter == "topic") {
+                ids.push(server.start_call(name, arguments.clone()));
+                ids.push(server.request(name, arguments));
+            }
+        }
+        ids.push(server.start_call(name, json!({text: 1})));
+    }
+    ids.push(server.start_call(text, json!({})));
+    ids.push(server.request(text, json!({})));
+    ids.push(server.request("resources/read", json!({"uri": text})));
+    ids.push(server.request("resources/subscribe", json!({"uri": text})));
+    ids.push(server.request("prompts/get", json!({"name": text})));
+    ids.push(server.request("prompts/get", json!({"name": "explore", "arguments": {text: text}})));
+    let reference = json!({"type": "ref/prompt", "name": text});
+    ids.push(server.request("completion/complete", json!({"ref": reference, "argument": {"name": "x", "value": "y"}})));
+    ids.push(server.request("tools/list", json!({"cursor": text})));
+    ids.push(server.request("ping", json!({"_meta": {"io.modelcontextprotocol/protocolVersion": text}})));
+    ids
+}
+
+#[test]
+fn no_error_of_any_tool_and_no_log_line_at_any_level_repeats_a_password() {
+    for level in ["error", "warn", "info", "debug", "trace"] {
+        let broker = Mosquitto::with(&Setup { users: &[(USER, PASSWORD)], ..Setup::default() });
+        let mut server = Server::spawn(command(&["--log", level, "--max-sessions", "64"]));
+        server.initialize("2025-11-25");
+        let session = server.connect(&broker.url().replace("mqtt://", &format!("mqtt://{USER}:{PASSWORD}@")));
+        let (mut errors, forms) = (0, ["mqtt://u:P@127.0.0.1:port", "mqtts://u:P/x@127.0.0.1:1", "x mqtt://u:P@h/ y"]);
+        for form in forms {
+            let ids = requests_with(&mut server, &session, &form.replace('P', PASSWORD));
+            for id in ids {
+                let answer = server.response(&id);
+                if answer.json.get("error").is_some() || answer.json["result"]["isError"] == true {
+                    errors += 1;
+                    assert!(!answer.raw.contains(PASSWORD), "{}", answer.raw);
+                }
+            }
+        }
+        assert!(errors > 100, "{errors} errors were looked at");
+        let log = server.stderr_at_end();
+        assert!(!log.contains(PASSWORD), "{log}");
+        assert!(level != "trace" || !log.is_empty());
+    }
+}
+
+#[test]
+fn the_memory_does_not_go_into_core_files() {
+    let server = Server::start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).expect("the process's limits");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    let most: Vec<_> = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).collect();
+    assert!(most.len() == 2 && most.iter().all(|bytes| *bytes <= 1), "{line}");
 }

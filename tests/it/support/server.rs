@@ -259,6 +259,11 @@ impl Server {
         }
     }
 
+    /// Whether the response to `id` came before others that were waited for.
+    pub fn has_answer(&self, id: &Value) -> bool {
+        self.kept.iter().any(|line| line.json.get("id") == Some(id))
+    }
+
     /// The result of a request that must succeed.
     pub fn result(&mut self, id: &Value) -> Value {
         let mut line = self.response(id);
