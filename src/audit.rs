@@ -75,6 +75,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<u64>,
     outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
 }
 
 impl<'a> Line<'a> {
@@ -92,6 +94,7 @@ impl<'a> Line<'a> {
             refused: None,
             lines: None,
             outcome,
+            why: None,
         }
     }
 }
@@ -126,9 +129,11 @@ impl Audit {
         });
     }
 
-    /// Something was refused: what (`publish`, `subscribe`, `connect`, or a tool's name), on which topic, and by what.
-    pub fn refusal(&self, subject: Option<Subject<'_>>, refused: &str, topic: Option<&str>, why: &str) {
-        self.write(|| Line { refused: Some(refused), topic, ..Line::new("refusal", subject, why) });
+    /// Something was refused: what (`publish`, `subscribe`, `connect`, or a tool's name), on which topic, the error's
+    /// code, and the sentence that names the rule.
+    pub fn refusal(&self, subject: Option<Subject<'_>>, what: (&str, Option<&str>), code: &str, why: &str) {
+        let (refused, topic) = (Some(what.0), what.1);
+        self.write(|| Line { refused, topic, why: Some(why), ..Line::new("refusal", subject, code) });
     }
 
     fn write<'a>(&self, line: impl FnOnce() -> Line<'a>) {
@@ -211,12 +216,13 @@ mod tests {
         audit.publish(SUBJECT, &message, "acknowledged");
         message.payload_bytes = 0;
         audit.publish(SUBJECT, &message, "unknown");
-        audit.refusal(None, "publish_message", None, "--read-only");
+        audit.refusal(None, ("publish_message", None), "policy_denied", "--read-only");
         let lines = lines(&path);
         let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().expect("an event")).collect();
         assert_eq!(events, ["connect", "publish", "clear", "refusal"]);
         assert_eq!((&lines[1]["topic"], &lines[1]["broker"]), (&"a\n\"".into(), &"h".into()));
         assert_eq!(lines[3]["refused"], "publish_message");
+        assert_eq!((&lines[3]["outcome"], &lines[3]["why"]), (&"policy_denied".into(), &"--read-only".into()));
         std::fs::remove_file(path).expect("removed");
     }
 

@@ -43,37 +43,40 @@ impl Guard {
     /// Whether a connection may subscribe to a filter.
     pub fn check_subscribe(&self, identity: &Identity, filter: &str) -> Result<(), Denied> {
         let checked = self.policy.check_subscribe(filter);
-        checked.inspect_err(|Denied(why)| self.audit.refusal(Some(identity.subject()), "subscribe", Some(filter), why))
+        checked.inspect_err(|denied| self.denied(Some(identity), ("subscribe", Some(filter)), denied))
     }
 
     /// Whether a connection, or one that is to be made, may publish to a topic.
     pub fn check_publish(&self, identity: Option<&Identity>, topic: &str) -> Result<(), Denied> {
         let checked = self.policy.check_publish(topic);
-        checked
-            .inspect_err(|Denied(why)| self.audit.refusal(identity.map(Identity::subject), "publish", Some(topic), why))
+        checked.inspect_err(|denied| self.denied(identity, ("publish", Some(topic)), denied))
     }
 
     /// Takes a message from the budget of a connection, or tells how long to wait.
     pub fn take_publish(&self, connection: &Connection, topic: &str) -> Result<(), Duration> {
         let taken = connection.budget.borrow_mut().take(Instant::now(), self.publishes_per_minute);
-        let refuse = |_: &Duration| {
+        taken.inspect_err(|_| {
             let why = format!("{} messages within a minute are the limit", self.publishes_per_minute);
-            self.audit.refusal(Some(connection.identity.subject()), "publish", Some(topic), &why);
-        };
-        taken.inspect_err(refuse)
+            let subject = Some(connection.identity.subject());
+            self.audit.refusal(subject, ("publish", Some(topic)), "too_many_calls", &why);
+        })
     }
 
     /// Whether a connection string may be used.
     pub fn check_connection_string(&self) -> Result<(), Denied> {
-        let checked = self.policy.check_connection_string();
-        checked.inspect_err(|Denied(why)| self.audit.refusal(None, "connect", None, why))
+        self.policy.check_connection_string().inspect_err(|denied| self.denied(None, ("connect", None), denied))
+    }
+
+    /// Notes that the policy refused something: what, and on which topic.
+    pub fn denied(&self, identity: Option<&Identity>, what: (&str, Option<&str>), Denied(why): &Denied) {
+        self.audit.refusal(identity.map(Identity::subject), what, "policy_denied", why);
     }
 
     /// Notes that a broker was not connected to.
     pub fn not_connected(&self, identity: &Identity, trouble: &Trouble) {
         let subject = identity.subject();
         match trouble {
-            Trouble::Denied(why) => self.audit.refusal(Some(subject), "connect", None, why),
+            Trouble::Denied(why) => self.audit.refusal(Some(subject), ("connect", None), trouble.code(), why),
             Trouble::Closed => self.audit.connect(subject, "given_up"),
             trouble => self.audit.connect(subject, trouble.code()),
         }

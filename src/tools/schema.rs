@@ -29,9 +29,9 @@ impl Catalog for Tools {
 
     fn absence(&self, name: &str) -> Option<String> {
         let tool = find(name)?;
-        let Denied(why) = tool.check_policy(&self.0.policy).err()?;
-        self.0.audit.refusal(None, tool.name, None, &why);
-        Some(format!("left out by the policy of this server: {why}"))
+        let denied = tool.check_policy(&self.0.policy).err()?;
+        self.0.denied(None, (tool.name, None), &denied);
+        Some(format!("left out by the policy of this server: {}", denied.0))
     }
 
     fn list(&self, revision: Revision) -> Rc<dyn Body> {

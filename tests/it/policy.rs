@@ -228,3 +228,30 @@ fn with_profiles_only_connection_strings_are_refused() {
     let _peer = broker.welcome();
     assert_eq!(server.outcome(&id)["status"], "connected");
 }
+
+#[test]
+fn what_is_denied_is_no_resource_and_completes_nothing() {
+    let broker = Mosquitto::start();
+    let mut other = Client::connect(broker.port());
+    other.retain("secret/key", "payload");
+    other.retain("public/light", "on");
+    let mut server = Server::with(&["--deny-subscribe", "secret/#"]);
+    let session = server.connect(&broker.url());
+    let all = json!({"session_id": session, "topic_pattern": "#", "retained": "only"});
+    assert_eq!(server.call("subscribe_and_collect", all)["message_count"], 1);
+    for method in ["resources/read", "resources/subscribe"] {
+        let id = server.request(method, json!({"uri": format!("mqtt://{session}/topic/secret/key")}));
+        let answer = server.response(&id);
+        assert!(answer.json.get("error").is_some() && answer.raw.contains("policy_denied"), "{method}: {}", answer.raw);
+    }
+    let template = json!({"type": "ref/resource", "uri": "mqtt://{session_id}/topic/{+topic}"});
+    let mut complete = |value: &str| {
+        let context = json!({"arguments": {"session_id": session}});
+        let argument = json!({"name": "topic", "value": value});
+        let id =
+            server.request("completion/complete", json!({"ref": template, "argument": argument, "context": context}));
+        server.result(&id)["completion"]["values"].to_string()
+    };
+    assert!(complete("").contains("public/light"));
+    assert_eq!(complete("s"), "[]");
+}

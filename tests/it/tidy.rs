@@ -141,6 +141,13 @@ fn nothing_blocks_the_thread() {
 }
 
 #[test]
+fn what_the_policy_guards_is_done_where_it_is_asked() {
+    named_only_in(&["session.capture("], &["tools/listen.rs"]);
+    named_only_in(&["session.publish("], &["tools/publish_message.rs"]);
+    named_only_in(&["link::open("], &["mqtt/driver.rs"]);
+}
+
+#[test]
 fn nothing_but_the_protocol_is_printed() {
     never_in(&["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("], |_| true);
 }
