@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use mqtt_mcp::config::{self, Command};
-use mqtt_mcp::secret::keep_out_of_core_files;
+use mqtt_mcp::secret::{keep_out_of_core_files, redacted};
 use mqtt_mcp::stdio::{Input, print, tell};
 use mqtt_mcp::{log as logging, runtime, shell};
 
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(why) => {
-            tell(&format!("mqtt-mcp: {why}"));
+            tell(&redacted(format!("mqtt-mcp: {why}")));
             return ExitCode::from(2);
         }
     };

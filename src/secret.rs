@@ -2,10 +2,10 @@
 //! server's own words.
 //!
 //! Passwords are kept out of words where the words are made: no error or log line is built from one, and what a caller
-//! sent is repeated in a few known places alone. [`redacted`] is the net under that: every error and every log line
-//! passes it on the way out. It does not look for the passwords of open sessions, which are sealed and would have to be
-//! opened or marked for that; it looks for what a connection string looks like. Payloads and topics in results are
-//! the broker's data and pass as they are.
+//! sent is repeated in a few known places alone. [`redacted`] is the net under that: every error and log line passes it
+//! on the way out, and so do a session's last error and a profile's description in results. It does not look for the
+//! passwords of open sessions, which are sealed and would have to be opened or marked for that; it looks for what a
+//! connection string looks like. Payloads and topics in results are the broker's data and pass as they are.
 
 use std::fmt;
 

@@ -16,7 +16,7 @@ use crate::mqtt::policy::{List, Origin, Policy};
 use crate::mqtt::tls::TlsOptions;
 use crate::mqtt::url::{self, Credentials};
 use crate::mqtt::wire;
-use crate::secret::Secret;
+use crate::secret::{Secret, redacted};
 
 /// Reads the file into `config`; gives where it wants the audit. Paths in it are relative to the file's own directory.
 pub(super) fn read(path: &Path, environment: &Environment, config: &mut Config) -> Result<Option<PathBuf>, String> {
@@ -85,7 +85,7 @@ impl Reader<'_> {
             wire::check_string(&client_id).map_err(|what| broker.wrong("client_id", what))?;
             target.client_id = Some(client_id);
         }
-        let description = broker.text("description")?;
+        let description = broker.text("description")?.map(redacted);
         if description.as_ref().is_some_and(|text| text.len() > DESCRIPTION_MAX_BYTES) {
             return Err(broker.wrong("description", &format!("must have at most {DESCRIPTION_MAX_BYTES} bytes")));
         }

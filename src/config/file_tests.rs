@@ -52,7 +52,7 @@ fn everything_that_may_stand_in_it_is_read() {
     let digits = "ab:".repeat(31) + "CD";
     let text = format!(
         r#"{{ "brokers": {{
-            "plant": {{ "url": "mqtts://plant.example:8884/in-url", "description": "press line 2", "username": "svc",
+            "plant": {{ "url": "mqtts://plant.example:8884/in-url", "description": "press line 2, not mqtt://u:p@h", "username": "svc",
                 "password_file": "password", "ca_file": "ca.pem", "cert_file": "cert.pem", "key_file": "key.pem",
                 "server_name": "other.example", "fingerprint_sha256": "{digits}", "alpn": true, "client_id": "id",
                 "keep_alive_seconds": 7 }},
@@ -71,7 +71,10 @@ fn everything_that_may_stand_in_it_is_read() {
     assert_eq!(password(plant), Some(&b"from a file"[..]));
     assert_eq!((plant.target.host.as_str(), plant.target.port, plant.target.tls), ("plant.example", 8884, true));
     assert_eq!(plant.target.client_id.as_deref(), Some("id"));
-    assert_eq!((plant.keep_alive_seconds, plant.description.as_deref()), (Some(7), Some("press line 2")));
+    assert_eq!(
+        (plant.keep_alive_seconds, plant.description.as_deref()),
+        (Some(7), Some("press line 2, not mqtt://***@h"))
+    );
     let mut fingerprint = [0xab; 32];
     fingerprint[31] = 0xcd;
     let tls = TlsOptions {

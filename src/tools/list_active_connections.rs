@@ -12,6 +12,7 @@ use crate::mcp::server::body;
 use crate::mqtt::session::Session;
 use crate::mqtt::state::State;
 use crate::mqtt::table::Entry;
+use crate::secret::redacted;
 
 pub(super) const TOOL: Tool = Tool {
     name: "list_active_connections",
@@ -93,7 +94,7 @@ fn row<'a>(context: &Context, entry: &'a Rc<Entry>, now: Now) -> Row<'a> {
     let identity = &entry.connection.identity;
     let last_used = entry.last_used(now);
     let (state, counters, messages_denied, last_error) = entry.connection.look(|session| {
-        let last_error = session.last_error().map(ToString::to_string);
+        let last_error = session.last_error().map(|trouble| redacted(trouble.to_string()));
         (state_name(session), session.counters(), session.captures.hidden(), last_error)
     });
     Row {
