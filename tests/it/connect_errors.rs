@@ -127,6 +127,8 @@ fn tls_fails_against_a_port_without_it() {
     });
     let error = Server::start().fail("establish_connection", to(format!("mqtts://127.0.0.1:{port}")));
     assert_eq!(error["code"], "tls_failed", "{error}");
+    let says_what_is_missing = error["message"].as_str().expect("a message").contains("this build has no TLS");
+    assert_eq!(says_what_is_missing, !cfg!(feature = "tls"), "{error}");
 }
 
 #[test]

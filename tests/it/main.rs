@@ -41,6 +41,8 @@ mod support;
 mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_profiles;
 mod topics;
 mod tour;
 mod watches;

@@ -22,6 +22,8 @@ pub struct Authority {
 pub struct Files {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// SHA-256 of the certificate.
+    pub fingerprint: String,
 }
 
 /// Whom a certificate is for, and when.
@@ -67,10 +69,17 @@ impl Authority {
         params.extended_key_usages = vec![wanted.purpose.clone()];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let digest = ring::digest::digest(&ring::digest::SHA256, certificate.der());
         Files {
+            fingerprint: digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
             certificate: self.directory.write(&format!("{name}.pem"), &certificate.pem()),
             key: self.directory.write(&format!("{name}.key"), &key.serialize_pem()),
         }
+    }
+
+    /// A certificate for clients.
+    pub fn client(&self, name: &str) -> Files {
+        self.issue(name, &Wanted { names: &[], purpose: ExtendedKeyUsagePurpose::ClientAuth, ..Wanted::default() })
     }
 }
 
