@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes src/order.ld anew: which functions run until a client has the list of tools, and which ones the everyday work on
 # a broker needs. The linker puts them side by side (src/build.rs), since the kernel maps a program's code in pieces of
-# 64 KiB around what is touched. Needs valgrind and Mosquitto.
+# 64 KiB around what is touched. Needs valgrind, Mosquitto and openssl.
 #
 #     bash benches/order.sh [BINARY ...]
 #
@@ -14,14 +14,25 @@ place=$PWD/target/order
 mkdir -p "$place"
 
 : "${PORT:=18899}"
-mosquitto -p "$PORT" >"$place/mosquitto.log" 2>&1 &
+: "${TLS_PORT:=18898}"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$place/key.pem" -out "$place/own.pem" \
+    -days 30 -subj /CN=order -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE 2>/dev/null
+cat >"$place/mosquitto.conf" <<END
+allow_anonymous true
+user root
+listener $PORT 127.0.0.1
+listener $TLS_PORT 127.0.0.1
+certfile $place/own.pem
+keyfile $place/key.pem
+END
+mosquitto -c "$place/mosquitto.conf" >"$place/mosquitto.log" 2>&1 &
 broker=$!
 trap 'kill "$broker"' EXIT
 
 # profile NAME COMMAND: runs the server under callgrind with the words of COMMAND, a function that gets its pipes.
 profile() {
     local counts=$place/$1.callgrind
-    coproc server { valgrind --tool=callgrind --demangle=no --dump-instr=yes --callgrind-out-file="$counts" \
+    coproc server { SSL_CERT_FILE=$place/own.pem valgrind --tool=callgrind --demangle=no --dump-instr=yes --callgrind-out-file="$counts" \
         "$binary" 2>"$place/valgrind.log"; }
     local pid=$server_PID to=${server[1]} from=${server[0]}
     "$2"
@@ -49,6 +60,14 @@ working() {
     ask list_topics "{\"session_id\":\"$session\",\"duration_seconds\":1}"
     ask tools/call "{\"name\":\"subscribe_and_collect\",\"arguments\":{\"session_id\":\"$session\",\"topic_pattern\":\"#\",\"duration_seconds\":1,\"qos\":2}}"
     ask list_active_connections '{}'
+    ask close_connection "{\"session_id\":\"$session\"}"
+}
+
+secure() {
+    starting
+    ask establish_connection "{\"connection_string\":\"mqtts://localhost:$TLS_PORT\"}"
+    session=$(sed 's/.*"session_id":"\([^"]*\)".*/\1/' <<<"$answer")
+    ask publish_message "{\"session_id\":\"$session\",\"topic\":\"order\",\"payload\":1,\"qos\":1}"
     ask close_connection "{\"session_id\":\"$session\"}"
 }
 
@@ -90,15 +109,18 @@ for binary in "$place"/{default,v0}/release/mqtt-mcp "$@"; do
     binary=$(realpath "$binary")
     profile "start-$count" starting
     profile "work-$count" working
+    profile "tls-$count" secure
 done
 sort -u "$place"/start-*.functions >"$place/start"
 sort -u "$place"/work-*.functions | comm -23 - "$place/start" >"$place/work"
+sort -u "$place"/tls-*.functions | comm -23 - <(sort "$place/start" "$place/work") >"$place/tls"
 {
     echo "/* Written by benches/order.sh, which says what it is for. Names that are not there do no harm. */"
     echo "SECTIONS {"
     section start "$place/start"
     section work "$place/work"
+    section tls "$place/tls"
     echo "}"
     echo "INSERT BEFORE .text;"
 } >src/order.ld
-wc -l "$place/start" "$place/work" >&2
+wc -l "$place/start" "$place/work" "$place/tls" >&2
