@@ -10,6 +10,7 @@ use crate::support::fake_broker::{FakeBroker, Peer};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::*;
 use crate::support::server::Server;
+use crate::support::wait_for;
 
 /// Answers nothing until the server has had enough.
 fn ignore_until_the_end(peer: &mut Peer) -> usize {
@@ -116,7 +117,11 @@ fn a_message_that_was_cut_while_it_was_written_is_unknown_and_those_behind_it_ar
     let (session, peer) = server.meet(&broker);
     let calls: Vec<Value> =
         (0..14).map(|n| start_publish(&mut server, &session, "big", &format!("{n:02}").repeat(SIZE / 2), 0)).collect();
-    let written = server.row(&session)["bytes_out"].as_u64().expect("a count") as usize;
+    let mut seen = 0;
+    let written = wait_for("the socket to be full", || {
+        let now = server.row(&session)["bytes_out"].as_u64().expect("a count") as usize;
+        (std::mem::replace(&mut seen, now) == now).then_some(now)
+    });
     assert!(written < calls.len() * SIZE, "the socket took everything");
     drop(peer);
     let mut peer = broker.welcome();
