@@ -71,7 +71,7 @@ secure() {
     ask close_connection "{\"session_id\":\"$session\"}"
 }
 
-# The mangled names of our own functions that ran, with what differs between compilers as a wildcard.
+# The mangled names of our own functions that ran, with what differs between compilers, and long ends, as a wildcard.
 functions_of() {
     awk -v binary="$binary" '
         match($0, /^(fn|ob)=\([0-9]+\)/) {
@@ -83,14 +83,20 @@ functions_of() {
         match($0, /^cfn=\([0-9]+\)/) { id = substr($0, 2, RLENGTH - 1); if (length($0) > RLENGTH) names[id] = substr($0, RLENGTH + 2) }
         match($0, /^cob=\([0-9]+\)/) { id = substr($0, 2, RLENGTH - 1); if (length($0) > RLENGTH) names[id] = substr($0, RLENGTH + 2) }
         /^(0x|\+|-|\*)/ && ours && function_name !~ /^(0x|\()/ { print function_name }' "$1" |
-        sed -E "s/'[0-9]+$//; s/\.(llvm\.)?[0-9]+$//; s/17h[0-9a-f]{16}E/17h*/g; s/(Cs|B)[0-9A-Za-z]*_/\1*_/g; s/[$]/?/g" | sort -u
+        sed -E "s/'[0-9]+$//; s/\.(llvm\.)?[0-9]+$//; s/17h[0-9a-f]{16}E/17h*/g; s/(Cs|B)[0-9A-Za-z]*_/\1*_/g; s/[$]/?/g" | cut -c1-100 | sort -u
 }
 
 # Compilers put what they take for cold into sections of another name.
 section() {
     echo "  .text.$1 : {"
-    [ "$1" != start ] || echo "    *crt*.o(.text .text.*)"
-    sed -E 's/[*]?$/*/; s/.*/    *(.text.& .text.unlikely.&)/' "$2"
+    if [ "$1" = start ]; then
+        echo "    *crt*.o(.text .text.*) *compiler_rt*:*(.text .text.*)"
+        # What runs before the profiler sees it.
+        echo "    *libc.a:__libc_start_main.o(.text .text.*) *libc.a:__set_thread_area.o(.text .text.*)"
+    fi
+    sed -nE '/^(_ZN|_R)/s/(.*[^*])[*]?/    *(.text*\1*)/p' "$2"
+    # Of a C library that is linked in, a function is a section or a file.
+    sed -nE '/^(_ZN|_R)/d; s/^[A-Za-z0-9_]+$/    *(.text.&) *libc.a:&.o(.text .text.*)/p' "$2"
     echo "  }"
 }
 
@@ -122,5 +128,11 @@ sort -u "$place"/tls-*.functions | comm -23 - <(sort "$place/start" "$place/work
     section tls "$place/tls"
     echo "}"
     echo "INSERT BEFORE .text;"
+    # What is for cryptography and for panics alone lies between constants that are always in use.
+    echo "SECTIONS {"
+    echo "  .rodata.tables : { *libring-*.rlib:*(.rodata .rodata.*) }"
+    echo "  .gcc_except_table : { *(.gcc_except_table .gcc_except_table.*) }"
+    echo "}"
+    echo "INSERT AFTER .rodata;"
 } >src/order.ld
 wc -l "$place/start" "$place/work" "$place/tls" >&2
