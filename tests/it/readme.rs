@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::mosquitto::Mosquitto;
 use crate::support::root;
-use crate::support::server::Server;
+use crate::support::server::{Server, command};
 
 fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).expect("README.md")
@@ -87,4 +87,55 @@ fn the_registry_entry_is_this_packages() {
     let name = entry["name"].as_str().expect("a name");
     assert!(text.contains(&format!("`mcp-name: {name}`")), "{name}");
     assert!(entry["description"].as_str().is_some_and(|description| description.len() <= 100));
+}
+
+#[test]
+fn every_error_code_has_its_row_and_number() {
+    let source = std::fs::read_to_string(root().join("src/tools/failure.rs")).expect("the codes");
+    let (_, rest) = source.split_once("pub enum Code {").expect("the enum");
+    let (body, _) = rest.split_once('}').expect("its end");
+    let variants = body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let text = readme();
+    let mut count = 0;
+    for (index, variant) in variants.enumerate() {
+        let mut code = String::new();
+        for letter in variant.trim_end_matches(',').chars() {
+            if letter.is_ascii_uppercase() && !code.is_empty() {
+                code.push('_');
+            }
+            code.push(letter.to_ascii_lowercase());
+        }
+        let number = match code.as_str() {
+            "invalid_argument" => "-32602".to_owned(),
+            "internal_error" => "-32603".to_owned(),
+            _ => (1000 + index).to_string(),
+        };
+        assert!(text.contains(&format!("| `{code}` | {number} | ")), "{code} {number}");
+        count += 1;
+    }
+    assert_eq!(count, text.lines().filter(|line| line.starts_with("| `") && line.contains("` | 10")).count() + 2);
+}
+
+#[test]
+fn configurations_are_json_and_start_the_server() {
+    let text = readme();
+    let blocks: Vec<_> = text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let mut started = 0;
+    for block in blocks {
+        let value: Value = serde_json::from_str(block).unwrap_or_else(|why| panic!("{block}: {why}"));
+        let servers = value.get("mcpServers").or_else(|| value.get("servers"));
+        let Some(entry) = servers.map(|servers| &servers["mqtt"]) else { continue };
+        let args = entry["args"].as_array().cloned().unwrap_or_default();
+        let words = std::iter::once(&entry["command"]).chain(&args).map(|word| word.as_str().expect("a string"));
+        let words: Vec<_> = words.collect();
+        let at = words.iter().rposition(|word| *word == "mqtt-mcp").expect("our command");
+        let mut command = command(&words[at + 1..]);
+        for (name, value) in entry["env"].as_object().into_iter().flatten() {
+            command.env(name, value.as_str().expect("a string"));
+        }
+        let output = command.stdin(std::process::Stdio::null()).output().expect("the binary starts");
+        assert!(output.status.success() && output.stderr.is_empty(), "{block}: {output:?}");
+        started += 1;
+    }
+    assert_eq!(started, 3, "all of them");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::client::Client;
 use crate::support::server::{Process, Server, command};
-use crate::support::wait_for;
+use crate::support::{root, wait_for};
 
 /// The tour as a process whose output is read line by line.
 struct Tour {
@@ -88,6 +88,19 @@ fn requests(shown: &[String]) -> Vec<Value> {
     found.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{line}: {why}"))).collect()
 }
 
+/// The README's excerpt is in the tour, line by line in its order; `…` stands for what was left out.
+fn assert_readme_shows(tour: &str) {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let (_, excerpt) = readme.split_once("<!-- tests/it/tour.rs holds this against the tour. -->").expect("its place");
+    let (_, excerpt) = excerpt.split_once("```text\n").expect("its beginning");
+    let (excerpt, _) = excerpt.split_once("```").expect("its end");
+    let mut rest = tour;
+    for part in excerpt.lines().flat_map(|line| line.split('…')).filter(|part| !part.trim().is_empty()) {
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is not in its place in {tour}"));
+        rest = &rest[at + part.len()..];
+    }
+}
+
 fn is_gone(pid: &str) -> bool {
     !std::path::Path::new("/proc").join(pid).exists()
 }
@@ -129,6 +142,8 @@ fn the_tour_shows_true_requests_and_answers_and_ends_by_itself() {
     }
     assert_eq!(all.matches("   ← ").count(), requests.len(), "an answer to each");
     assert!(all.contains(&format!("claude mcp add mqtt -- {program} --demo")) && all.contains("\"mcpServers\""));
+
+    assert_readme_shows(&all);
 
     // What it shows of messages is what our own client saw.
     let is_row = |line: &&String| line.starts_with("       plant/") && !line.contains("  messages ");
