@@ -92,7 +92,8 @@ section() {
     if [ "$1" = start ]; then
         echo "    *crt*.o(.text .text.*) *compiler_rt*:*(.text .text.*)"
         # What runs before the profiler sees it.
-        echo "    *libc.a:__libc_start_main.o(.text .text.*) *libc.a:__set_thread_area.o(.text .text.*)"
+        echo "    *(.text.__libc_start_main .text.libc_start_main_stage2 .text.static_init_tls .text.dummy)"
+        echo "    *libc.a:*__set_thread_area.o(.text)"
     fi
     sed -nE '/^(_ZN|_R)/s/(.*[^*])[*]?/    *(.text*\1*)/p' "$2"
     # Of a C library that is linked in, a function is a section or a file.
