@@ -213,10 +213,18 @@ impl Runtime {
         };
         let this = self.clone();
         let task = self.executor.spawn(async move {
-            let outcome = if full { failed(too_many_calls()) } else { this.call(call).await };
+            let outcome = if full { this.refuse(&call) } else { this.call(call).await };
             this.finish(key, outcome);
         });
         list.borrow_mut().push((key, task));
+    }
+
+    fn refuse(&self, call: &Call) -> Outcome {
+        let failure = too_many_calls();
+        if let Work::Tool { tool, .. } = call.work {
+            tools::audit_limit(&self.table, tool, &failure);
+        }
+        failed(failure)
     }
 
     async fn call(self: &Rc<Self>, call: Call) -> Outcome {

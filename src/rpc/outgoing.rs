@@ -114,9 +114,41 @@ impl<R: Fn(usize, &mut Vec<u8>)> Body for WithRows<R> {
     }
 }
 
-/// Compact JSON. Our own types cannot fail to serialise: they have string keys and no fallible parts.
+/// Compact JSON in which all control characters are escaped. Our own types cannot fail to serialise: they have string
+/// keys and no fallible parts.
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec())
+    let json = serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec());
+    if json.windows(2).any(is_late_control) || json.last() == Some(&DELETE) {
+        escape_late_controls(&json)
+    } else {
+        json
+    }
+}
+
+const DELETE: u8 = 0x7f;
+
+/// The controls that JSON does not ask to be escaped: DEL, and U+0080 to U+009F in their two bytes. They stand in strings
+/// alone, and a terminal may obey them.
+fn is_late_control(bytes: &[u8]) -> bool {
+    matches!(bytes, [DELETE, ..] | [0xc2, 0x80..=0x9f])
+}
+
+fn escape_late_controls(json: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(json.len() + 64);
+    let mut rest = json;
+    while let Some((first, behind)) = rest.split_first() {
+        let (control, behind) = match rest {
+            [DELETE, ..] => (Some(DELETE), behind),
+            [0xc2, second @ 0x80..=0x9f, behind @ ..] => (Some(*second), behind),
+            _ => (None, behind),
+        };
+        match control {
+            Some(control) => escaped.extend_from_slice(format!("\\u00{control:02x}").as_bytes()),
+            None => escaped.push(*first),
+        }
+        rest = behind;
+    }
+    escaped
 }
 
 /// The JSON of a body in one piece.
@@ -324,6 +356,15 @@ mod tests {
         let mut out = Vec::new();
         assert!(!array.fill(&mut out, usize::MAX));
         assert_eq!(out, b"[1,\"x\"]\n");
+    }
+
+    #[test]
+    fn every_control_character_is_escaped_and_stays_what_it_is() {
+        let text: String = (0..=0x2ff).filter_map(char::from_u32).chain(['\u{7f}']).collect();
+        let json = String::from_utf8(to_json(&text)).expect("utf-8");
+        assert!(!json.chars().any(char::is_control), "{json:?}");
+        assert_eq!(serde_json::from_str::<String>(&json).expect("json"), text);
+        assert_eq!(to_json(&"\u{80}\u{7f}"), br#""\u0080\u007f""#);
     }
 
     #[test]

@@ -152,6 +152,11 @@ impl Failure {
         to_json(&self.result()).len()
     }
 
+    /// Whether it says how long to wait.
+    pub fn is_for_a_while(&self) -> bool {
+        self.0.retry_after_seconds.is_some()
+    }
+
     /// The wrong argument's name.
     pub fn parameter(&self) -> Option<&str> {
         self.0.parameter.as_deref()

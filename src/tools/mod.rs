@@ -36,7 +36,7 @@ use smol::future::FutureExt;
 use crate::mqtt::table::{Lease, Table};
 use crate::rpc::outgoing::Body;
 use args::{Args, Kind, Param};
-use failure::Failure;
+use failure::{Code, Failure};
 use profile::Profiles;
 
 /// A tool's declaration.
@@ -133,7 +133,20 @@ pub fn is_brief(name: &str) -> bool {
 /// Checks the arguments and runs the tool; a panic ends the call alone.
 pub async fn call(tool: &'static Tool, context: Context, arguments: &str) -> Ended {
     let args = Args::check(tool.params, arguments)?;
-    AssertUnwindSafe((tool.run)(context, args)).catch_unwind().await.unwrap_or_else(|_| Err(Failure::internal()))
+    let table = context.table.clone();
+    let ended = AssertUnwindSafe((tool.run)(context, args)).catch_unwind().await;
+    let ended = ended.unwrap_or_else(|_| Err(Failure::internal()));
+    ended.inspect_err(|failure| audit_limit(&table, tool.name, failure))
+}
+
+/// A limit that refuses a call is a refusal for the audit, too. The budget of publishes tells its own.
+pub fn audit_limit(table: &Table, tool: &str, failure: &Failure) {
+    let code = match failure.code() {
+        Code::SessionLimit => "session_limit",
+        Code::TooManyCalls if !failure.is_for_a_while() => "too_many_calls",
+        _ => return,
+    };
+    table.guard().audit.refusal(None, (tool, None), code, failure.message());
 }
 
 impl Context {

@@ -180,3 +180,34 @@ fn lines_are_appended_to_a_file_that_only_its_owner_can_read() {
     let mode = std::fs::metadata(directory.file("audit")).expect("the audit").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn what_a_limit_refuses_has_its_line_too() {
+    let (directory, broker) = (Directory::new(), Mosquitto::start());
+    let path = directory.file("audit");
+    let flags = ["--audit", path.to_str().expect("UTF-8"), "--max-sessions", "1", "--max-publishes-per-minute", "1"];
+    let mut server = Server::with(&flags);
+    let connect = json!({"connection_string": broker.url()});
+    let opened = server.call("establish_connection", connect.clone());
+    server.fail("establish_connection", connect);
+    let publish = json!({"session_id": opened["session_id"], "topic": "a", "payload": "b"});
+    server.call("publish_message", publish.clone());
+    server.fail("publish_message", publish);
+    for watch in 0..6 {
+        let arguments = json!({"session_id": opened["session_id"], "topic_pattern": format!("w/{watch}")});
+        if watch < 5 {
+            server.call("start_watch", arguments)
+        } else {
+            server.fail("start_watch", arguments)
+        };
+    }
+    let lines = lines(&path);
+    let refused: Vec<_> = lines.iter().filter(|line| line["event"] == "refusal").collect();
+    let told: Vec<_> = refused.iter().map(|line| (line["refused"].as_str(), line["outcome"].as_str())).collect();
+    let expected = [
+        (Some("establish_connection"), Some("session_limit")),
+        (Some("publish"), Some("too_many_calls")),
+        (Some("start_watch"), Some("too_many_calls")),
+    ];
+    assert_eq!(told, expected, "{lines:#?}");
+}
