@@ -9,11 +9,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use rustls::RootCertStore;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, RootCertStore};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::TlsOptions;
@@ -135,10 +135,22 @@ fn client_from(certificate_path: PathBuf, key_path: PathBuf) -> Result<Certified
         )
     })?;
     let certified = CertifiedKey::new(chain, key);
-    certified
-        .keys_match()
-        .map_err(|_| cannot(&format!("is not the key of cert_file {}", certificate_path.display())))?;
+    if !is_key_of(&certified) {
+        return Err(cannot(&format!("is not the key of cert_file {}", certificate_path.display())));
+    }
     Ok(certified)
+}
+
+/// Whether the certificate is for the key. One of version 1, as `openssl x509 -req` makes it, is not read by the library,
+/// but brokers take it: there it counts that the public key stands in it.
+fn is_key_of(certified: &CertifiedKey) -> bool {
+    match (certified.keys_match(), certified.key.public_key()) {
+        (Ok(()), _) | (Err(Error::InconsistentKeys(InconsistentKeys::Unknown)), _) => true,
+        (Err(Error::InvalidCertificate(_)), Some(public)) => {
+            certified.cert.first().is_some_and(|der| der.windows(public.len()).any(|part| part == &*public))
+        }
+        _ => false,
+    }
 }
 
 const ENCRYPTED: &[u8] = b"ENCRYPTED";

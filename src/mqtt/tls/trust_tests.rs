@@ -179,6 +179,24 @@ fn keys_are_read_in_each_of_their_forms() {
 }
 
 #[test]
+fn a_client_certificate_of_version_1_goes_with_its_own_key() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let file = authority.file();
+    let (certificate, key) = clients.issue(&CertificateParams::default());
+    let mut certificate = certificate.to_vec();
+    let (_, other) = clients.issue(&CertificateParams::default());
+    let version = certificate.windows(5).position(|part| part == [0xa0, 3, 2, 1, 2]).expect("version 3");
+    certificate[version + 4] = 0;
+    let certificate_file = TestFile::new(&pem("CERTIFICATE", &certificate));
+    for (key, fits) in [(key, true), (other, false)] {
+        let key_file = TestFile::new(&key.serialize_pem());
+        let options = TlsOptions { cert_file: certificate_file.path(), key_file: key_file.path(), ..trusting(&file) };
+        let trouble = prepare(&options, "broker.test").err();
+        assert_eq!(trouble.is_none(), fits, "{trouble:?}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_used_is_named_and_nothing_of_it_is_told() {
     let authority = Authority::new();
     let (file, client, other) = (authority.file(), client(&authority), client(&authority));
