@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+#[cfg(feature = "tls")]
 use crate::support::certificates::{Authority, Wanted, trusting};
 use crate::support::client::Client;
 use crate::support::fake_broker::{FakeBroker, packet_of};
@@ -227,6 +228,7 @@ fn a_silent_peer_does_not_keep_the_caller_waiting_for_ever() {
     assert_ne!(tested["overall_health"], "excellent");
 }
 
+#[cfg(feature = "tls")]
 #[test]
 fn tls_is_a_step_with_what_the_certificate_says() {
     let ca = Authority::new("Plant CA");

@@ -44,5 +44,6 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls_profiles;
 mod topics;
+#[cfg(feature = "demo")]
 mod tour;
 mod watches;
