@@ -18,5 +18,8 @@ have_mosquitto || {
     exit 1
 }
 
+# Most tests wait for others most of the time, so more of them run at once than there are processors.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-6}"
+
 # Without the (empty) documentation tests, so that the last line counts real ones.
 cargo test --locked --tests "$@"
