@@ -290,14 +290,25 @@ fn log_level(text: &str) -> Option<Option<Severity>> {
 /// Cuts the next word off the front: letters, digits and underscores, and all that is not ASCII. Tells whether a phrase
 /// ended before it.
 fn next_word<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-    let start = rest.bytes().position(is_word)?;
-    let ends_phrase = rest.as_bytes()[..start].iter().any(|byte| matches!(byte, b',' | b'.' | b';' | b'!' | b'\n'));
-    let length = rest.bytes().skip(start).position(|byte| !is_word(byte)).unwrap_or(rest.len() - start);
+    let bytes = rest.as_bytes();
+    let start = bytes.iter().position(|byte| IN_WORD[usize::from(*byte)])?;
+    let ends_phrase = bytes[..start].iter().any(|byte| matches!(byte, b',' | b'.' | b';' | b'!' | b'\n'));
+    let length = bytes[start..].iter().position(|byte| !IN_WORD[usize::from(*byte)]).unwrap_or(bytes.len() - start);
     let (word, behind) = rest[start..].split_at(length);
     *rest = behind;
     Some((word, ends_phrase))
 }
+
+/// A table, since each byte of each text is asked for.
+static IN_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte == b'_' as usize || byte >= 0x80;
+        byte += 1;
+    }
+    table
+};
 
 /// Zero in any of its forms: `0`, `0.0`, `00`, `0x00`.
 fn is_zero(text: &str) -> bool {
