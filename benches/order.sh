@@ -90,7 +90,7 @@ functions_of() {
 section() {
     echo "  .text.$1 : {"
     if [ "$1" = start ]; then
-        echo "    *crt*.o(.text .text.*) *compiler_rt*:*(.text .text.*)"
+        echo "    *crt1.o(.text .text.*) *crti.o(.text .text.*) *crtbegin*.o(.text .text.*) *compiler_rt*:*(.text .text.*)"
         # What runs before the profiler sees it.
         echo "    *(.text.__libc_start_main .text.libc_start_main_stage2 .text.static_init_tls .text.dummy)"
         echo "    *libc.a:*__set_thread_area.o(.text)"
