@@ -12,7 +12,7 @@ use super::failure::{Code, Failure};
 use super::listen::{Wish, listen};
 use super::message::{MessageRow, facts_of};
 use super::publish_message::Flight;
-use super::{Context, Effect, Ended, SESSION_ID, Tool};
+use super::{Context, Effect, Ended, SESSION_ID, TOPIC_PATTERN, Tool};
 use crate::analysis::payload;
 use crate::analysis::ring::{OnFull, Ring};
 use crate::clock::Now;
@@ -31,12 +31,7 @@ default) and show the user what would go. The result has each topic's payload an
 retain true can restore it. Never touches topics that begin with $.",
     params: &[
         SESSION_ID,
-        Param {
-            name: "topic_pattern",
-            kind: Kind::Text { max_bytes: 65_535, default: None },
-            required: true,
-            doc: "Topic filter: + is one level, # the rest.",
-        },
+        TOPIC_PATTERN,
         Param {
             name: "dry_run",
             kind: Kind::Flag { default: true },

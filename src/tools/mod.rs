@@ -164,6 +164,14 @@ const SESSION_ID: Param = Param {
     doc: "From establish_connection.",
 };
 
+/// `topic_pattern`, as tools have it that need one and say no more of it.
+const TOPIC_PATTERN: Param = Param {
+    name: "topic_pattern",
+    kind: Kind::Text { max_bytes: 65_535, default: None },
+    required: true,
+    doc: "Topic filter: + is one level, # the rest.",
+};
+
 /// `watch_id`, as every tool on a watch has it.
 const WATCH_ID: Param = Param {
     name: "watch_id",

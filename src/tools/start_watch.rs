@@ -10,7 +10,7 @@ use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
 use super::listen::{Listening, Progress, Wish};
 use super::watch::{Record, Watch};
-use super::{Context, Effect, Ended, SESSION_ID, Tool};
+use super::{Context, Effect, Ended, SESSION_ID, TOPIC_PATTERN, Tool};
 use crate::analysis::ring::{OnFull, Ring};
 use crate::clock::{Now, Timestamp};
 use crate::limits::{SUBACK_WAIT, WATCH_CAPACITY_MAX, WATCH_MAX_BYTES, WATCHES_MAX};
@@ -27,12 +27,7 @@ Bounded: when full, on_full decides what gives way, and read_watch tells exactly
 each ends with stop_watch or its session.",
     params: &[
         SESSION_ID,
-        Param {
-            name: "topic_pattern",
-            kind: Kind::Text { max_bytes: 65_535, default: None },
-            required: true,
-            doc: "Topic filter: + is one level, # the rest.",
-        },
+        TOPIC_PATTERN,
         Param {
             name: "qos",
             kind: Kind::Integer { min: 0, max: 2, default: Some(0) },
