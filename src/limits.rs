@@ -201,6 +201,13 @@ pub const INSPECT_MAX_BYTES: usize = 4096;
 pub const COMPARE_MAX_BYTES: usize = 1 << 20;
 /// Captured topics and payloads one call holds.
 pub const CAPTURE_MAX_BYTES: usize = 3 << 20;
+/// CBOR and MessagePack up to this size are decoded; telemetry is far smaller.
+pub const DECODED_PAYLOAD_MAX_BYTES: usize = 32 << 10;
+/// Decoded they are at most about so many times as long: numbers are three times, text that is all control characters
+/// six times.
+pub const DECODED_FACTOR_MAX: usize = 8;
+/// Levels of arrays, maps and tags that are decoded: as JSON each may take three, and with 64 not every client goes on.
+pub const PACKED_DEPTH_MAX: usize = 16;
 /// A payload up to this size is read as JSON for a schema; telemetry is far smaller.
 pub const SCHEMA_PAYLOAD_MAX_BYTES: usize = 32 << 10;
 /// Fields of all groups that get_topic_schema describes, some 200 bytes each.
@@ -376,5 +383,6 @@ const _: () = assert!(
     HELD_MAX_BYTES
         > CALLS_MAX * (3 * RESPONSE_DEFAULT_BYTES as usize + TOPIC_NAMES_MAX_BYTES) + WATCHES_MAX * WATCH_MAX_BYTES
 );
+const _: () = assert!(DECODED_PAYLOAD_MAX_BYTES >= SCHEMA_PAYLOAD_MAX_BYTES);
 const _: () = assert!(INBOUND_QOS2_MAX < 65_535 && INFLIGHT_MAX < 65_535);
 const _: () = assert!(EOF_GRACE.as_millis() + SHUTDOWN_WAIT.as_millis() < 1000);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::decode::{Form, decode};
 use crate::rpc::message::Fields;
 
 /// Whether `pointer` is one: empty, or beginning with `/`.
@@ -10,8 +11,10 @@ pub fn is_pointer(pointer: &str) -> bool {
     pointer.is_empty() || pointer.starts_with('/')
 }
 
-/// The value that `pointer` names in a payload, if it is JSON and has it.
+/// The value that `pointer` names in a payload, if it is JSON, or says as much, and has it.
 pub fn value_at(payload: &[u8], pointer: &str) -> Option<Value> {
+    let decoded = decode(payload, Form::Exact);
+    let payload = decoded.as_ref().map_or(payload, |decoded| decoded.json.as_bytes());
     serde_json::from_str(find(payload, pointer)?.get()).ok()
 }
 

@@ -1,7 +1,10 @@
 //! Does a payload contain what was expected? Objects match when every expected member matches; arrays match item by
-//! item; numbers match by value; a string matches a JSON string or a text payload equal to it.
+//! item; numbers match by value; a string matches a JSON string or a text payload equal to it. CBOR and MessagePack are
+//! compared as what they say.
 
 use serde_json::Value;
+
+use super::decode::{Form, decode};
 
 /// JSON pointers (RFC 6901) to what differs; empty when `actual` contains `expected`.
 pub fn mismatches(expected: &Value, actual: &Value) -> Vec<String> {
@@ -18,7 +21,10 @@ pub fn payload_mismatches(expected: &Value, payload: &[u8]) -> Vec<String> {
             Ok(actual) => mismatches(expected, &actual),
             Err(_) => vec![String::new()],
         },
-        Err(_) => vec![String::new()],
+        Err(_) => match decode(payload, Form::Exact).and_then(|decoded| serde_json::from_str(&decoded.json).ok()) {
+            Some(actual) => mismatches(expected, &actual),
+            None => vec![String::new()],
+        },
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::alarm::{self, Part, Role, Severity};
+use super::decode::{Decoded, Form, decode};
 
 /// What a payload is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Hash)]
@@ -59,7 +60,7 @@ pub fn inspect_message(topic: &str, payload: &[u8], payload_bytes: usize, limit:
 
 fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
     let Some(text) = readable(payload, whole) else {
-        return plain(if payload.is_empty() { Kind::Empty } else { Kind::Binary }, None);
+        return if payload.is_empty() { plain(Kind::Empty, None) } else { inspect_binary(role, payload, whole) };
     };
     let trimmed = text.trim_ascii();
     match trimmed.as_bytes().first() {
@@ -78,6 +79,16 @@ fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
         return plain(Kind::Xml, xml_severity(trimmed));
     }
     plain(Kind::Text, text_severity(role, trimmed))
+}
+
+/// What bytes say that are no text, if they are CBOR or MessagePack.
+#[cold]
+fn inspect_binary(role: Role, payload: &[u8], whole: bool) -> Inspection {
+    let decoded = if whole { decode(payload, Form::Plain) } else { None };
+    match decoded.and_then(|decoded| inspect_json(role, &decoded.json)) {
+        Some(inspection) => Inspection { kind: Kind::Binary, shape: mix(1, inspection.shape), ..inspection },
+        None => plain(Kind::Binary, None),
+    }
 }
 
 /// What a text says under a name of that role.
@@ -147,6 +158,27 @@ pub struct Shown<'a> {
     pub encoding: &'static str,
     /// Whether less than all of it is shown.
     pub truncated: bool,
+    /// What CBOR or MessagePack say.
+    pub decoded: Option<ShownDecoded>,
+}
+
+/// What a binary payload says, for a result.
+pub struct ShownDecoded {
+    /// The format's name.
+    pub looks_like: &'static str,
+    /// The value, or its size as JSON text when there is no room for it.
+    pub value: Result<Box<RawValue>, usize>,
+}
+
+impl ShownDecoded {
+    /// The members of a row: `looks_like`, `decoded`, `decoded_bytes`.
+    pub fn members(decoded: Option<Self>) -> (Option<&'static str>, Option<Box<RawValue>>, Option<usize>) {
+        match decoded {
+            None => (None, None, None),
+            Some(Self { looks_like, value: Ok(value) }) => (Some(looks_like), Some(value), None),
+            Some(Self { looks_like, value: Err(bytes) }) => (Some(looks_like), None, Some(bytes)),
+        }
+    }
 }
 
 /// The three ways to show a payload.
@@ -169,22 +201,31 @@ impl Serialize for ShownPayload<'_> {
     }
 }
 
-/// Shows at most `limit` bytes of a payload of `payload_bytes`, of which `kept` are there.
+/// Shows at most `limit` bytes of a payload of `payload_bytes`, of which `kept` are there; and as many at most of what it
+/// says, if that is another thing.
 pub fn show(kept: &[u8], payload_bytes: usize, limit: usize) -> Shown<'_> {
     let part = &kept[..kept.len().min(limit)];
     let whole = part.len() == payload_bytes;
     let truncated = !whole;
     let Some(text) = readable(part, whole) else {
         if part.is_empty() && whole {
-            return Shown { payload: ShownPayload::Text("".into()), encoding: "text", truncated };
+            return Shown { payload: ShownPayload::Text("".into()), encoding: "text", truncated, decoded: None };
         }
         let payload = ShownPayload::Binary(Base64::encode_string(part));
-        return Shown { payload, encoding: "base64", truncated };
+        let decoded = if kept.len() == payload_bytes { show_decoded(kept, limit) } else { None };
+        return Shown { payload, encoding: "base64", truncated, decoded };
     };
     match compact_json(text).filter(|_| whole) {
-        Some(raw) => Shown { payload: ShownPayload::Json(raw), encoding: "json", truncated },
-        None => Shown { payload: ShownPayload::Text(text.into()), encoding: "text", truncated },
+        Some(raw) => Shown { payload: ShownPayload::Json(raw), encoding: "json", truncated, decoded: None },
+        None => Shown { payload: ShownPayload::Text(text.into()), encoding: "text", truncated, decoded: None },
     }
+}
+
+#[cold]
+fn show_decoded(payload: &[u8], limit: usize) -> Option<ShownDecoded> {
+    let Decoded { magic, json } = decode(payload, Form::Exact)?;
+    let value = if json.len() > limit { Err(json.len()) } else { Ok(RawValue::from_string(json).ok()?) };
+    Some(ShownDecoded { looks_like: magic.name(), value })
 }
 
 /// JSON text without white space between its parts; `None` when it is not JSON that every client can read.

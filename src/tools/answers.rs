@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::analysis::correlate;
 use crate::analysis::expect::payload_mismatches;
-use crate::analysis::payload::{self, Shown, ShownPayload};
+use crate::analysis::payload::{self, Shown, ShownDecoded, ShownPayload};
 use crate::clock::{Now, millis};
 use crate::limits::{COMPARE_MAX_BYTES, MISMATCHES_SHOWN_MAX, OTHERS_KEPT_MAX};
 use crate::mqtt::capture::{Flow, Recorder};
@@ -74,6 +75,14 @@ pub(super) struct Row<'a> {
     topic: &'a str,
     payload: ShownPayload<'a>,
     encoding: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looks_like: Option<&'static str>,
+    /// What its bytes say …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoded: Option<Box<RawValue>>,
+    /// … or how much that is, when there is no room for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoded_bytes: Option<usize>,
     payload_bytes: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
@@ -194,7 +203,9 @@ impl Arrival {
     }
 
     fn row(&self, payload_limit: usize) -> Row<'_> {
-        let Shown { payload, encoding, truncated } = payload::show(&self.payload, self.payload_bytes, payload_limit);
+        let Shown { payload, encoding, truncated, decoded } =
+            payload::show(&self.payload, self.payload_bytes, payload_limit);
+        let (looks_like, decoded, decoded_bytes) = ShownDecoded::members(decoded);
         let mismatches = self.mismatches.as_deref().unwrap_or_default();
         let shown = &mismatches[..mismatches.len().min(MISMATCHES_SHOWN_MAX)];
         Row {
@@ -206,6 +217,9 @@ impl Arrival {
             topic: &self.topic,
             payload,
             encoding,
+            looks_like,
+            decoded,
+            decoded_bytes,
             payload_bytes: self.payload_bytes,
             truncated,
         }

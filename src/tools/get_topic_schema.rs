@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use smol::future::yield_now;
 
 use super::args::{Args, Kind, Param};
@@ -12,7 +13,7 @@ use super::listen::{Heard, Wish, listen};
 use super::message::facts_of;
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::binary::Magic;
-use crate::analysis::payload;
+use crate::analysis::payload::{self, ShownDecoded};
 use crate::analysis::prune::Pruner;
 use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described};
 use crate::analysis::schema::write::{self, member};
@@ -233,6 +234,8 @@ struct Odd<'a> {
     timestamp: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<payload::ShownPayload<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoded: Option<Box<RawValue>>,
 }
 
 fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
@@ -248,8 +251,11 @@ fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
     if let Some((min, max)) = profile.bytes {
         member(&mut out, "payload_bytes", &Bytes { min, max });
     }
-    if profile.count_of(Class::Binary) > 0 {
+    if profile.binaries > 0 {
         member(&mut out, "looks_like", &profile.magic.map_or("unknown", Magic::name));
+    }
+    if profile.binaries > profile.count_of(Class::Binary) {
+        member(&mut out, "schema_of", &"decoded value");
     }
     if profile.roots.count() > 0 {
         member(&mut out, "root_elements", &profile.roots.examples().collect::<Vec<_>>());
@@ -276,12 +282,15 @@ fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
 
 fn odd<'a>(anomaly: &'a Anomaly<'_>, detail: &Detail) -> Odd<'a> {
     let Sample { topic, payload, payload_bytes, unix_ms, .. } = anomaly.first;
+    let shown = (detail.preview > 0).then(|| payload::show(payload, payload_bytes, detail.preview));
+    let (payload, decoded) = shown.map_or((None, None), |shown| (Some(shown.payload), shown.decoded));
     Odd {
         topic: &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)],
         reason: &anomaly.reason[..anomaly.reason.floor_char_boundary(TOPIC_SHOWN_BYTES)],
         count: anomaly.count,
         timestamp: Timestamp(unix_ms),
-        payload: (detail.preview > 0).then(|| payload::show(payload, payload_bytes, detail.preview).payload),
+        payload,
+        decoded: ShownDecoded::members(decoded).1,
     }
 }
 

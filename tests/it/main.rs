@@ -19,6 +19,8 @@ mod jsonrpc;
 mod large;
 mod lifecycle;
 mod listen;
+#[cfg(feature = "binary")]
+mod packed;
 mod performance;
 mod policy;
 mod profiles;

@@ -15,6 +15,7 @@ use super::timing::Timing;
 use super::told_time::ToldTime;
 use super::{At, Message};
 use crate::analysis::alarm::{Severity, role_of_topic};
+use crate::analysis::decode::{Form, decode};
 use crate::analysis::payload::{self, Inspection, Kind};
 use crate::analysis::topics::Topics;
 use crate::limits::*;
@@ -197,9 +198,19 @@ impl Device {
             self.live += 1;
         }
         self.retained += u64::from(retain);
-        let text = payload::readable(&payload[..payload.len().min(INSPECT_MAX_BYTES)], payload.len() == payload_bytes);
+        let is_whole = payload.len() == payload_bytes;
+        let decoded = match inspection.kind {
+            Kind::Binary if is_whole && payload_bytes <= INSPECT_MAX_BYTES => decode(payload, Form::Plain),
+            _ => None,
+        };
+        let text = match &decoded {
+            Some(decoded) => Some(decoded.json.as_str()),
+            None => payload::readable(&payload[..payload.len().min(INSPECT_MAX_BYTES)], is_whole),
+        };
         let json = match inspection.kind {
-            Kind::Json | Kind::Number | Kind::Boolean => text.and_then(|text| serde_json::from_str(text).ok()),
+            Kind::Json | Kind::Number | Kind::Boolean | Kind::Binary => {
+                text.and_then(|text| serde_json::from_str(text).ok())
+            }
             _ => None,
         };
         let text = text.unwrap_or_default();

@@ -92,8 +92,9 @@ pub fn groups(topics: &[(&str, &Traits)]) -> Vec<Group> {
     let mut found = Vec::new();
     for cluster in clusters {
         let names = cluster.topics.iter().map(|index| topics[*index].0.split('/').collect()).collect();
-        let tells_itself = cluster.class == Class::Object && cluster.members.len() > 1
-            || cluster.class == Class::Binary && cluster.fixed.is_some();
+        let has_members = matches!(cluster.class, Class::Object | Class::Cbor | Class::MessagePack);
+        let tells_itself =
+            has_members && cluster.members.len() > 1 || cluster.class == Class::Binary && cluster.fixed.is_some();
         split(Part { class: cluster.class, tells_itself, topics: cluster.topics, names }, &mut found);
     }
     adopt(topics, &mut found);

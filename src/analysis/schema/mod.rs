@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::binary::{self, Magic};
+use super::decode::{Decoded, Form, decode};
 use super::payload::Kind;
 use node::{Node, Room};
 use strings::Strings;
@@ -51,7 +52,11 @@ pub enum Class {
     Text,
     /// XML.
     Xml,
-    /// Bytes that are no text.
+    /// CBOR, whose values are looked at as those of JSON.
+    Cbor,
+    /// MessagePack, likewise.
+    MessagePack,
+    /// Other bytes that are no text.
     Binary,
     /// No bytes: what a retained message was is deleted.
     Empty,
@@ -69,6 +74,8 @@ impl Class {
             Self::Boolean => "true or false",
             Self::Text => "text",
             Self::Xml => "XML",
+            Self::Cbor => "CBOR",
+            Self::MessagePack => "MessagePack",
             Self::Binary => "binary",
             Self::Empty => "empty",
             Self::Large => "too large to be looked into",
@@ -77,10 +84,13 @@ impl Class {
 }
 
 impl Sample<'_> {
-    /// The value that the schema speaks of: JSON as it is, other text as a string.
+    /// The value that the schema speaks of: JSON as it is, what CBOR and MessagePack say, other text as a string.
     pub fn value(&self) -> Option<Value> {
-        if self.payload.len() < self.payload_bytes {
+        if !self.is_whole() {
             return None;
+        }
+        if self.kind == Kind::Binary {
+            return serde_json::from_str(&decode(self.payload, Form::Exact)?.json).ok();
         }
         let text = std::str::from_utf8(self.payload).ok()?;
         match self.kind {
@@ -88,6 +98,10 @@ impl Sample<'_> {
             Kind::Text | Kind::Xml => Some(Value::String(text.to_owned())),
             Kind::Binary | Kind::Empty => None,
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.payload.len() == self.payload_bytes
     }
 
     /// What it is.
@@ -98,8 +112,12 @@ impl Sample<'_> {
             Kind::Boolean => Class::Boolean,
             Kind::Xml => Class::Xml,
             Kind::Text => Class::Text,
-            Kind::Binary => Class::Binary,
-            Kind::Json if self.payload.len() < self.payload_bytes => Class::Large,
+            Kind::Binary => match decode(self.payload, Form::Plain).filter(|_| self.is_whole()) {
+                None => Class::Binary,
+                Some(Decoded { magic: Magic::Cbor, .. }) => Class::Cbor,
+                Some(_) => Class::MessagePack,
+            },
+            Kind::Json if !self.is_whole() => Class::Large,
             Kind::Json => match self.payload.trim_ascii_start().first() {
                 Some(b'{') => Class::Object,
                 Some(b'[') => Class::Array,
@@ -124,7 +142,8 @@ pub struct Profile {
     pub bytes: Option<(usize, usize)>,
     /// What binary payloads look like, when all look the same.
     pub magic: Option<Magic>,
-    binaries: u32,
+    /// Binary payloads.
+    pub binaries: u32,
 }
 
 impl Profile {
@@ -136,8 +155,8 @@ impl Profile {
         let (least, most) = self.bytes.unwrap_or((usize::MAX, 0));
         self.bytes = Some((least.min(sample.payload_bytes), most.max(sample.payload_bytes)));
         match class {
-            Class::Binary => {
-                let magic = binary::guess(sample.topic, sample.payload, sample.payload.len() == sample.payload_bytes);
+            Class::Cbor | Class::MessagePack | Class::Binary => {
+                let magic = binary::guess(sample.topic, sample.payload, sample.is_whole());
                 self.magic = magic.filter(|_| self.binaries == 0 || self.magic == magic);
                 self.binaries += 1;
             }
