@@ -132,7 +132,9 @@ fn split(part: Part<'_>, found: &mut Vec<Group>) {
     let splits = |level: &&usize| {
         let names: BTreeSet<&str> = part.names.iter().map(|names| names[**level]).collect();
         let numbered = names.iter().all(|name| name.bytes().any(|byte| byte.is_ascii_digit()));
-        let says_what = names.iter().any(|name| says_what(name));
+        // What kind of thing it is stands before its name, and behind that is what is told.
+        let is_component = **level + 2 < levels && names.iter().all(|name| is_word(COMPONENTS, name));
+        let says_what = is_component || names.iter().any(|name| is_word(SAYS_WHAT, name));
         let is_last = **level + 1 == levels;
         // Systems side by side are no places of one system, unless their messages show it.
         let is_apart = **level == 0 && varying.len() > 1 && !part.tells_itself;
@@ -203,8 +205,14 @@ commands value availability available online lwt config event events log logs er
 level uptime rssi linkquality telemetry tele stat sensor sensors result info info1 info2 info3 version heartbeat \
 vibration frequency position mode request response attributes count total";
 
-fn says_what(name: &str) -> bool {
-    SAYS_WHAT.split(' ').any(|word| word.eq_ignore_ascii_case(name))
+/// Components of Home Assistant, which ESPHome has in its topics, too. Where things are only called after what they are,
+/// as in `home/fan/state` and `home/pump/state`, they are places like others.
+const COMPONENTS: &str = "alarm_control_panel binary_sensor button camera climate cover date datetime device_automation \
+device_tracker event fan humidifier image lawn_mower light lock media_player notify number scene select sensor siren \
+speaker switch tag text text_sensor time update vacuum valve water_heater";
+
+fn is_word(words: &str, name: &str) -> bool {
+    words.split(' ').any(|word| word.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -263,6 +271,34 @@ mod tests {
         assert_eq!(found, ["z/+ 2", "z/+ 2"]);
         let envelope = filters(&[("p/a/temp", r#"{"v":1,"ts":2}"#), ("p/a/pressure", r#"{"v":1,"ts":2}"#)]);
         assert_eq!(envelope, ["p/a/pressure 1", "p/a/temp 1"]);
+    }
+
+    #[test]
+    fn components_stay_apart_and_things_called_after_what_they_are_do_not() {
+        let esphome = [
+            ("boiler-room/switch/pump/state", "ON"),
+            ("boiler-room/switch/valve/state", "OFF"),
+            ("boiler-room/binary_sensor/leak/state", "OFF"),
+            ("boiler-room/text_sensor/version/state", "2025.1"),
+        ];
+        let apart = [
+            "boiler-room/binary_sensor/leak/state 1",
+            "boiler-room/switch/+/state 2",
+            "boiler-room/text_sensor/version/state 1",
+        ];
+        assert_eq!(filters(&esphome), apart);
+        let config = r#"{"name":"x","state_topic":"t","unique_id":"u"}"#;
+        let discovery = [
+            ("homeassistant/switch/a/config", config),
+            ("homeassistant/binary_sensor/b/config", config),
+            ("homeassistant/switch/c/config", config),
+        ];
+        assert_eq!(filters(&discovery), ["homeassistant/binary_sensor/b/config 1", "homeassistant/switch/+/config 2"]);
+        let things = filters(&[("home/fan/state", "ON"), ("home/pump/state", "ON"), ("home/lock/state", "ON")]);
+        assert_eq!(things, ["home/+/state 3"]);
+        let rooms =
+            filters(&[("home/hall/fan/a/rpm", "1"), ("home/bath/fan/a/rpm", "1"), ("home/bath/heater/a/rpm", "1")]);
+        assert_eq!(rooms, ["home/+/+/a/rpm 3"]);
     }
 
     #[test]
