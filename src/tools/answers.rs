@@ -38,8 +38,10 @@ pub(super) struct Answers {
     pub(super) retained: u64,
     /// Our own requests, since the filter matches their topic.
     pub(super) echoes: u64,
-    /// Messages that match but came when no request was out, or after its answer.
-    pub(super) spare: u64,
+    /// Messages that match but came after the answer, or that answer an earlier request.
+    pub(super) late_or_extra: u64,
+    /// What earlier requests have where the pointer points.
+    earlier: Vec<Value>,
 }
 
 struct Request {
@@ -98,7 +100,8 @@ impl Answers {
             others: 0,
             retained: 0,
             echoes: 0,
-            spare: 0,
+            late_or_extra: 0,
+            earlier: Vec::new(),
         }
     }
 
@@ -106,6 +109,7 @@ impl Answers {
     pub(super) fn sent(&mut self, number: u64, sent_at: Instant, topic: &str, payload: Rc<[u8]>) {
         let correlation = self.expected.pointer.as_ref().and_then(|at| correlate::value_at(&payload, at));
         let topic = topic.to_owned();
+        self.earlier.extend(self.request.take().and_then(|request| request.correlation));
         self.request = Some(Request { number, sent_at, topic, payload, correlation, echoed: false, answered: false });
     }
 
@@ -123,6 +127,14 @@ impl Answers {
     pub(super) fn rows(&self, with_others: bool, payload_limit: usize) -> impl Iterator<Item = Row<'_>> {
         let wanted = move |arrival: &&Arrival| with_others || arrival.is_answer();
         self.arrivals.iter().filter(wanted).map(move |arrival| arrival.row(payload_limit))
+    }
+
+    /// Whether what differs is only that it answers an earlier request.
+    fn is_late(&self, mismatches: &[String], message: &Publish<'_>) -> bool {
+        let Some(pointer) = self.expected.pointer.as_ref().filter(|pointer| mismatches == [pointer.as_str()]) else {
+            return false;
+        };
+        correlate::value_at(message.payload, pointer).is_some_and(|theirs| self.earlier.contains(&theirs))
     }
 
     fn mismatches(&self, request: &Request, message: &Publish<'_>) -> Option<Vec<String>> {
@@ -164,8 +176,9 @@ impl Recorder for Answers {
         let Some(request) = &self.request else { return Flow::More };
         let mismatches = self.mismatches(request, message);
         let matched = mismatches.as_ref().is_some_and(Vec::is_empty);
-        if matched && request.answered {
-            self.spare += 1;
+        let is_late = || mismatches.as_ref().is_some_and(|mismatches| self.is_late(mismatches, message));
+        if matched && request.answered || !matched && is_late() {
+            self.late_or_extra += 1;
             return Flow::More;
         }
         self.others += u64::from(!matched);
@@ -253,7 +266,25 @@ mod tests {
         assert!(!take(&mut answers, "ask", "hello"));
         assert!(take(&mut answers, "ask", "hello"), "the second of its kind is somebody's answer");
         assert!(!take(&mut answers, "answer", "more"));
-        assert_eq!((answers.retained, answers.echoes, answers.spare, answers.others), (1, 1, 1, 0));
+        assert_eq!((answers.retained, answers.echoes, answers.late_or_extra, answers.others), (1, 1, 1, 0));
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_request_is_late_and_never_that_of_the_next() {
+        let expected = Expected { content: Some(json!({"ok": true})), pointer: Some("/id".into()) };
+        let mut answers = asked(expected, r#"{"id":7}"#);
+        answers.sent(2, Instant::now(), "ask", br#"{"id":8}"#.as_slice().into());
+        for (payload, counts) in [
+            (r#"{"id":7,"ok":true}"#, (1, 0)),
+            (r#"{"id":7,"ok":false}"#, (1, 1)),
+            (r#"{"id":6,"ok":true}"#, (1, 2)),
+            (r#"{"id":8,"ok":true}"#, (1, 2)),
+            (r#"{"id":8,"ok":true}"#, (2, 2)),
+        ] {
+            take(&mut answers, "a", payload);
+            assert_eq!((answers.late_or_extra, answers.others), counts, "{payload}");
+        }
+        assert_eq!(answers.round_trips().len(), 1);
     }
 
     #[test]

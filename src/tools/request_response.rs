@@ -15,7 +15,7 @@ use super::publish_message::{Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::correlate;
 use crate::clock::millis;
-use crate::limits::{ECHO_MAX_BYTES, SUBACK_WAIT, TIMEOUT_MAX_SECONDS, UNANSWERED_MAX};
+use crate::limits::{ECHO_MAX_BYTES, PINGRESP_WAIT, SUBACK_WAIT, TIMEOUT_MAX_SECONDS, UNANSWERED_MAX};
 use crate::mqtt::capture::{Interruption, Retained};
 use crate::mqtt::driver::Connection;
 use crate::mqtt::inflight::Publish;
@@ -94,6 +94,9 @@ struct Outcome<'a> {
     retained_ignored: u64,
     #[serde(skip_serializing_if = "is_zero")]
     own_requests_ignored: u64,
+    /// Matched, but came after the answer, or answer an earlier request.
+    #[serde(skip_serializing_if = "is_zero")]
+    late_or_extra_responses: u64,
     /// Rows that did not fit.
     #[serde(skip_serializing_if = "is_zero")]
     omitted: u64,
@@ -129,6 +132,8 @@ struct Request<'a> {
     qos: u8,
     timeout: Duration,
     repeat: u64,
+    /// The requests are all the same, so their answers cannot be told apart.
+    alike: bool,
 }
 
 async fn run(context: Context, args: Args) -> Ended {
@@ -170,13 +175,16 @@ fn request(args: &Args) -> Result<Request<'_>, Failure> {
             return Err(Failure::invalid("correlation_pointer", "names nothing in the payload, which must be JSON"));
         }
     }
+    let repeat = args.integer("repeat") as u64;
+    let numbered = pointer.and_then(|pointer| correlate::numbered(&payload, pointer, repeat));
     Ok(Request {
         topic,
+        alike: repeat > 1 && numbered.is_none(),
         payload,
         pointer,
         qos: args.integer("qos") as u8,
         timeout: args.seconds("timeout_seconds"),
-        repeat: args.integer("repeat") as u64,
+        repeat,
     })
 }
 
@@ -208,6 +216,10 @@ impl Exchange<'_> {
         let own = pointer.and_then(|pointer| correlate::numbered(&self.request.payload, pointer, number));
         let payload: Rc<[u8]> = own.map_or_else(|| self.request.payload.clone(), Into::into);
         let message = Publish { topic: topic.to_owned(), payload: payload.clone(), qos, retain: false };
+        if number > 1 && self.request.alike {
+            // What the broker had of earlier answers comes before its own one.
+            self.connection.round_trip(Instant::now() + timeout.min(PINGRESP_WAIT)).await;
+        }
         let deadline = Instant::now() + timeout;
         let flight = Flight::start(self.connection, message)?;
         // A lost connection or a full queue may hold it back: its time runs from when it leaves.
@@ -236,7 +248,11 @@ impl Exchange<'_> {
         let received = round_trips.len();
         round_trips.sort_unstable();
         let at = |index: usize| round_trips.get(index).copied().unwrap_or_default();
-        let note = stopped.or_else(|| self.doubt(answers));
+        let doubt = (self.request.alike && self.sent > 1).then_some(ALIKE);
+        let note = match (stopped, doubt) {
+            (Some(stopped), Some(doubt)) => Some(format!("{stopped}; {doubt}")),
+            (stopped, doubt) => stopped.or(doubt.map(str::to_owned)),
+        };
         let interruptions = self.capture.interruptions();
         let json = fitting(answers, budget, |responses| {
             let outcome = Outcome {
@@ -251,6 +267,7 @@ impl Exchange<'_> {
                 other_messages: answers.others,
                 retained_ignored: answers.retained,
                 own_requests_ignored: answers.echoes,
+                late_or_extra_responses: answers.late_or_extra,
                 omitted: received as u64 + answers.others - responses.len() as u64,
                 note: note.as_deref(),
                 interruptions: &interruptions,
@@ -259,18 +276,6 @@ impl Exchange<'_> {
             to_json(&outcome)
         });
         Rc::new(Whole::from_json(json))
-    }
-
-    /// Answers that cannot be told apart may not be what they seem.
-    fn doubt(&self, answers: &Answers) -> Option<String> {
-        let unsure = answers.spare > 0 && self.request.pointer.is_none() && self.request.repeat > 1;
-        unsure.then(|| {
-            format!(
-                "{} more messages matched than there were requests: without correlation_pointer an answer may be \
-                 counted for the wrong request",
-                answers.spare
-            )
-        })
     }
 
     fn no_response(&self, answers: &Answers, filter: &str, budget: usize) -> Failure {
@@ -316,6 +321,10 @@ fn fitting(answers: &Answers, budget: usize, write: impl Fn(&[Row<'_>]) -> Vec<u
         }
     }
 }
+
+/// Of requests that are all the same.
+const ALIKE: &str = "the requests were alike: an answer that came after the next one had been sent is counted for that, \
+since nothing tells it apart; correlation_pointer to a text or number in the payload would";
 
 /// Payloads are shown this far before messages are left out.
 const SHORTEST_PREVIEW: usize = 32;

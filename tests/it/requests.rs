@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
-use crate::support::fake_broker::FakeBroker;
+use crate::support::fake_broker::{FakeBroker, packet_of};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::*;
 use crate::support::server::Server;
@@ -89,10 +89,44 @@ fn repeated_requests_have_values_of_their_own_and_statistics() {
         device.publish("answer", &request);
     }
     let answered = server.outcome(&id);
-    assert_eq!((&answered["sent"], &answered["received"]), (&json!(5), &json!(5)));
+    assert_eq!((&answered["sent"], &answered["received"], answered.get("note")), (&json!(5), &json!(5), None));
+    // The call may end before the last one comes again.
+    let extra = answered["late_or_extra_responses"].as_u64();
+    assert!(extra.is_some_and(|extra| (4..=5).contains(&extra)), "{answered}");
+    assert_eq!(answered.get("other_messages"), None);
     let times = &answered["round_trip_ms"];
     let times = ["min", "median", "max"].map(|name| times[name].as_f64().expect("a time"));
     assert!(times[0] > 0.0 && times.is_sorted(), "{times:?}");
+}
+
+#[test]
+fn what_came_before_a_request_was_sent_never_answers_it_and_alike_requests_are_told_as_such() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let id = ask(&mut server, &session, json!({"payload": "x", "repeat": 2, "expect": "y"}));
+    peer.grant();
+    peer.expect(PUBLISH);
+    let answer = publish("answer/1", b"y", 0, 0, false);
+    peer.send(&[answer.clone(), answer.clone()].concat());
+    peer.expect(PINGREQ);
+    peer.send(&[answer.clone(), packet_of(PINGRESP)].concat());
+    peer.expect(PUBLISH);
+    peer.send(&publish("answer/2", b"y", 0, 0, false));
+    let answered = server.outcome(&id);
+    assert_eq!((&answered["received"], &answered["late_or_extra_responses"]), (&json!(2), &json!(2)), "{answered}");
+    let rows = &answered["responses"];
+    assert_eq!((&rows[0]["topic"], &rows[1]["topic"]), (&json!("answer/1"), &json!("answer/2")));
+    assert!(answered["note"].as_str().is_some_and(|note| note.contains("alike")), "{answered}");
+    let unsubscribe = peer.expect(UNSUBSCRIBE);
+    peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+    // A pointer to what cannot be counted up tells nothing apart, either.
+    let id = ask(&mut server, &session, json!({"payload": {"id": true}, "correlation_pointer": "/id", "repeat": 2}));
+    peer.grant();
+    for _ in 0..2 {
+        peer.expect(PUBLISH);
+        peer.send(&publish("answer", br#"{"id":true}"#, 0, 0, false));
+    }
+    assert!(server.outcome(&id)["note"].is_string());
 }
 
 #[test]
