@@ -238,6 +238,10 @@ pub const SHAPES_MAX: usize = 512;
 
 /// request_response stops when so many requests in a row stay without answer, or the first ones.
 pub const UNANSWERED_MAX: u64 = 3;
+/// Between requests that are all alike: further answers to one may take as long again as the first, and at least this …
+pub const ANSWERS_SETTLE_MIN: Duration = Duration::from_millis(10);
+/// … or this at most, so that twenty requests stay short.
+pub const ANSWERS_SETTLE_MAX: Duration = Duration::from_millis(250);
 /// Messages that are no answer and are shown beside answers; more are counted.
 pub const OTHERS_KEPT_MAX: usize = 20;
 /// Pointers shown of one message that does not match.

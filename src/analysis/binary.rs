@@ -2,6 +2,7 @@
 //! structure that chance does not make.
 
 use super::decode::{Form, SELF_DESCRIBED, decode};
+use super::garbled;
 
 /// A format that bytes look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Magic {
     SparkplugB,
     /// Protocol Buffers.
     Protobuf,
+    /// Text, but for what is named.
+    Garbled(&'static str),
 }
 
 impl Magic {
@@ -39,6 +42,7 @@ impl Magic {
             Self::MessagePack => "MessagePack",
             Self::SparkplugB => "Sparkplug B (Protobuf)",
             Self::Protobuf => "Protobuf",
+            Self::Garbled(what) => what,
         }
     }
 }
@@ -69,7 +73,8 @@ pub fn guess(topic: &str, payload: &[u8], whole: bool) -> Option<Magic> {
     if let Some(decoded) = decode(payload, Form::Plain) {
         return Some(decoded.magic);
     }
-    fields.filter(|fields| fields.texts > 0 && fields.count > 1).map(|_| Magic::Protobuf)
+    let protobuf = fields.filter(|fields| fields.texts > 0 && fields.count > 1).map(|_| Magic::Protobuf);
+    protobuf.or_else(|| garbled::read(payload).map(|(what, _)| Magic::Garbled(what)))
 }
 
 fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
@@ -143,6 +148,7 @@ mod tests {
             ("t", b"\x82\xa1t\x01\xa1u\xc1", None),
             ("t", b"\x08\x96\x01\x12\x07testing", Some(Magic::Protobuf)),
             ("t", b"\x08\x96\x01", None),
+            ("t", b"{\"t\":1}\0", Some(Magic::Garbled("text with NUL at its end"))),
             ("spBv1.0/g/NDATA/n", sparkplug, Some(Magic::SparkplugB)),
             ("spBv1.0/g/NDATA/n", b"\xff\xff\xff\xff", None),
             ("t", b"\x00\x01\x02\x03", None),

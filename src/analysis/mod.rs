@@ -7,6 +7,7 @@ pub mod correlate;
 pub mod decode;
 pub mod device;
 pub mod expect;
+pub mod garbled;
 pub mod health;
 pub mod heavy;
 pub mod histogram;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::alarm::{self, Part, Role, Severity};
 use super::decode::{Decoded, Form, decode};
+use super::garbled;
 
 /// What a payload is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Hash)]
@@ -158,7 +159,7 @@ pub struct Shown<'a> {
     pub encoding: &'static str,
     /// Whether less than all of it is shown.
     pub truncated: bool,
-    /// What CBOR or MessagePack say.
+    /// What CBOR, MessagePack or garbled text say.
     pub decoded: Option<ShownDecoded>,
 }
 
@@ -223,9 +224,12 @@ pub fn show(kept: &[u8], payload_bytes: usize, limit: usize) -> Shown<'_> {
 
 #[cold]
 fn show_decoded(payload: &[u8], limit: usize) -> Option<ShownDecoded> {
-    let Decoded { magic, json } = decode(payload, Form::Exact)?;
+    let (looks_like, json) = match decode(payload, Form::Exact) {
+        Some(Decoded { magic, json }) => (magic.name(), json),
+        None => garbled::read(payload).and_then(|(what, text)| Some((what, serde_json::to_string(&text).ok()?)))?,
+    };
     let value = if json.len() > limit { Err(json.len()) } else { Ok(RawValue::from_string(json).ok()?) };
-    Some(ShownDecoded { looks_like: magic.name(), value })
+    Some(ShownDecoded { looks_like, value })
 }
 
 /// JSON text without white space between its parts; `None` when it is not JSON that every client can read.
@@ -564,6 +568,11 @@ mod tests {
         assert_eq!(shown(b"\"back\\\\\" "), "json \"back\\\\\"");
         assert_eq!(shown(b"plain\ntext"), "text \"plain\\ntext\"");
         assert_eq!(shown(b"\xff\x00"), "base64 \"/wA=\"");
+        let garbled = show(b"ON\0", 3, 100).decoded.map(|decoded| (decoded.looks_like, decoded.value.expect("room")));
+        assert_eq!(
+            garbled.as_ref().map(|(what, value)| (*what, value.get())),
+            Some(("text with NUL at its end", "\"ON\""))
+        );
         assert_eq!(shown(b""), "text \"\"");
     }
 

@@ -15,7 +15,10 @@ use super::publish_message::{Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::correlate;
 use crate::clock::millis;
-use crate::limits::{ECHO_MAX_BYTES, PINGRESP_WAIT, SUBACK_WAIT, TIMEOUT_MAX_SECONDS, UNANSWERED_MAX};
+use crate::limits::{
+    ANSWERS_SETTLE_MAX, ANSWERS_SETTLE_MIN, ECHO_MAX_BYTES, PINGRESP_WAIT, SUBACK_WAIT, TIMEOUT_MAX_SECONDS,
+    UNANSWERED_MAX,
+};
 use crate::mqtt::capture::{Interruption, Retained};
 use crate::mqtt::driver::Connection;
 use crate::mqtt::inflight::Publish;
@@ -217,8 +220,7 @@ impl Exchange<'_> {
         let payload: Rc<[u8]> = own.map_or_else(|| self.request.payload.clone(), Into::into);
         let message = Publish { topic: topic.to_owned(), payload: payload.clone(), qos, retain: false };
         if number > 1 && self.request.alike {
-            // What the broker had of earlier answers comes before its own one.
-            self.connection.round_trip(Instant::now() + timeout.min(PINGRESP_WAIT)).await;
+            self.settle().await?;
         }
         let deadline = Instant::now() + timeout;
         let flight = Flight::start(self.connection, message)?;
@@ -241,6 +243,17 @@ impl Exchange<'_> {
             None if self.connection.look(|session| flight.end(session)).is_none() => Err(flight.late()),
             None => Ok(false),
         }
+    }
+
+    /// Lets further answers to the request before come, as far as they can be waited for.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        let took = self.answers.borrow().round_trips().last().copied().unwrap_or_default();
+        let end = Instant::now() + took.clamp(ANSWERS_SETTLE_MIN, ANSWERS_SETTLE_MAX);
+        let count = || self.answers.borrow().round_trips().len() as u64;
+        self.capture.wait(end, &mut self.progress, &count, |_| None::<Result<(), Failure>>).await.transpose()?;
+        // What the broker has of them comes before its own answer.
+        self.connection.round_trip(Instant::now() + self.request.timeout.min(PINGRESP_WAIT)).await;
+        Ok(())
     }
 
     fn body(&self, answers: &Answers, stopped: Option<String>, budget: usize) -> Rc<dyn Body> {

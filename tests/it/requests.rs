@@ -1,5 +1,7 @@
 //! request_response: which message is the answer, how long it took, and what is told when none comes.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
@@ -7,6 +9,7 @@ use crate::support::fake_broker::{FakeBroker, packet_of};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::*;
 use crate::support::server::Server;
+use crate::support::wait_for;
 
 /// A broker with a device on it that hears `ask`.
 fn setup() -> (Mosquitto, Server, String, Client) {
@@ -107,8 +110,11 @@ fn what_came_before_a_request_was_sent_never_answers_it_and_alike_requests_are_t
     peer.grant();
     peer.expect(PUBLISH);
     let answer = publish("answer/1", b"y", 0, 0, false);
+    let answer_at = Instant::now() + Duration::from_millis(100);
+    wait_for("the answer's time", || (Instant::now() >= answer_at).then_some(()));
     peer.send(&[answer.clone(), answer.clone()].concat());
     peer.expect(PINGREQ);
+    assert!(answer_at.elapsed() >= Duration::from_millis(100), "another may take as long again");
     peer.send(&[answer.clone(), packet_of(PINGRESP)].concat());
     peer.expect(PUBLISH);
     peer.send(&publish("answer/2", b"y", 0, 0, false));

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::clocks::Clock;
 use super::commands::Command;
-use super::model::{Device, TopicModel};
+use super::model::Device;
 use super::places::Place;
 use super::presence::{self, Means, Presence};
 use super::timing::Rhythm;
-use super::{At, numbers};
+use super::{At, bridges, malformed, numbers};
 use crate::analysis::alarm::Severity;
 use crate::clock::Timestamp;
 use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
@@ -69,7 +69,10 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
     evidence.extend(stopped.clone());
     let offline = says(Means::Offline).max_by_key(|presence| presence.at.elapsed);
     let online = says(Means::Online).max_by_key(|presence| presence.at.elapsed);
+    let bridge = bridges::offline(device);
+    evidence.extend(bridge.map(shown));
     let state = match (offline, online) {
+        _ if bridge.is_some() => Connection::Offline,
         (Some(offline), _) if told_after(device, offline) => Connection::Online,
         // Of two that differ the newer one counts; of those that were kept nobody knows the age.
         (Some(offline), Some(online)) if !online.retained && online.at.elapsed > offline.at.elapsed => {
@@ -91,7 +94,11 @@ pub fn judge(device: &Device, end: At) -> Vec<Finding> {
     presences(device, end, &mut found);
     reports(device, &mut found);
     beats(device, end, &mut found);
-    device.topics().for_each(|(topic, model)| malformed(topic, model, &mut found));
+    bridges::judge(device, &mut found);
+    for (topic, model) in device.topics() {
+        malformed::judge(topic, model, &mut found);
+        model.units.judge(topic, &mut found);
+    }
     numbers::judge(device, &mut found);
     clocks(device, end, &mut found);
     commands(device, end, &mut found);
@@ -103,13 +110,13 @@ pub(super) fn time(at: At) -> Timestamp {
     Timestamp(at.unix_ms)
 }
 
-fn shown(presence: &Presence) -> String {
+pub(super) fn shown(presence: &Presence) -> String {
     let kept = if presence.retained { ", kept by the broker" } else { "" };
     format!("{} says {:?} ({}{kept})", presence.topic, presence.value, time(presence.at))
 }
 
 /// Whether the device sent something of its state after it was said to be gone.
-fn told_after(device: &Device, offline: &Presence) -> bool {
+pub(super) fn told_after(device: &Device, offline: &Presence) -> bool {
     let settled = offline.at.elapsed + Duration::from_secs(1);
     device.last_told.is_some_and(|last| last.elapsed > settled)
 }
@@ -311,21 +318,6 @@ pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),
     }
-}
-
-fn malformed(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
-    let Some(malformed) = model.malformed.as_ref().filter(|_| model.place == Place::State) else { return };
-    found.push(Finding {
-        kind: "malformed_json",
-        severity: Grade::Error,
-        finding: format!(
-            "{} on {topic}, of {} in all, cannot be read as JSON, which they seem to be meant as",
-            count(malformed.count, "payload"),
-            model.live
-        ),
-        evidence: vec![format!("{} {}", time(malformed.at), malformed.payload)],
-        advice: "receivers drop such messages: look for a cut buffer, a missing quote, or NaN where JSON has none",
-    });
 }
 
 fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {

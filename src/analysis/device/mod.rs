@@ -1,10 +1,12 @@
 //! What a device's messages tell of its health: fed while they pass, judged at the end. It takes all messages of a call
 //! and picks the device's; memory is bounded by limits, whatever passes.
 
+mod bridges;
 pub mod clocks;
 pub mod commands;
 pub mod fields;
 pub mod findings;
+pub mod malformed;
 pub mod model;
 pub mod names;
 mod numbers;
@@ -13,6 +15,7 @@ pub mod presence;
 pub mod sparkplug;
 pub mod timing;
 pub mod told_time;
+pub mod units;
 
 use std::time::Duration;
 

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::bridges;
 use super::clocks::Clocks;
 use super::commands::Commands;
 use super::fields::{Fields, Steps};
+use super::malformed::{Malformed, PAYLOAD_PREVIEW_BYTES};
 use super::names::{Name, Similar};
 use super::places::{Convention, Place, convention, place};
 use super::presence::{self, Means, Presences};
 use super::sparkplug;
 use super::timing::Timing;
 use super::told_time::ToldTime;
+use super::units::Units;
 use super::{At, Message};
 use crate::analysis::alarm::{Severity, role_of_topic};
 use crate::analysis::decode::{Form, decode};
@@ -36,6 +39,8 @@ pub struct Device {
     pub untracked: u64,
     /// Whether it says that it is there.
     pub presences: Presences,
+    /// Whether the bridges are there that others are behind.
+    pub bridges: Presences,
     /// Commands to it.
     pub commands: Commands,
     /// Its clocks.
@@ -80,20 +85,10 @@ pub struct TopicModel {
     /// Numbers in its payloads.
     pub fields: Fields,
     /// Payloads that begin like JSON and are not.
-    pub malformed: Option<Malformed>,
-    /// Messages that were JSON objects or arrays.
-    structured: u32,
+    pub malformed: Malformed,
+    /// Units that its payloads name.
+    pub units: Units,
     payload_hash: u64,
-}
-
-/// Broken payloads of a topic.
-pub struct Malformed {
-    /// How many.
-    pub count: u32,
-    /// When the latest came.
-    pub at: At,
-    /// Its beginning.
-    pub payload: Box<str>,
 }
 
 /// Reports of the same kind on one topic.
@@ -151,9 +146,6 @@ pub struct Taken {
 
 /// So many messages of others are looked into for their time, and one in as many later.
 const OTHERS_READ: u64 = 64;
-const PAYLOAD_PREVIEW_BYTES: usize = 200;
-/// A topic with so many objects has only such.
-const STRUCTURED_FROM: u32 = 3;
 
 impl Device {
     /// A device of which nothing is known.
@@ -167,6 +159,7 @@ impl Device {
             retained: 0,
             untracked: 0,
             presences: Presences::default(),
+            bridges: Presences::default(),
             commands: Commands::default(),
             clocks: Clocks::default(),
             other_clocks: Clocks::default(),
@@ -287,7 +280,8 @@ impl Device {
         model.live += 1;
         model.timing.add(at.elapsed);
         if place == Place::State {
-            model.note_json(message, text, json);
+            model.malformed.note(message, text, json);
+            json.into_iter().for_each(|json| model.units.record(at, json));
             let lost = Value::Null;
             let value = json.or_else(|| super::fields::is_no_number(text).then_some(&lost));
             self.field_count += value.map_or(0, |value| model.fields.record(at, value, room));
@@ -398,6 +392,7 @@ impl Device {
             self.similar.look_at(message.topic);
         }
         let part = &message.payload[..message.payload.len().min(INSPECT_MAX_BYTES)];
+        bridges::record(&mut self.bridges, message);
         // A few show how they go; to read all would cost too much.
         if !message.retain
             && (self.others < OTHERS_READ || self.others.is_multiple_of(OTHERS_READ))
@@ -449,31 +444,9 @@ impl TopicModel {
             kind: Kind::Empty,
             last: at,
             fields: Fields::default(),
-            malformed: None,
-            structured: 0,
+            malformed: Malformed::default(),
+            units: Units::default(),
             payload_hash: 0,
-        }
-    }
-
-    /// Text that begins like JSON and is none, or comes where there was nothing but JSON; what was cut cannot be judged.
-    fn note_json(&mut self, message: &Message<'_>, text: &str, json: Option<&Value>) {
-        if json.is_some_and(|json| json.is_object() || json.is_array()) {
-            self.structured += 1;
-        }
-        let is_whole = message.payload.len() == message.payload_bytes && message.payload_bytes <= INSPECT_MAX_BYTES;
-        let is_presence = || presence::read(message.topic, text, None).is_some();
-        if json.is_some() || !is_whole || message.payload.is_empty() || is_presence() {
-            return;
-        }
-        let trimmed = text.trim_ascii();
-        let inside = trimmed.strip_prefix(['{', '[']).map(str::trim_ascii_start);
-        let begins = inside.is_some_and(|inside| inside.is_empty() || inside.starts_with(['"', '{', '\'']));
-        if begins || self.structured >= STRUCTURED_FROM {
-            let known =
-                self.malformed.get_or_insert_with(|| Malformed { count: 0, at: message.at, payload: "".into() });
-            known.count += 1;
-            known.at = message.at;
-            known.payload = text[..text.floor_char_boundary(PAYLOAD_PREVIEW_BYTES)].into();
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::limits::NEVER_MOVED_MESSAGES;
 pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
     for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
         // What could not be read was not left out.
-        let unread = model.malformed.as_ref().map_or(0, |malformed| malformed.count.into());
+        let unread = model.malformed.count.into();
         model.fields.iter().for_each(|field| number(topic, field, unread, found));
         frozen(device, topic, model, found);
     }
