@@ -30,8 +30,9 @@ fn utf_16(payload: &[u8]) -> Option<String> {
 /// Mostly ASCII, read as Latin-1.
 fn one_byte(payload: &[u8]) -> Option<String> {
     let others = payload.iter().filter(|byte| !byte.is_ascii()).count();
-    let text: String = payload.iter().map(|byte| char::from(*byte)).collect();
-    (others * 8 <= payload.len() && !text.chars().any(|c| c.is_control() && !c.is_ascii_whitespace())).then_some(text)
+    let mut characters = payload.iter().map(|byte| char::from(*byte));
+    let is_text = others * 8 <= payload.len() && characters.all(|c| !c.is_control() || c.is_ascii_whitespace());
+    is_text.then(|| payload.iter().map(|byte| char::from(*byte)).collect())
 }
 
 #[cfg(test)]

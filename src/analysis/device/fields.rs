@@ -36,7 +36,16 @@ pub struct Field {
     pub lost_at: At,
     /// When it fell as an uptime does after a restart.
     pub fell_at: Option<(At, f64, f64)>,
+    /// How often it was what a sensor of temperature says when it has none, when last, and what.
+    pub no_temperature: Option<(u32, At, f64)>,
 }
+
+/// A DS18B20 that does not answer, as its libraries tell it …
+const DISCONNECTED: f64 = -127.0;
+/// … and one that was not asked to measure since it has power.
+const POWER_ON: f64 = 85.0;
+/// Water that is really that hot gets there by steps.
+const JUMP: f64 = 20.0;
 
 /// Equal values in a row.
 #[derive(Clone, Copy, Default)]
@@ -147,15 +156,22 @@ impl Field {
             lost: 0,
             lost_at: at,
             fell_at: None,
+            no_temperature: (value == DISCONNECTED).then_some((1, at, value)),
         }
     }
 
     fn add(&mut self, at: At, value: f64) {
         self.seen += 1;
         self.steps.add(at, self.last, value);
+        if value == DISCONNECTED {
+            self.has_no_temperature(at, value);
+        }
         if value == self.last {
             self.run.length += 1;
             return;
+        }
+        if self.last == POWER_ON && self.run.length <= 2 && (value - POWER_ON).abs() > JUMP {
+            self.has_no_temperature(self.run.began, POWER_ON);
         }
         self.rises += u32::from(value > self.last);
         if value < self.last {
@@ -167,6 +183,11 @@ impl Field {
         self.changes += 1;
         self.run = Run { length: 1, value, changes_before: self.changes, began: at };
         self.last = value;
+    }
+
+    fn has_no_temperature(&mut self, at: At, value: f64) {
+        let count = self.no_temperature.map_or(0, |(count, ..)| count);
+        self.no_temperature = Some((count + 1, at, value));
     }
 
     fn end_run(&mut self) {
@@ -253,8 +274,9 @@ impl Field {
         let path = if self.path.is_empty() { topic.rsplit('/').next() } else { self.path.rsplit('.').next() };
         let name: String = path.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
         let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));
-        let Steps { all, ones, .. } = self.steps;
-        (is(SURE) && ones >= 2 && ones * 2 >= all) || (is(LIKELY) && ones >= 8 && ones * 100 >= all * 85)
+        let Steps { all, ones, repeated, .. } = self.steps;
+        // Each number may come twice, when each message does.
+        (is(SURE) && ones >= 2 && (ones + repeated) * 2 >= all) || (is(LIKELY) && ones >= 8 && ones * 100 >= all * 85)
     }
 }
 
@@ -320,6 +342,7 @@ mod tests {
             (&[1, 2, 3, 7, 8, 9], Some((3, 0, 0, 0))),
             (&[1, 2, 4, 3, 5, 6], Some((0, 1, 0, 0))),
             (&[1, 2, 3, 3, 4], Some((0, 0, 1, 0))),
+            (&[1, 1, 2, 2, 3, 3, 4, 4], Some((0, 0, 4, 0))),
             (&[7, 8, 9, 0, 1, 2], Some((0, 0, 0, 1))),
             (&[253, 254, 255, 0, 1], Some((0, 0, 0, 0))),
             (&[5, 90, 3, 17, 4], None),
@@ -329,6 +352,22 @@ mod tests {
         assert_eq!(steps("uptime", &[1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]), None, "no counter of messages");
         assert_eq!(steps("count", &[1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 6]), None, "counts something else");
         assert!(steps("n", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]).is_some());
+    }
+
+    #[test]
+    fn what_a_sensor_says_without_a_temperature_is_told_from_heat() {
+        for (values, expected) in [
+            (&[21.0, 21.1, -127.0, 21.1][..], Some(1)),
+            (&[-127.0, -127.0], Some(2)),
+            (&[85.0, 21.1, 21.2], Some(1)),
+            (&[21.0, 85.0, 21.1, 85.0, 21.2], Some(2)),
+            (&[70.0, 79.0, 85.0, 79.0], None),
+            (&[85.0, 85.0, 85.0, 85.0, 60.0], None),
+        ] {
+            let fields = of("t", values.iter().copied());
+            let told = fields.iter().next().expect("a field").no_temperature;
+            assert_eq!(told.map(|(count, ..)| count), expected, "{values:?}");
+        }
     }
 
     fn frozen(values: Vec<f64>) -> bool {

@@ -41,6 +41,9 @@ fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
         });
     }
     let measures = is_measurement(&field.path, topic);
+    if measures && has_part(own_name(&field.path, topic), &["temp"]) {
+        no_temperature(&name, field, found);
+    }
     if measures && field.lost > 0 && field.seen >= 3 {
         found.push(Finding {
             kind: "lost_value",
@@ -50,6 +53,21 @@ fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
             advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
         });
     }
+}
+
+/// Sensors of the DS18B20 kind are in most things that measure a temperature.
+fn no_temperature(name: &str, field: &Field, found: &mut Vec<Finding>) {
+    let Some((times, at, value)) = field.no_temperature else { return };
+    found.push(Finding {
+        kind: "no_temperature",
+        severity: Grade::Warning,
+        finding: format!(
+            "{name} was {value} in {}: what sensors of the DS18B20 kind tell when they have no temperature",
+            count(times, "message")
+        ),
+        evidence: vec![format!("{} {name} = {value}", time(at))],
+        advice: "-127 is a sensor that does not answer, 85 one that had just lost power: check its wiring, pull-up and supply",
+    });
 }
 
 fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
