@@ -152,6 +152,7 @@ fn a_device_that_speaks_cbor_is_examined_as_one_that_speaks_json() {
         let members: Vec<_> = members.iter().map(|(name, value)| (*name, value.as_slice())).collect();
         device.publish("field/node7/data", cbor(&members));
     }
+    device.publish("field/node7/data", b"\xa3\x63seq\x18");
     let debugged = server.outcome(&id);
     let kinds: Vec<_> = debugged["findings"]
         .as_array()
@@ -159,10 +160,13 @@ fn a_device_that_speaks_cbor_is_examined_as_one_that_speaks_json() {
         .iter()
         .filter_map(|finding| finding["kind"].as_str())
         .collect();
-    for kind in ["counter_gap", "clock_offset", "lost_value"] {
+    for kind in ["counter_gap", "clock_offset", "lost_value", "malformed_json"] {
         assert!(kinds.contains(&kind), "{kind}: {debugged}");
     }
     assert_eq!(debugged["error_count"], 1, "{debugged}");
+    let text = debugged["findings"].to_string();
+    assert!(text.contains("1 payload on field/node7/data, of 13 in all, cannot be read as CBOR"), "{text}");
+    assert!(text.contains("6 bytes, base64 o2NzZXEY"), "{text}");
     assert!(debugged["errors"][0].to_string().contains("E42"), "{debugged}");
     assert!(debugged["recent_messages"].to_string().contains("\"seq\":14"), "{debugged}");
 }

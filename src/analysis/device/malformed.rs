@@ -1,5 +1,8 @@
 //! Payloads that were to be JSON and are not.
 
+use std::borrow::Cow;
+
+use base64ct::{Base64, Encoding};
 use serde_json::Value;
 
 use super::findings::{Finding, Grade, count, time};
@@ -7,6 +10,7 @@ use super::model::TopicModel;
 use super::places::Place;
 use super::{At, Message, presence};
 use crate::analysis::garbled;
+use crate::analysis::payload::Kind;
 use crate::limits::INSPECT_MAX_BYTES;
 
 /// Broken payloads of a topic.
@@ -20,27 +24,31 @@ pub struct Malformed {
     pub payload: Box<str>,
     /// What is wrong with it as text.
     pub garbled: Option<&'static str>,
-    /// Messages that were JSON objects or arrays.
+    /// Messages that were JSON objects or arrays, or said as much.
     structured: u32,
+    /// Whether the latest of these was CBOR or MessagePack.
+    packed: bool,
 }
 
 /// A topic with so many objects has only such.
 const STRUCTURED_FROM: u32 = 3;
+/// So much is shown of bytes that are no text.
+const BYTES_SHOWN: usize = 48;
 pub(super) const PAYLOAD_PREVIEW_BYTES: usize = 200;
 
 impl Malformed {
     /// Notes what begins like JSON and is none, or comes where there was nothing but JSON; what was cut cannot be judged.
-    pub(super) fn note(&mut self, message: &Message<'_>, text: &str, json: Option<&Value>) {
+    pub(super) fn note(&mut self, message: &Message<'_>, kind: Kind, text: &str, json: Option<&Value>) {
         if json.is_some_and(|json| json.is_object() || json.is_array()) {
             self.structured += 1;
+            self.packed = kind == Kind::Binary;
         }
         let is_whole = message.payload.len() == message.payload_bytes && message.payload_bytes <= INSPECT_MAX_BYTES;
         let is_presence = || presence::read(message.topic, text, None).is_some();
         if json.is_some() || !is_whole || message.payload.is_empty() || is_presence() {
             return;
         }
-        let garbled = if text.is_empty() { garbled::read(message.payload) } else { None };
-        let text = garbled.as_ref().map_or(text, |(_, text)| text.as_str());
+        let (garbled, text) = if kind == Kind::Binary { read(message) } else { (None, Cow::Borrowed(text)) };
         let unmarked = text.trim_start_matches('\u{feff}').trim_ascii();
         let inside = unmarked.strip_prefix(['{', '[']).map(str::trim_ascii_start);
         let begins = inside.is_some_and(|inside| inside.is_empty() || inside.starts_with(['"', '{', '\'']));
@@ -49,13 +57,22 @@ impl Malformed {
             self.at = message.at;
             self.payload = unmarked[..unmarked.floor_char_boundary(PAYLOAD_PREVIEW_BYTES)].into();
             let marked = text.starts_with('\u{feff}').then_some("a byte order mark before it");
-            self.garbled = garbled.map(|(what, _)| what).or(marked);
+            self.garbled = garbled.or(marked);
         }
     }
 }
 
+/// Bytes that are no text, as it reads: what is wrong with it, or nothing where it is none at all.
+fn read(message: &Message<'_>) -> (Option<&'static str>, Cow<'static, str>) {
+    if let Some((what, text)) = garbled::read(message.payload) {
+        return (Some(what), text.into());
+    }
+    let shown = &message.payload[..message.payload.len().min(BYTES_SHOWN)];
+    (None, format!("{} bytes, base64 {}", message.payload_bytes, Base64::encode_string(shown)).into())
+}
+
 pub(super) fn judge(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
-    let Malformed { count: number, at, payload, garbled, .. } = &model.malformed;
+    let Malformed { count: number, at, payload, garbled, packed, .. } = &model.malformed;
     if *number == 0 || model.place != Place::State {
         return;
     }
@@ -64,9 +81,10 @@ pub(super) fn judge(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
         kind: "malformed_json",
         severity: Grade::Error,
         finding: format!(
-            "{} on {topic}, of {} in all, cannot be read as JSON, which they seem to be meant as",
+            "{} on {topic}, of {} in all, cannot be read as {}, which they seem to be meant as",
             count(*number, "payload"),
-            model.live
+            model.live,
+            if *packed { "CBOR or MessagePack" } else { "JSON" }
         ),
         evidence: vec![format!("{} {what}{payload}", time(*at))],
         advice: "receivers drop such messages: look for a cut buffer, a missing quote, NaN where JSON has none, or an encoding other than UTF-8",

@@ -280,7 +280,7 @@ impl Device {
         model.live += 1;
         model.timing.add(at.elapsed);
         if place == Place::State {
-            model.malformed.note(message, text, json);
+            model.malformed.note(message, inspection.kind, text, json);
             json.into_iter().for_each(|json| model.units.record(at, json));
             let lost = Value::Null;
             let value = json.or_else(|| super::fields::is_no_number(text).then_some(&lost));
