@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
 /// A condition may have changed: waiters look again. Spurious wake-ups are allowed, lost ones are not.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Notify {
     epoch: Cell<u64>,
     waiting: RefCell<Vec<Waker>>,

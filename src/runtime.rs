@@ -93,6 +93,8 @@ impl Parts {
         let vault = Vault::new().map_err(io::Error::other)?;
         let profiles = Rc::new(seal(config.brokers, &vault).map_err(io::Error::other)?);
         let guard = Rc::new(Guard::new(config.policy, config.audit, config.publishes_per_minute));
+        let watch = guard.clone();
+        executor.spawn(async move { watch.deadlines.keep().await }).detach();
         let table = Table::new(config.max_sessions, config.session_ttl, vault, guard.clone(), executor.clone());
         Ok(Self { executor, table: Rc::new(table), profiles, guard })
     }
@@ -121,8 +123,6 @@ struct Lines {
     held_bytes: Cell<usize>,
     /// A line is being written.
     writing: Cell<bool>,
-    /// Nobody reads any more.
-    broken: Cell<bool>,
     changed: Notify,
 }
 
@@ -131,8 +131,11 @@ impl Runtime {
         let input = Input::open()?;
         let output = Rc::new(Output::open()?);
         let mut signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])?;
+        // Tasks of their own: what happens to one of them is no reason to ask for the others.
         let (this, to) = (self.clone(), output.clone());
-        self.executor.spawn(async move { this.write(&to).await }).detach();
+        let mut writing = self.executor.spawn(async move { this.write(&to).await });
+        let this = self.clone();
+        let reading = self.executor.spawn(async move { this.read(&input).await });
         let table = self.table.clone();
         let _expiry = self.executor.spawn(async move { table.expire().await });
         let stop = async {
@@ -140,10 +143,10 @@ impl Runtime {
             log::info!("ending on a signal");
         };
         let gone = async {
-            or(output.closed(), self.lines.changed.until(|| self.lines.broken.get().then_some(()))).await;
+            or(output.closed(), &mut writing).await;
             log::info!("nobody reads stdout any more");
         };
-        let ended = or(async { self.read(&input).await.map(|()| true) }, async {
+        let ended = or(async { reading.await.map(|()| true) }, async {
             or(stop, gone).await;
             Ok(false)
         });
@@ -340,8 +343,6 @@ impl Runtime {
     async fn write(&self, output: &Output) {
         if let Err(error) = self.write_lines(output).await {
             log::debug!("stdout: {error}");
-            self.lines.broken.set(true);
-            self.lines.changed.notify();
         }
     }
 

@@ -72,8 +72,16 @@ impl Connection {
 
     /// Changes or reads the session, and lets the driver look at what became of it.
     pub fn with<T>(&self, change: impl FnOnce(&mut Session) -> T) -> T {
-        let value = change(&mut self.session.borrow_mut());
-        self.wake.notify();
+        let value = {
+            let mut session = self.session.borrow_mut();
+            let before = session.next_deadline();
+            let value = change(&mut session);
+            // Each turn of the driver costs system calls.
+            if !session.output().is_empty() || session.next_deadline() != before || *session.state() == State::Closed {
+                self.wake.notify();
+            }
+            value
+        };
         self.tell_changes();
         value
     }
@@ -85,7 +93,7 @@ impl Connection {
 
     /// Waits until `condition` gives a value or the deadline has come.
     pub async fn until<T>(&self, deadline: Instant, mut condition: impl FnMut(&Session) -> Option<T>) -> Option<T> {
-        link::until(deadline, self.changed.until(|| condition(&self.session.borrow()))).await
+        self.guard.deadlines.until(deadline, self.changed.until(|| condition(&self.session.borrow()))).await
     }
 
     /// A PINGREQ and its PINGRESP; `None` when there is no connection, or none any more, or no answer by the deadline.
@@ -207,12 +215,13 @@ async fn say_connect(
 /// Moves bytes until the connection ends; returns why.
 async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, stages: Stages<'_>) -> Trouble {
     let mut timer = Timer::never();
-    let mut timer_at = None;
+    let mut timer_at: Option<Instant> = None;
     let mut close_by = None;
     let mut greeting = Some(stages);
+    let mut readable = true;
     loop {
         let seen = connection.wake.epoch();
-        let progress = match turn(connection, buffer, link) {
+        let progress = match turn(connection, buffer, link, readable) {
             Ok(progress) => progress,
             Err(trouble) => return trouble,
         };
@@ -239,35 +248,35 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
             continue;
         }
         let next = next.into_iter().chain(close_by).min();
-        if next != timer_at {
-            timer_at = next;
-            match next {
-                Some(at) => timer.set_at(at),
-                None => timer.clear(),
-            }
+        // A deadline that moves away leaves the timer as it is: to set it costs more than to look once too often.
+        if let Some(at) = next.filter(|at| timer_at.is_none_or(|timer_at| *at < timer_at)) {
+            timer_at = Some(at);
+            timer.set_at(at);
         }
         if awaits_answer {
             link.acknowledge_at_once();
         }
+        readable = false;
         poll_fn(|cx| {
+            readable |= wants_input && link.poll_readable(cx).is_ready();
             let ready = connection.wake.poll_changed(seen, cx).is_ready()
-                || (wants_input && link.poll_readable(cx).is_ready())
                 || (has_output && link.poll_writable(cx).is_ready())
                 || Pin::new(&mut timer).poll(cx).is_ready();
-            if ready { Poll::Ready(()) } else { Poll::Pending }
+            if ready || readable { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-        if next.is_some_and(|at| at <= Instant::now()) {
-            timer_at = None;
-        }
+        timer_at = timer_at.filter(|at| *at > Instant::now());
     }
 }
 
 /// One turn: deadlines, then as much writing and reading as is fair. True when there may be more to read at once.
-fn turn(connection: &Connection, buffer: &ReadBuffer, link: &mut Link) -> Result<bool, Trouble> {
+fn turn(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, readable: bool) -> Result<bool, Trouble> {
     let mut session = connection.session.borrow_mut();
     session.handle_timeout(Now::read())?;
     flush(&mut session, link)?;
+    if !readable {
+        return Ok(false);
+    }
     let mut buffer = buffer.borrow_mut();
     buffer.resize(READ_CHUNK_BYTES, 0);
     for _ in 0..READS_PER_TURN {
@@ -362,7 +371,9 @@ mod tests {
             connection.until(deadline, connected).await.expect("a session");
             connection.close().await;
         };
-        smol::block_on(smol::future::zip(run(connection.clone(), vault, ReadBuffer::default(), deadline), calls));
+        let guard = connection.guard.clone();
+        let both = smol::future::zip(run(connection.clone(), vault, ReadBuffer::default(), deadline), calls);
+        smol::block_on(or(async { _ = both.await }, guard.deadlines.keep()));
         broker.join().expect("the broker saw the end");
         let told = told.take();
         assert!(matches!(told[..], [Stage::Dns(_), Stage::Tcp(_), Stage::Connect]), "{told:?}");

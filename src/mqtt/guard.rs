@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::deadlines::Deadlines;
 use super::driver::{Connection, Identity};
 use super::error::Trouble;
 use super::policy::{Denied, Policy};
@@ -19,6 +20,8 @@ pub struct Guard {
     pub audit: Audit,
     /// How many messages a session may publish within a minute.
     pub publishes_per_minute: u32,
+    /// Until when calls wait.
+    pub deadlines: Deadlines,
     held_bytes: Cell<usize>,
 }
 
@@ -37,7 +40,13 @@ impl Default for Guard {
 impl Guard {
     /// With nothing held.
     pub fn new(policy: Policy, audit: Audit, publishes_per_minute: u32) -> Self {
-        Self { policy: Rc::new(policy), audit, publishes_per_minute, held_bytes: Cell::new(0) }
+        Self {
+            policy: Rc::new(policy),
+            audit,
+            publishes_per_minute,
+            deadlines: Deadlines::default(),
+            held_bytes: Cell::new(0),
+        }
     }
 
     /// Whether a connection may subscribe to a filter.

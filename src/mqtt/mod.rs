@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod capture;
 mod copies;
+pub mod deadlines;
 pub mod driver;
 pub mod error;
 pub mod guard;

@@ -43,11 +43,13 @@ impl Outbox {
         }
     }
 
-    /// Appends a payload.
+    /// Appends a payload: a short one leaves in one piece with what is before it.
     pub fn push_shared(&mut self, bytes: Rc<[u8]>) {
-        if !bytes.is_empty() {
+        if bytes.len() > CHUNK_BYTES {
             self.enqueued += bytes.len() as u64;
             self.chunks.push_back(Chunk::Shared(bytes));
+        } else if !bytes.is_empty() {
+            self.push(|out| out.extend_from_slice(&bytes));
         }
     }
 
@@ -96,7 +98,11 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push(|out| out.extend_from_slice(b"head"));
         outbox.push_shared(Rc::from(&b"payload"[..]));
+        assert_eq!(outbox.front(), b"headpayload", "a short one leaves in one piece with what is before it");
+        let long = vec![b'x'; CHUNK_BYTES + 1];
+        outbox.push_shared(long.clone().into());
         outbox.push_shared(Rc::from(&b""[..]));
+        outbox.push_shared(long.clone().into());
         outbox.push(|out| out.extend_from_slice(b"tail"));
         let mut seen = Vec::new();
         while outbox.unsent_bytes() > 0 {
@@ -105,8 +111,8 @@ mod tests {
             seen.extend_from_slice(&front[..count]);
             outbox.wrote(count);
         }
-        assert_eq!(seen, b"headpayloadtail");
-        assert_eq!(outbox.written(), 15);
+        assert_eq!(seen, [b"headpayload", &long[..], &long[..], b"tail"].concat());
+        assert_eq!(outbox.written(), 15 + 2 * long.len() as u64);
         assert!(outbox.front().is_empty());
     }
 
