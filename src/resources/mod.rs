@@ -10,6 +10,8 @@ use std::rc::Rc;
 use base64ct::{Base64, Encoding};
 use serde::{Serialize, Serializer};
 
+use crate::analysis::binary::Magic;
+use crate::analysis::decode::{Decoded, Form, decode};
 use crate::analysis::payload::{self, Kind};
 use crate::clock::{Now, Timestamp};
 use crate::limits::{RESOURCE_PAYLOAD_MAX_BYTES, RESOURCE_READ_WAIT, SYS_SNAPSHOT_MAX_BYTES};
@@ -98,12 +100,12 @@ pub async fn read(context: Context, updates: &Updates, uri: &str) -> Result<Rc<d
         Named::Sessions => {
             let tool = tools::find("list_active_connections").ok_or_else(Failure::internal)?;
             let table = whole(&*tools::call(tool, context, "{}").await?);
-            Ok(contents(uri, "application/json", &table, true))
+            Ok(json(uri, &table))
         }
         Named::Broker { session_id } => {
             let session = session(&context, session_id)?;
             let snapshot = snapshot(&context, &session).await?;
-            Ok(contents(uri, "application/json", &whole(&*body(&snapshot)), true))
+            Ok(json(uri, &whole(&*body(&snapshot))))
         }
         Named::Topic { session_id, topic } => {
             let session = session(&context, session_id)?;
@@ -143,19 +145,27 @@ async fn message(context: &Context, session: &Lease, topic: &str) -> Result<Vec<
 }
 
 fn shown(uri: &str, payload: &[u8]) -> Rc<dyn Body> {
-    let mime_type = match payload::inspect(payload, true).kind {
-        Kind::Json | Kind::Number | Kind::Boolean => "application/json",
-        Kind::Xml => "application/xml",
-        Kind::Text | Kind::Empty => "text/plain",
-        Kind::Binary => "application/octet-stream",
+    let decoded = decode(payload, Form::Exact);
+    let mime_type = match (payload::inspect(payload, true).kind, &decoded) {
+        (Kind::Json | Kind::Number | Kind::Boolean, _) => "application/json",
+        (Kind::Xml, _) => "application/xml",
+        (Kind::Text | Kind::Empty, _) => "text/plain",
+        (Kind::Binary, Some(Decoded { magic: Magic::Cbor, .. })) => "application/cbor",
+        (Kind::Binary, Some(_)) => "application/vnd.msgpack",
+        (Kind::Binary, None) => "application/octet-stream",
     };
-    contents(uri, mime_type, payload, payload.is_empty() || payload::readable(payload, true).is_some())
+    let is_text = payload.is_empty() || payload::readable(payload, true).is_some();
+    let text = std::str::from_utf8(payload).ok().filter(|_| is_text);
+    let blob = text.is_none().then(|| Base64::encode_string(payload));
+    let mut contents = vec![Content { uri, mime_type, text, blob }];
+    // What its bytes say stands beside them.
+    contents.extend(decoded.as_ref().map(|decoded| Content::json(uri, &decoded.json)));
+    body(&Contents { contents })
 }
 
-fn contents(uri: &str, mime_type: &'static str, content: &[u8], is_text: bool) -> Rc<dyn Body> {
-    let text = std::str::from_utf8(content).ok().filter(|_| is_text);
-    let blob = text.is_none().then(|| Base64::encode_string(content));
-    body(&Contents { contents: [Content { uri, mime_type, text, blob }] })
+fn json(uri: &str, content: &[u8]) -> Rc<dyn Body> {
+    let text = std::str::from_utf8(content).unwrap_or_default();
+    body(&Contents { contents: vec![Content::json(uri, text)] })
 }
 
 async fn snapshot<'a>(context: &Context, session: &'a Lease) -> Result<Snapshot<'a>, Failure> {
@@ -259,7 +269,7 @@ struct Row {
 
 #[derive(Serialize)]
 struct Contents<'a> {
-    contents: [Content<'a>; 1],
+    contents: Vec<Content<'a>>,
 }
 
 #[derive(Serialize)]
@@ -271,6 +281,12 @@ struct Content<'a> {
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     blob: Option<String>,
+}
+
+impl<'a> Content<'a> {
+    fn json(uri: &'a str, text: &'a str) -> Self {
+        Self { uri, mime_type: "application/json", text: Some(text), blob: None }
+    }
 }
 
 #[derive(Serialize)]

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use base64ct::{Base64, Encoding};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::args::{Args, Kind, Param};
 use super::listen::{Heard, Wish, listen};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
-use crate::analysis::payload::{self, Kind as PayloadKind, ShownPayload};
+use crate::analysis::payload::{self, Kind as PayloadKind, ShownDecoded, ShownPayload};
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, Timestamp, seconds};
 use crate::limits::{
@@ -264,12 +265,23 @@ struct Row<'a> {
     encoding: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looks_like: Option<&'static str>,
+    /// What its bytes say, if that is short, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoded: Option<Box<RawValue>>,
 }
 
 impl<'a> Row<'a> {
     fn new(topic: &'a str, stat: &'a Stat, preview: usize) -> Self {
         let part = &stat.preview[..usize::from(stat.preview_bytes).min(preview)];
         let truncated = part.len() < stat.payload_bytes as usize;
+        let decoded = if stat.kind == PayloadKind::Binary && !truncated {
+            payload::show(part, part.len(), preview).decoded
+        } else {
+            None
+        };
+        let (looks_like, decoded, _) = ShownDecoded::members(decoded);
         let (last_payload, encoding) = match payload::readable(part, !truncated) {
             Some(text) => (ShownPayload::Text(text.into()), None),
             None if part.is_empty() => (ShownPayload::Text("".into()), None),
@@ -286,6 +298,8 @@ impl<'a> Row<'a> {
             last_payload,
             encoding,
             truncated,
+            looks_like,
+            decoded,
         }
     }
 }

@@ -119,6 +119,32 @@ fn messages_show_their_bytes_and_what_they_say_within_the_budget() {
 }
 
 #[test]
+fn lists_and_resources_show_it_too() {
+    let (_broker, mut server, session, mut client) = setup();
+    client.retain("c/1", cbor(&[("t", &double(21.5))]));
+    client.retain("c/2", b"\x81\xa1n\xcd\x02\x00");
+    client.retain("c/3", [b"\xa1\x61t\x78\x64", &[b'x'; 100][..]].concat());
+    let listed = server.call("list_topics", json!({"session_id": session, "pattern": "c/#", "duration_seconds": 1}));
+    let rows = listed["topics"].as_array().expect("rows");
+    assert_eq!((&rows[0]["looks_like"], &rows[0]["decoded"]), (&json!("CBOR"), &json!({"t": 21.5})));
+    assert_eq!((&rows[1]["looks_like"], &rows[1]["decoded"]), (&json!("MessagePack"), &json!({"n": 512})));
+    assert_eq!((&rows[2]["truncated"], rows[2].get("decoded")), (&json!(true), None), "{listed}");
+    for (topic, mime_type, said) in
+        [("c/1", "application/cbor", r#"{"t":21.5}"#), ("c/2", "application/vnd.msgpack", r#"{"n":512}"#)]
+    {
+        let uri = format!("mqtt://{session}/topic/{topic}");
+        let id = server.request("resources/read", json!({"uri": uri}));
+        let contents = server.result(&id)["contents"].take();
+        assert_eq!(
+            (&contents[0]["mimeType"], contents[0]["blob"].is_string()),
+            (&json!(mime_type), true),
+            "{contents}"
+        );
+        assert_eq!(contents[1], json!({"uri": uri, "mimeType": "application/json", "text": said}));
+    }
+}
+
+#[test]
 fn answers_are_compared_as_what_they_say() {
     let (_broker, mut server, session, mut device) = setup();
     device.subscribe("ask", 0);
