@@ -198,12 +198,12 @@ impl<'a> Writer<'a> {
             }
             let from = self.out.len();
             match key {
-                Item::Text(text) => is_object &= !text.starts_with('$'),
-                Item::TextInPieces => is_object = false,
+                Item::Text(_) | Item::TextInPieces => {}
                 _ if self.text_keys => return None,
                 _ => is_object = false,
             }
             self.write(key, depth + 1)?;
+            is_object &= self.out.get(from + 1) != Some(&b'$');
             keys.push(from..self.out.len());
             self.out.push(b':');
             self.value(depth + 1)?;
@@ -251,8 +251,11 @@ impl<'a> Writer<'a> {
 
     /// A big integer; one of more than 127 bits stays the bytes that it is.
     fn big(&mut self, tag: u64) -> Option<i128> {
+        if !matches!(tag, 2 | 3) {
+            return None;
+        }
         let mut rest = self.rest;
-        let Some(Item::Bytes(bytes)) = (self.next)(&mut rest).filter(|_| matches!(tag, 2 | 3)) else { return None };
+        let Some(Item::Bytes(bytes)) = (self.next)(&mut rest) else { return None };
         let value = bytes.iter().try_fold(0i128, |value, byte| value.checked_mul(256)?.checked_add((*byte).into()))?;
         self.rest = rest;
         Some(if tag == 2 { value } else { -1 - value })

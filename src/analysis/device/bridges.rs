@@ -10,9 +10,10 @@ const TELLS: &str = "bridge/state";
 
 /// Takes a message of others, if a bridge tells with it whether it is there.
 pub(super) fn record(bridges: &mut Presences, message: &Message<'_>) {
-    let Some(text) = std::str::from_utf8(message.payload).ok().filter(|_| base(message.topic).is_some()) else {
+    if base(message.topic).is_none() {
         return;
-    };
+    }
+    let Ok(text) = std::str::from_utf8(message.payload) else { return };
     let json = serde_json::from_str(text).ok();
     if let Some((value, means)) = presence::read(message.topic, text, json.as_ref()) {
         bridges.record(message.at, message.topic, value, means, message.retain);

@@ -112,7 +112,7 @@ impl Sample<'_> {
             Kind::Boolean => Class::Boolean,
             Kind::Xml => Class::Xml,
             Kind::Text => Class::Text,
-            Kind::Binary => match decode(self.payload, Form::Plain).filter(|_| self.is_whole()) {
+            Kind::Binary => match decode(self.payload, Form::Exact).filter(|_| self.is_whole()) {
                 None => Class::Binary,
                 Some(Decoded { magic: Magic::Cbor, .. }) => Class::Cbor,
                 Some(_) => Class::MessagePack,
