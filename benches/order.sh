@@ -48,15 +48,24 @@ starting() {
     ask tools/list '{}'
 }
 
-working() {
-    starting
-    for _ in 1 2; do
-        ask establish_connection "{\"connection_string\":\"mqtt://127.0.0.1:$PORT\"}"
+# As many sessions as there may be.
+establish() {
+    for _ in 1 2 3 4 5; do
+        ask tools/call "{\"name\":\"establish_connection\",\"arguments\":{\"connection_string\":\"$1\"}}"
         session=$(sed 's/.*"session_id":"\([^"]*\)".*/\1/' <<<"$answer")
     done
+}
+
+connecting() {
+    starting
+    establish "mqtt://127.0.0.1:$PORT"
     for qos in 0 1 2; do
         ask publish_message "{\"session_id\":\"$session\",\"topic\":\"order/$qos\",\"payload\":{\"n\":1.5,\"s\":\"x\"},\"qos\":$qos,\"retain\":true}"
     done
+}
+
+collecting() {
+    connecting
     ask list_topics "{\"session_id\":\"$session\",\"duration_seconds\":1}"
     ask tools/call "{\"name\":\"subscribe_and_collect\",\"arguments\":{\"session_id\":\"$session\",\"topic_pattern\":\"#\",\"duration_seconds\":1,\"qos\":2}}"
     ask list_active_connections '{}'
@@ -65,8 +74,7 @@ working() {
 
 secure() {
     starting
-    ask establish_connection "{\"connection_string\":\"mqtts://localhost:$TLS_PORT\"}"
-    session=$(sed 's/.*"session_id":"\([^"]*\)".*/\1/' <<<"$answer")
+    establish "mqtts://localhost:$TLS_PORT"
     ask publish_message "{\"session_id\":\"$session\",\"topic\":\"order\",\"payload\":1,\"qos\":1}"
     ask close_connection "{\"session_id\":\"$session\"}"
 }
@@ -83,7 +91,20 @@ functions_of() {
         match($0, /^cfn=\([0-9]+\)/) { id = substr($0, 2, RLENGTH - 1); if (length($0) > RLENGTH) names[id] = substr($0, RLENGTH + 2) }
         match($0, /^cob=\([0-9]+\)/) { id = substr($0, 2, RLENGTH - 1); if (length($0) > RLENGTH) names[id] = substr($0, RLENGTH + 2) }
         /^(0x|\+|-|\*)/ && ours && function_name !~ /^(0x|\()/ { print function_name }' "$1" |
-        sed -E "s/'[0-9]+$//; s/\.(llvm\.)?[0-9]+$//; s/17h[0-9a-f]{16}E/17h*/g; s/(Cs|B)[0-9A-Za-z]*_/\1*_/g; s/[$]/?/g" | cut -c1-100 | sort -u
+        sed -E "s/'[0-9]+$//; s/\.(llvm\.)?[0-9]+$//; s/17h[0-9a-f]{16}E/17h*/g; s/(Cs|B)[0-9A-Za-z]*_/\1*_/g; s/[$]/?/g; s/^(.{70}).*(.{70})$/\1*\2/; s/[*]+/*/g" | sort -u
+}
+
+# The files in C libraries that define functions of the list: most are named like these, for this machine's libraries it
+# can be seen. What is for one kind of vector registers is so for its kin on other processors.
+members() {
+    local glibc
+    {
+    sed -nE '/^(_ZN|_R)/d; /^[A-Za-z0-9_]+$/p' "$1"
+    glibc=$(dirname "$(cc -print-file-name=libc.a)")
+    nm -A --defined-only "$glibc"/libc.a "$glibc"/libm-*.a /usr/lib/*-musl/libc.a 2>/dev/null | awk -v list="$1" '
+        BEGIN { while ((getline name < list) > 0) wanted[name] }
+        $2 ~ /[tTwWiI]/ && $3 in wanted { split($1, place, ":"); sub(/[.]l?o$/, "", place[2]); print place[2] }'
+    } | sed -E 'h; p; s/-avx2?(-|$)/-evex\1/p; g; s/-avx2?(-|$)/-avx512\1/' | sort -u
 }
 
 # Compilers put what they take for cold into sections of another name.
@@ -93,11 +114,19 @@ section() {
         echo "    *crt1.o(.text .text.*) *crti.o(.text .text.*) *crtbegin*.o(.text .text.*) *compiler_rt*:*(.text .text.*)"
         # What runs before the profiler sees it.
         echo "    *(.text.__libc_start_main .text.libc_start_main_stage2 .text.static_init_tls .text.dummy)"
-        echo "    *libc.a:*__set_thread_area.o(.text)"
+        echo "    *libc.a:*__set_thread_area.*o(.text)"
+        # What two threads that meet need.
+        echo "    *(.text*5mutex5futex*5Mutex4spin* .text*5mutex5futex*5Mutex14lock_contended*)"
     fi
     sed -nE '/^(_ZN|_R)/s/(.*[^*])[*]?/    *(.text*\1*)/p' "$2"
-    # Of a C library that is linked in, a function is a section or a file.
-    sed -nE '/^(_ZN|_R)/d; s/^[A-Za-z0-9_]+$/    *(.text.&) *libc.a:&.o(.text .text.*)/p' "$2"
+    # Of a C library that is linked in, a function is a section or in a file of its archive.
+    sed -nE '/^(_ZN|_R)/d; s/^[A-Za-z0-9_]+$/    *(.text.&)/p' "$2"
+    members "$2" | sed 's/.*/    *lib[cm]*.a:&.*o(.text .text.*)/'
+    if [ "$1" = tls ]; then
+        # Written for processors that the profiler does not know.
+        for part in aes ghash sha256 sha512 p256 curve25519 limbs; do echo "    *libring-*.rlib:*$part*(.text .text.*)"; done
+        echo "    *(.text*4ring4aead*3gcm* .text*4ring4aead7aes_gcm* .text*rustls_pki_types11server_name*)"
+    fi
     echo "  }"
 }
 
@@ -106,8 +135,8 @@ build() {
     MQTT_MCP_UNORDERED=1 CARGO_PROFILE_RELEASE_STRIP=none \
         cargo build --locked --release --bin mqtt-mcp --target-dir "$place/$1" "${@:2}"
 }
-build default
-build v0 --config 'build.rustflags=["-Csymbol-mangling-version=v0"]'
+RUSTFLAGS=-Cdebuginfo=0 build default
+RUSTFLAGS=-Csymbol-mangling-version=v0 build v0
 
 rm -f "$place"/*.functions
 count=0
@@ -115,25 +144,36 @@ for binary in "$place"/{default,v0}/release/mqtt-mcp "$@"; do
     count=$((count + 1))
     binary=$(realpath "$binary")
     profile "start-$count" starting
-    profile "work-$count" working
+    profile "connect-$count" connecting
     profile "tls-$count" secure
+    profile "collect-$count" collecting
 done
 sort -u "$place"/start-*.functions >"$place/start"
-sort -u "$place"/work-*.functions | comm -23 - "$place/start" >"$place/work"
-sort -u "$place"/tls-*.functions | comm -23 - <(sort "$place/start" "$place/work") >"$place/tls"
+known=/dev/null
+for part in start connect tls collect; do
+    sort -u "$place/$part"-*.functions | comm -23 - "$known" >"$place/$part"
+    sort "$known" "$place/$part" >"$place/next"
+    mv "$place/next" "$place/known"
+    known=$place/known
+done
 {
     echo "/* Written by benches/order.sh, which says what it is for. Names that are not there do no harm. */"
     echo "SECTIONS {"
-    section start "$place/start"
-    section work "$place/work"
-    section tls "$place/tls"
+    for part in start connect tls collect; do section "$part" "$place/$part"; done
     echo "}"
     echo "INSERT BEFORE .text;"
-    # What is for cryptography and for panics alone lies between constants that are always in use.
+    # Constants without names, and the jump tables of what runs at start, come first.
     echo "SECTIONS {"
+    echo "  .rodata.start : {"
+    sed -nE '/^(_ZN|_R)/s/(.*[^*])[*]?/    *(.rodata.*\1*)/p' "$place/start" "$place/connect" "$place/collect"
+    members "$place/start" | sed 's/.*/    *lib[cm]*.a:&.*o(.rodata .rodata.*)/'
+    echo "    *(.rodata*10serde_json3ser6ESCAPE* .rodata*4zmij*) *lib[cm]*.a:*(.rodata.cst*) *libcompiler_builtins*:*(.rodata .rodata.*)"
+    echo "    *(EXCLUDE_FILE(*lib[cm]*.a:* *libring-*.rlib:*) .rodata..L*anon.* .rodata..L__unnamed_* .rodata.str* .rodata.cst*)"
+    echo "  }"
+    # What is for cryptography and for panics alone lies apart.
     echo "  .rodata.tables : { *libring-*.rlib:*(.rodata .rodata.*) }"
-    echo "  .gcc_except_table : { *(.gcc_except_table .gcc_except_table.*) }"
     echo "}"
-    echo "INSERT AFTER .rodata;"
+    echo "INSERT BEFORE .rodata;"
+    echo "SECTIONS { .gcc_except_table : { *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .rodata;"
 } >src/order.ld
-wc -l "$place/start" "$place/work" "$place/tls" >&2
+wc -l "$place"/{start,connect,tls,collect} >&2
