@@ -99,11 +99,21 @@ fn add_roots_below(roots: &mut RootCertStore, directory: &Path) {
     entries.for_each(|entry| add_roots(roots, &entry.path()));
 }
 
-/// What cannot be used is left out: a system has many roots, and some may be of kinds that we do not know.
+/// What cannot be used is left out: a system has many roots, and some may be of kinds that we do not know. A directory has
+/// each certificate under several names, and all of them in one file; it is kept once.
 fn add_roots(roots: &mut RootCertStore, path: &Path) {
-    if path.is_file() {
-        let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten();
-        roots.add_parsable_certificates(certificates.filter_map(Result::ok));
+    if !path.is_file() {
+        return;
+    }
+    let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten();
+    for certificate in certificates.filter_map(Result::ok) {
+        let is_new = roots.add(certificate).is_ok();
+        if is_new
+            && let [before @ .., last] = &roots.roots[..]
+            && before.contains(last)
+        {
+            roots.roots.pop();
+        }
     }
 }
 
@@ -181,4 +191,31 @@ fn contents(option: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsTrouble>
 
 fn settings(why: impl Into<String>) -> TlsTrouble {
     TlsTrouble::new(Cause::Settings, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_under_several_names_is_kept_once() {
+        let directory = env::temp_dir().join(format!("mqtt-mcp-roots-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        let [first, second] = ["first", "second"].map(|name| {
+            let parameters = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+            parameters.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate").pem()
+        });
+        let files = [("a.pem", first.clone()), ("0a1b2c3d.0", first.clone()), ("all.crt", format!("{first}{second}"))];
+        for (name, text) in files {
+            fs::write(directory.join(name), text).expect("a file");
+        }
+        let mut roots = RootCertStore::empty();
+        add_roots_below(&mut roots, &directory);
+        fs::remove_dir_all(&directory).expect("own directory");
+        assert_eq!(roots.len(), 2);
+    }
 }
