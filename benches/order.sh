@@ -64,10 +64,27 @@ connecting() {
     done
 }
 
+# Readings and text on many topics, more than a collection keeps.
+traffic() {
+    # The profiler makes subscribing take its time.
+    sleep 3
+    for topic in {1..80}; do
+        for number in 1 2 3; do
+            echo "{\"temperature\":$number.5,\"unit\":\"C\",\"ok\":true,\"error\":null,\"list\":[1,{\"n\":-$number}],\"text\":\"a \\\"b\\\"\"}"
+            echo "reading $number of topic $topic"
+            printf '%040000d\n' "$number"
+        done | mosquitto_pub -p "$PORT" -q $((topic % 3)) -t "order/traffic/$topic" -l
+    done
+}
+
 collecting() {
     connecting
-    ask list_topics "{\"session_id\":\"$session\",\"duration_seconds\":1}"
-    ask tools/call "{\"name\":\"subscribe_and_collect\",\"arguments\":{\"session_id\":\"$session\",\"topic_pattern\":\"#\",\"duration_seconds\":1,\"qos\":2}}"
+    traffic &
+    ask list_topics "{\"session_id\":\"$session\",\"duration_seconds\":10}"
+    wait $!
+    traffic &
+    ask tools/call "{\"name\":\"subscribe_and_collect\",\"arguments\":{\"session_id\":\"$session\",\"topic_pattern\":\"#\",\"duration_seconds\":10,\"max_messages\":5000,\"keep\":20,\"qos\":2}}"
+    wait $!
     ask list_active_connections '{}'
     ask close_connection "{\"session_id\":\"$session\"}"
 }
@@ -150,7 +167,7 @@ for binary in "$place"/{default,v0}/release/mqtt-mcp "$@"; do
 done
 sort -u "$place"/start-*.functions >"$place/start"
 known=/dev/null
-for part in start connect tls collect; do
+for part in start connect collect tls; do
     sort -u "$place/$part"-*.functions | comm -23 - "$known" >"$place/$part"
     sort "$known" "$place/$part" >"$place/next"
     mv "$place/next" "$place/known"
@@ -159,7 +176,7 @@ done
 {
     echo "/* Written by benches/order.sh, which says what it is for. Names that are not there do no harm. */"
     echo "SECTIONS {"
-    for part in start connect tls collect; do section "$part" "$place/$part"; done
+    for part in start connect collect tls; do section "$part" "$place/$part"; done
     echo "}"
     echo "INSERT BEFORE .text;"
     # Constants without names, and the jump tables of what runs at start, come first.
@@ -176,4 +193,4 @@ done
     echo "INSERT BEFORE .rodata;"
     echo "SECTIONS { .gcc_except_table : { *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .rodata;"
 } >src/order.ld
-wc -l "$place"/{start,connect,tls,collect} >&2
+wc -l "$place"/{start,connect,collect,tls} >&2
