@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::analysis::sort::sort_by;
 use crate::limits::{BROKER_FACT_MAX_BYTES, BROKER_FACTS_MAX};
 
 /// First and last values of chosen `$SYS` topics.
@@ -119,7 +120,7 @@ impl BrokerFacts {
             let difference = number(&fact.after).zip(number(&fact.before)).map(|(after, before)| after - before);
             fact.difference = difference.map(|difference| (difference * 1e3).round() / 1e3);
         }
-        facts.sort_unstable_by(|a, b| a.topic.cmp(&b.topic));
+        sort_by(&mut facts, |a, b| a.topic.cmp(&b.topic));
         facts
     }
 }

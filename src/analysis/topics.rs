@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::analysis::sort::order;
 use crate::limits::{TOPIC_NAMES_MAX_BYTES, TOPICS_TRACKED_MAX};
 
 /// Topics by name, in the order in which they were first seen. Beyond its limits new topics are only counted.
@@ -94,9 +95,8 @@ impl<T> Topics<T> {
 
     /// Row numbers sorted by name.
     pub fn sorted(&self) -> Vec<u32> {
-        let mut rows: Vec<u32> = (0..self.rows.len() as u32).collect();
-        rows.sort_unstable_by_key(|row| self.name(&self.rows[*row as usize]));
-        rows
+        let name = |row: u32| self.name(&self.rows[row as usize]);
+        order(self.rows.len(), &mut |a, b| name(a).cmp(name(b)))
     }
 
     fn name(&self, row: &Row<T>) -> &str {

@@ -18,6 +18,7 @@ use crate::analysis::prune::Pruner;
 use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described};
 use crate::analysis::schema::write::{self, member};
 use crate::analysis::schema::{Class, Sample};
+use crate::analysis::sort::{order, sort_by};
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, Timestamp, seconds};
 use crate::limits::{CAPTURE_MAX_BYTES, DURATION_MAX_SECONDS, SCHEMA_DEPTH_MAX, SCHEMA_PAYLOAD_MAX_BYTES};
@@ -186,22 +187,19 @@ fn fitting(groups: &[Described<'_>], head: Head<'_>, budget: usize) -> WithRows<
             return whole;
         }
     }
-    let mut order: Vec<usize> = (0..groups.len()).collect();
-    order.sort_by_key(|index| {
-        let group = &groups[*index];
-        std::cmp::Reverse((group.anomaly_count > 0, group.sample_count))
-    });
+    let rank = |index: u32| (groups[index as usize].anomaly_count > 0, groups[index as usize].sample_count);
+    let order = order(groups.len(), &mut |a, b| rank(b).cmp(&rank(a)));
     // Each that fits, whatever did not before it: one name of 60 kB must not push out the rest.
     let largest = Head { groups_omitted: groups.len(), ..head.clone() };
     let mut room = budget.saturating_sub(to_json(&largest).len() + ",\"schemas\":[]".len());
     let mut kept = Vec::new();
-    for index in order {
+    for index in order.into_iter().map(|index| index as usize) {
         if rows[index].len() < room {
             room -= rows[index].len() + 1;
             kept.push(index);
         }
     }
-    kept.sort_unstable();
+    sort_by(&mut kept, usize::cmp);
     let head = Head { groups_omitted: groups.len() - kept.len(), ..head };
     body(&head, kept.into_iter().map(|index| rows[index].clone()).collect())
 }

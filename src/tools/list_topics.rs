@@ -11,6 +11,7 @@ use super::args::{Args, Kind, Param};
 use super::listen::{Heard, Wish, listen};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::payload::{self, Kind as PayloadKind, ShownDecoded, ShownPayload};
+use crate::analysis::sort::sort_by;
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, Timestamp, seconds};
 use crate::limits::{
@@ -205,9 +206,9 @@ fn branch_ends(topic: &str, depth: usize) -> impl Iterator<Item = usize> {
 /// The branches with the most messages, sorted by name; what is left out is counted in a last row.
 fn largest(branches: &Topics<(usize, u64)>, rows: usize) -> Vec<Branch> {
     let mut by_messages: Vec<_> = (0..branches.len()).map(|row| branches.get(row)).collect();
-    by_messages.sort_unstable_by(|a, b| b.1.1.cmp(&a.1.1).then(a.0.cmp(b.0)));
+    sort_by(&mut by_messages, |a, b| b.1.1.cmp(&a.1.1).then(a.0.cmp(b.0)));
     let others = by_messages.split_off(by_messages.len().min(rows));
-    by_messages.sort_unstable_by_key(|(prefix, _)| *prefix);
+    sort_by(&mut by_messages, |a, b| a.0.cmp(b.0));
     let row = |(prefix, (topics, messages)): &(&str, &(usize, u64))| Branch {
         prefix: prefix[..prefix.floor_char_boundary(PREVIEW_BYTES)].to_owned(),
         topics: *topics,

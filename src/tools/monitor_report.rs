@@ -10,6 +10,7 @@ use super::listen::Heard;
 use crate::analysis::broker_facts::{BrokerFacts, Fact};
 use crate::analysis::histogram::RELATIVE_ERROR;
 use crate::analysis::seconds::{Burst, Rates, Window};
+use crate::analysis::sort::sort_by;
 use crate::analysis::traffic::{Busy, By, Load, Traffic};
 use crate::clock::{Now, Timestamp, millis, seconds};
 use crate::limits::{BURSTS_SHOWN_MAX, TOPICS_TRACKED_MAX};
@@ -300,9 +301,9 @@ impl<'a> Measured<'a> {
     fn burst_rows(&self, mut bursts: Vec<Burst>, count: usize) -> Vec<BurstRow> {
         let mean = self.traffic.live.messages as f64 / self.connected_seconds();
         // The largest are worth showing, in order of time.
-        bursts.sort_unstable_by(|a, b| b.messages.cmp(&a.messages).then(a.start.cmp(&b.start)));
+        sort_by(&mut bursts, |a, b| b.messages.cmp(&a.messages).then(a.start.cmp(&b.start)));
         bursts.truncate(count);
-        bursts.sort_unstable_by_key(|burst| burst.start);
+        sort_by(&mut bursts, |a, b| a.start.cmp(&b.start));
         let row = |burst: Burst| {
             let rate = burst.messages as f64 / burst.length as f64;
             BurstRow {
@@ -334,7 +335,7 @@ impl<'a> Measured<'a> {
         };
         let note = note.filter(|_| words);
         let mut shown = if clean.is_empty() { behind } else { clean };
-        shown.sort_unstable_by(f64::total_cmp);
+        sort_by(&mut shown, f64::total_cmp);
         let median = shown.get(shown.len().saturating_sub(1) / 2).copied();
         Ping { min: shown.first().copied(), median, max: shown.last().copied(), count: shown.len(), note }
     }

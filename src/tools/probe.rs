@@ -11,6 +11,7 @@ use super::listen::{Listening, Progress, Wish};
 use super::publish_message::Flight;
 use crate::analysis::broker_facts::{BrokerFacts, Summary};
 use crate::analysis::health::Step;
+use crate::analysis::sort::sort_by;
 use crate::clock::{Now, millis};
 use crate::limits::{
     BROKER_FACT_MAX_BYTES, BROKER_INFO_WAIT, PING_TEST_WAIT, PINGS_PER_TEST, QOS_PROBE_WAIT, SUBSCRIBE_TEST_WAIT,
@@ -68,7 +69,7 @@ impl<'a> Probe<'a> {
             queued += usize::from(round_trip.behind_data);
             took.push(round_trip.took);
         }
-        took.sort_unstable();
+        sort_by(&mut took, Duration::cmp);
         let [min, median, max] = [0, took.len() / 2, took.len() - 1].map(|index| millis(took[index]));
         let mut detail = format!("min {min}, median {median}, max {max} ms over {PINGS_PER_TEST} pings");
         if queued > 0 {

@@ -14,6 +14,7 @@ use super::listen::{Listening, Progress, Wish};
 use super::publish_message::{Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::correlate;
+use crate::analysis::sort::sort_by;
 use crate::clock::millis;
 use crate::limits::{
     ANSWERS_SETTLE_MAX, ANSWERS_SETTLE_MIN, ECHO_MAX_BYTES, PINGRESP_WAIT, SUBACK_WAIT, TIMEOUT_MAX_SECONDS,
@@ -259,7 +260,7 @@ impl Exchange<'_> {
     fn body(&self, answers: &Answers, stopped: Option<String>, budget: usize) -> Rc<dyn Body> {
         let mut round_trips = answers.round_trips();
         let received = round_trips.len();
-        round_trips.sort_unstable();
+        sort_by(&mut round_trips, Ord::cmp);
         let at = |index: usize| round_trips.get(index).copied().unwrap_or_default();
         let doubt = (self.request.alike && self.sent > 1).then_some(ALIKE);
         let note = match (stopped, doubt) {

@@ -15,6 +15,7 @@ use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::expect::payload_contains;
 use crate::analysis::payload;
 use crate::analysis::prune::{KeptBy, Pruner};
+use crate::analysis::sort::sort_by;
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, seconds};
 use crate::limits::{
@@ -252,7 +253,7 @@ impl Collection {
             })
             .filter(|row| row.messages > 0)
             .collect();
-        omitted.sort_unstable_by(|a, b| b.messages.cmp(&a.messages).then(a.topic.cmp(b.topic)));
+        sort_by(&mut omitted, |a, b| b.messages.cmp(&a.messages).then(a.topic.cmp(b.topic)));
         omitted.truncate(if with_omitted { OMITTED_TOPICS_MAX } else { 0 });
         let KeptBy { first_and_last, errors, topics, shapes, spread } = kept_by;
         let summary = format!(

@@ -124,6 +124,13 @@ fn protocols_are_values_without_clock_or_waiting() {
 }
 
 #[test]
+fn there_is_one_sort() {
+    let words = [".sort()", ".sort_by", ".sort_unstable"];
+    assert!(!hits(&words, |name| name == "analysis/sort.rs").is_empty());
+    never_in(&words, |name| name != "analysis/sort.rs");
+}
+
+#[test]
 fn all_state_is_on_one_thread() {
     let words = ["smol::spawn", "Mutex", "RwLock", "unbounded", "thread::spawn", "static mut"];
     never_in(&words, |_| true);

@@ -13,6 +13,7 @@ use super::presence::{self, Means, Presence};
 use super::timing::Rhythm;
 use super::{At, bridges, malformed, numbers};
 use crate::analysis::alarm::Severity;
+use crate::analysis::sort::sort_by;
 use crate::clock::Timestamp;
 use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
 
@@ -102,7 +103,7 @@ pub fn judge(device: &Device, end: At) -> Vec<Finding> {
     numbers::judge(device, &mut found);
     clocks(device, end, &mut found);
     commands(device, end, &mut found);
-    found.sort_by_key(|finding| finding.severity);
+    sort_by(&mut found, |a, b| a.severity.cmp(&b.severity));
     found
 }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::{Class, Sample};
+use crate::analysis::sort::sort_by;
 use crate::limits::SCHEMA_TOPIC_MEMBERS_MAX;
 
 /// What a topic carries, as far as grouping needs it.
@@ -98,7 +99,7 @@ pub fn groups(topics: &[(&str, &Traits)]) -> Vec<Group> {
         split(Part { class: cluster.class, tells_itself, topics: cluster.topics, names }, &mut found);
     }
     adopt(topics, &mut found);
-    found.sort_by(|a, b| a.filter.cmp(&b.filter).then(a.topics.cmp(&b.topics)));
+    sort_by(&mut found, |a, b| a.filter.cmp(&b.filter).then(a.topics.cmp(&b.topics)));
     found
 }
 
@@ -175,7 +176,7 @@ fn adopt(topics: &[(&str, &Traits)], groups: &mut Vec<Group>) {
         match parent {
             Some(parent) => {
                 parent.topics.extend(group.topics);
-                parent.topics.sort_unstable();
+                sort_by(&mut parent.topics, usize::cmp);
             }
             None => others.push(group),
         }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::node::{Node, TYPES, Type};
 use super::strings::Strings;
 use super::{Class, Profile};
+use crate::analysis::sort::sort_by;
 use crate::limits::SCHEMA_EXAMPLES_MAX;
 use crate::rpc::outgoing::to_json;
 
@@ -28,7 +29,7 @@ pub fn schema(profile: &Profile, depth: usize, out: &mut Vec<u8>) {
 fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
     let count = node.count();
     let mut types: Vec<&str> = TYPES.into_iter().filter(|of| node.count_of(*of) > 0).map(|of| name(node, of)).collect();
-    types.sort_unstable();
+    sort_by(&mut types, |a, b| a.cmp(b));
     out.push(b'{');
     match &types[..] {
         [] => {}
