@@ -50,7 +50,7 @@ pub struct Store {
 }
 
 /// Sweeping waits for this much that can be freed.
-const SWEEP_BYTES: usize = 64 << 10;
+const SWEEP_BYTES: usize = 8 << 10;
 /// Payloads are not shortened below this.
 const PAYLOAD_LIMIT_MIN: usize = 64;
 

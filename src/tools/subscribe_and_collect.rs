@@ -1,6 +1,7 @@
 //! Collects messages for a while and returns those worth reading.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,6 @@ use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::expect::payload_contains;
 use crate::analysis::payload;
 use crate::analysis::prune::{KeptBy, Pruner};
-use crate::analysis::sort::sort_by;
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, seconds};
 use crate::limits::{
@@ -244,17 +244,19 @@ impl Collection {
                 *count += 1;
             }
         }
-        let mut omitted: Vec<_> = (0..self.topics.len())
-            .map(|row| self.topics.get(row))
-            .map(|(topic, count)| (topic, count - shown.value(topic).copied().unwrap_or(0)))
-            .map(|(topic, messages)| Omitted {
-                topic: &topic[..topic.floor_char_boundary(OMITTED_TOPIC_BYTES)],
-                messages,
-            })
-            .filter(|row| row.messages > 0)
-            .collect();
-        sort_by(&mut omitted, |a, b| b.messages.cmp(&a.messages).then(a.topic.cmp(b.topic)));
-        omitted.truncate(if with_omitted { OMITTED_TOPICS_MAX } else { 0 });
+        let rows = (0..self.topics.len()).map(|row| self.topics.get(row)).map(|(topic, count)| Omitted {
+            topic: &topic[..topic.floor_char_boundary(OMITTED_TOPIC_BYTES)],
+            messages: count - shown.value(topic).copied().unwrap_or(0),
+        });
+        // The first rows alone are held: there may be as many topics as messages.
+        let (mut omitted, most) = (Vec::<Omitted>::new(), if with_omitted { OMITTED_TOPICS_MAX } else { 0 });
+        for row in rows.filter(|row| row.messages > 0) {
+            let at = omitted.partition_point(|other| other.rank() <= row.rank());
+            if at < most {
+                omitted.truncate(most - 1);
+                omitted.insert(at, row);
+            }
+        }
         let KeptBy { first_and_last, errors, topics, shapes, spread } = kept_by;
         let summary = format!(
             "{} of {seen} messages are shown: first and last {first_and_last}, errors and warnings {errors}, one per topic \
@@ -368,4 +370,11 @@ struct Pruning<'a> {
 struct Omitted<'a> {
     topic: &'a str,
     messages: u64,
+}
+
+impl<'a> Omitted<'a> {
+    /// Most messages first, then by name.
+    fn rank(&self) -> (Reverse<u64>, &'a str) {
+        (Reverse(self.messages), self.topic)
+    }
 }

@@ -163,6 +163,22 @@ fn many_messages_are_pruned_and_counted_exactly() {
 }
 
 #[test]
+fn of_the_topics_left_out_those_with_most_messages_are_told() {
+    let (_broker, mut server, session, mut client) = setup();
+    // Topic t/NN has NN messages, in turns.
+    let sent = (1..=20).flat_map(|turn| (turn..=20).map(|topic| (format!("t/{topic:02}"), vec![b'x'])));
+    let arguments = json!({"topic_pattern": "t/#", "keep": 1, "max_messages": 210});
+    let collected = collect(&mut server, &session, arguments, || client.publish_all(sent));
+    let rows = collected["pruning"]["omitted"].as_array().expect("rows");
+    let told: Vec<_> = rows.iter().map(|row| (row["topic"].as_str(), row["messages"].as_u64())).collect();
+    let names: Vec<_> = (11..=20).rev().map(|topic| format!("t/{topic:02}")).collect();
+    let expected: Vec<_> =
+        names.iter().zip((11..=20).rev()).map(|(name, count)| (Some(name.as_str()), Some(count))).collect();
+    // The one that is shown, the first, is of t/01.
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn results_keep_to_every_budget_and_counts_stay_exact() {
     let (_broker, mut server, session, mut client) = setup();
     let text = "\"\\\u{1b}ü".repeat(300);
