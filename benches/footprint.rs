@@ -22,6 +22,8 @@
 
 mod support;
 
+use std::fs::File;
+use std::io::Read;
 use std::process::ExitCode;
 
 use support::fake_broker::FakeBroker;
@@ -76,10 +78,12 @@ fn main() -> ExitCode {
 
 /// The program's own size; a script's or an interpreter's says nothing.
 fn size(subject: &Subject, column: usize, table: &mut Table) -> Result<()> {
-    let file = std::fs::read(&subject.command[0]).map_err(|error| error.to_string());
-    let is_program = subject.command.len() == 1 && file.as_ref().is_ok_and(|bytes| bytes.starts_with(b"\x7fELF"));
+    let mut start = [0; 4];
+    let mut file = File::open(&subject.command[0]).map_err(|error| error.to_string())?;
+    let is_program = subject.command.len() == 1 && file.read_exact(&mut start).is_ok() && start == *b"\x7fELF";
     if subject.is_ours || is_program {
-        table.set(column, "size of the binary", "KiB", file?.len() as f64 / 1024.0);
+        let bytes = file.metadata().map_err(|error| error.to_string())?.len();
+        table.set(column, "size of the binary", "KiB", bytes as f64 / 1024.0);
     }
     Ok(())
 }

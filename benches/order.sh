@@ -186,7 +186,7 @@ done
     echo "  .rodata.start : {"
     sed -nE '/^_R/s/(.*[^*])[*]?/    *(.rodata.*\1*)/p' "$place/start" "$place/connect" "$place/collect"
     members "$place/start" | sed 's/.*/    *lib[cm]*.a:&.*o(.rodata .rodata.*)/'
-    echo "    *(.rodata*10serde_json3ser6ESCAPE* .rodata*4zmij*) *lib[cm]*.a:*(.rodata.cst*) *libcompiler_builtins*:*(.rodata .rodata.*)"
+    echo "    *(.rodata*10serde_json3ser6ESCAPE* .rodata*10serde_json2de5POW10* .rodata*4zmij*) *lib[cm]*.a:*(.rodata.cst*) *libcompiler_builtins*:*(.rodata .rodata.*)"
     echo "    *(EXCLUDE_FILE(*lib[cm]*.a:* *libring-*.rlib:*) .rodata..L*anon.* .rodata..L__unnamed_* .rodata.str* .rodata.cst*)"
     echo "  }"
     # What is for cryptography and for panics alone lies apart.

@@ -162,10 +162,11 @@ pub const RETAINED_SEEN_MAX: usize = 16_384;
 /// ones are merged into the last.
 pub const INTERRUPTIONS_MAX: usize = 7;
 
-/// Topics a session remembers for completion, and the bytes of their names: enough to type by, little enough to forget.
-pub const TOPICS_SEEN_MAX: usize = 1000;
+/// Topics a session remembers for completion, and the bytes of their names: enough to type by, and little for a session
+/// that only waits.
+pub const TOPICS_SEEN_MAX: usize = 500;
 /// The same bound in bytes.
-pub const TOPICS_SEEN_MAX_BYTES: usize = 32 << 10;
+pub const TOPICS_SEEN_MAX_BYTES: usize = 12 << 10;
 /// Values of one completion (schema `CompleteResult`).
 pub const COMPLETIONS_MAX: usize = 100;
 /// An argument of a prompt: it goes into a model's context.

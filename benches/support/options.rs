@@ -1,5 +1,9 @@
 //! The benchmarks' command line.
 
+use std::fs::File;
+
+use rustix::fs::{Advice, fadvise};
+
 /// A program to measure.
 #[derive(Clone)]
 pub struct Subject {
@@ -63,7 +67,20 @@ pub fn read() -> Options {
 }
 
 fn ours(name: &str, path: &str) -> Subject {
+    drop_from_page_cache(path);
     Subject { name: name.into(), command: vec![path.into()], is_ours: true }
+}
+
+/// So that it is read from the disk again, as on a machine that has just started: what was written a moment ago can lie in
+/// memory in pieces so large that a single fault maps a megabyte of it.
+fn drop_from_page_cache(path: &str) {
+    let dropped = File::open(path).and_then(|file| {
+        file.sync_all()?;
+        fadvise(&file, 0, None, Advice::DontNeed).map_err(std::io::Error::from)
+    });
+    if let Err(error) = dropped {
+        usage(&format!("{path}: {error}"));
+    }
 }
 
 fn tail(text: &str, characters: usize) -> &str {
