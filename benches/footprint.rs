@@ -32,11 +32,14 @@ use support::options::Subject;
 use support::server::Result;
 use support::startup::Smallest;
 use support::table::Table;
-use support::{hour, memory, options, speed, startup};
+use support::{hour, memory, options, relay, speed, startup};
 
 type Scenario<'a> = (&'static str, &'a dyn Fn(&Subject, usize, &mut Table) -> Result<()>);
 
 fn main() -> ExitCode {
+    if let Some(ended) = relay::run() {
+        return ended;
+    }
     let options = options::read();
     let broker = match Mosquitto::start() {
         Ok(broker) => broker,

@@ -11,6 +11,7 @@ pub mod mosquitto;
 pub mod options;
 pub mod packets;
 pub mod process;
+pub mod relay;
 pub mod server;
 pub mod speed;
 pub mod startup;

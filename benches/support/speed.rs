@@ -7,6 +7,7 @@ use serde_json::json;
 use super::fake_broker::{FakeBroker, Flood, reading};
 use super::mosquitto::{BareClient, Mosquitto};
 use super::options::Subject;
+use super::relay::{self, Waits};
 use super::server::{Result, Server};
 use super::table::{Table, median, quantile, us};
 use super::{packets, process};
@@ -113,7 +114,9 @@ pub fn publish(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut
     let mut bare = BareClient::connect(broker.port).map_err(|error| error.to_string())?;
     let packet = packets::publish("bench/round/trip", Some(1), &[b'x'; 64]);
     let message = json!({ "session_id": session, "topic": "bench/round/trip", "payload": "x".repeat(64), "qos": 1 });
-    let (mut ours, mut plain) = (Vec::new(), Vec::new());
+    let relay = |waits| Server::start(&relay::subject(waits, broker.port));
+    let (mut blocking, mut async_io) = (relay(Waits::Blocking)?, relay(Waits::AsyncIo)?);
+    let [mut ours, mut plain, mut least, mut least_async] = [const { Vec::new() }; 4];
     for _ in 0..BLOCKS {
         for _ in 0..PER_BLOCK {
             let began = Instant::now();
@@ -126,11 +129,22 @@ pub fn publish(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut
         for _ in 0..PER_BLOCK {
             plain.push(us(bare.round_trip(&packet).map_err(|error| error.to_string())?));
         }
+        for (relay, times) in [(&mut blocking, &mut least), (&mut async_io, &mut least_async)] {
+            for _ in 0..PER_BLOCK {
+                let began = Instant::now();
+                relay.write("x\n")?;
+                relay.read_line()?;
+                times.push(us(began.elapsed()));
+            }
+        }
     }
-    let (ours, plain) = (median(ours), median(plain));
+    let [ours, plain, least, least_async] = [ours, plain, least, least_async].map(median);
     table.set(column, "publish_message at QoS 1", "µs", ours);
     table.set(column, "  the same over a plain socket", "µs", plain);
     table.set(column, "  publish_message against the plain socket", "ratio", ours / plain);
+    table.set(column, "  the least program between pipes and the broker", "µs", least);
+    table.set(column, "  the same on async-io", "µs", least_async);
+    table.set(column, "  publish_message against that", "ratio", ours / least_async);
     Ok(())
 }
 

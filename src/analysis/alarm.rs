@@ -72,7 +72,7 @@ pub fn role_of_topic(topic: &str) -> Option<Role> {
     let (before, last) = topic.rsplit_once('/').unwrap_or(("", topic));
     let is_discovery = last == "config" && (before.starts_with("homeassistant/") || before.starts_with("tasmota/"));
     let describes = |level: &str| level.starts_with('$') && level != "$state" && level != "$stats";
-    let is_attribute = topic.split('/').skip(1).any(describes);
+    let is_attribute = topic.contains("/$") && topic.split('/').skip(1).any(describes);
     // `Alarms/HighTemperature` is one of several; `alarm/battery` is most likely the battery of an alarm.
     let of_list = || match before.rsplit('/').next().map(role) {
         Some(report @ Role::Report(_)) if before.ends_with('s') && part(last) != Part::Describes => report,

@@ -53,8 +53,12 @@ pub fn inspect(payload: &[u8], whole: bool) -> Inspection {
 /// Looks at no more than `limit` bytes of a message's payload, as [`inspect_prefix`] does, in the light of its topic:
 /// on `pump/error` anything but an "all is well" value is a report, and what describes a device reports nothing.
 pub fn inspect_message(topic: &str, payload: &[u8], payload_bytes: usize, limit: usize) -> Inspection {
+    inspect_under(alarm::role_of_topic(topic), payload, payload_bytes, limit)
+}
+
+/// The same with what [`alarm::role_of_topic`] says, for those who keep it.
+pub fn inspect_under(role: Option<Role>, payload: &[u8], payload_bytes: usize, limit: usize) -> Inspection {
     let part = &payload[..payload.len().min(limit)];
-    let role = alarm::role_of_topic(topic);
     let inspection = inspect_as(role.unwrap_or(Role::Plain), part, part.len() == payload_bytes);
     Inspection { severity: inspection.severity.filter(|_| role.is_some()), ..inspection }
 }

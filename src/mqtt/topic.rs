@@ -50,20 +50,21 @@ fn check_common(text: &str) -> Result<(), &'static str> {
 
 /// Whether `filter` matches `topic`; both are valid. A leading wildcard does not match `$…` topics (4.7.2).
 pub fn matches(filter: &str, topic: &str) -> bool {
-    if topic.starts_with('$') && !filter.starts_with('$') {
+    // Asked for each message: byte by byte, since a wildcard is always a whole level.
+    let (filter, mut rest) = (filter.as_bytes(), topic.as_bytes());
+    if rest.first() == Some(&b'$') && filter.first() != Some(&b'$') {
         return false;
     }
-    let mut topic_levels = topic.split('/');
-    for level in filter.split('/') {
-        if level == "#" {
-            return true;
-        }
-        match topic_levels.next() {
-            Some(name) if level == "+" || level == name => {}
-            _ => return false,
+    for (at, byte) in filter.iter().enumerate() {
+        rest = match (*byte, rest) {
+            (b'#', _) => return true,
+            (b'+', _) => &rest[rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len())..],
+            (byte, [first, behind @ ..]) if byte == *first => behind,
+            // `a/#` matches `a`.
+            _ => return rest.is_empty() && filter[at..] == *b"/#",
         }
     }
-    topic_levels.next().is_none()
+    rest.is_empty()
 }
 
 /// Whether some topic matches both filters.
@@ -142,6 +143,36 @@ mod tests {
         ] {
             assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
         }
+    }
+
+    #[test]
+    fn filters_match_level_by_level_whatever_the_levels_are() {
+        let by_levels = |filter: &str, topic: &str| {
+            let mut levels = topic.split('/');
+            let dollar = topic.starts_with('$') && !filter.starts_with('$');
+            let mut all = filter.split('/').take_while(|level| *level != "#");
+            let fits = all.all(|level| levels.next().is_some_and(|name| level == "+" || level == name));
+            !dollar && fits && (filter.split('/').next_back() == Some("#") || levels.next().is_none())
+        };
+        let combined = |parts: &[&str]| -> Vec<String> {
+            let longer = |texts: &[String]| -> Vec<String> {
+                texts.iter().flat_map(|text| parts.iter().map(move |part| format!("{text}/{part}"))).collect()
+            };
+            let one: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+            let two = longer(&one);
+            let three = longer(&two);
+            [one, two, three].concat()
+        };
+        let topics = combined(&["", "a", "ab", "b", "$a"]);
+        let filters = combined(&["", "a", "ab", "$a", "+", "#"]);
+        let mut matched = 0;
+        for filter in filters.iter().filter(|filter| check_filter(filter).is_ok()) {
+            for topic in topics.iter().filter(|topic| check_name(topic).is_ok()) {
+                assert_eq!(matches(filter, topic), by_levels(filter, topic), "{filter} {topic}");
+                matched += usize::from(matches(filter, topic));
+            }
+        }
+        assert!(matched > 1000, "{matched}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::listen::{Heard, Wish, listen};
 use super::message::{MessageRow, facts_of};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
+use crate::analysis::alarm::{Role, role_of_topic};
 use crate::analysis::expect::payload_contains;
 use crate::analysis::payload;
 use crate::analysis::prune::{KeptBy, Pruner};
@@ -119,7 +120,7 @@ struct Collection {
     pruner: Pruner,
     /// What the pruner keeps at most.
     max_bytes: usize,
-    topics: Topics<u64>,
+    topics: Topics<OnTopic>,
     bytes: u64,
     max_messages: u64,
     until: Option<Value>,
@@ -244,9 +245,9 @@ impl Collection {
                 *count += 1;
             }
         }
-        let rows = (0..self.topics.len()).map(|row| self.topics.get(row)).map(|(topic, count)| Omitted {
+        let rows = (0..self.topics.len()).map(|row| self.topics.get(row)).map(|(topic, on_topic)| Omitted {
             topic: &topic[..topic.floor_char_boundary(OMITTED_TOPIC_BYTES)],
-            messages: count - shown.value(topic).copied().unwrap_or(0),
+            messages: u64::from(on_topic.messages) - shown.value(topic).copied().unwrap_or(0),
         });
         // The first rows alone are held: there may be as many topics as messages.
         let (mut omitted, most) = (Vec::<Omitted>::new(), if with_omitted { OMITTED_TOPICS_MAX } else { 0 });
@@ -295,18 +296,30 @@ const SHORT_PREVIEW: usize = 256;
 /// … and the last message no shorter than this.
 const SHORTEST_PREVIEW: usize = 16;
 
+/// What is known of a topic. No call sees more messages than fit.
+struct OnTopic {
+    messages: u32,
+    /// What its name says of its payloads.
+    role: Option<Role>,
+}
+
+impl OnTopic {
+    fn of(topic: &str) -> Self {
+        Self { messages: 0, role: role_of_topic(topic) }
+    }
+}
+
 impl Recorder for Collection {
     fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
         self.bytes += message.payload_bytes as u64;
-        let inspection =
-            payload::inspect_message(message.topic, message.payload, message.payload_bytes, self.payload_limit);
-        let new_topic = match self.topics.entry(message.topic, || 0) {
-            Some((count, new)) => {
-                *count += 1;
-                new
+        let (role, new_topic) = match self.topics.entry(message.topic, || OnTopic::of(message.topic)) {
+            Some((on_topic, new)) => {
+                on_topic.messages += 1;
+                (on_topic.role, new)
             }
-            None => false,
+            None => (role_of_topic(message.topic), false),
         };
+        let inspection = payload::inspect_under(role, message.payload, message.payload_bytes, self.payload_limit);
         let facts = facts_of(message, &inspection, now);
         let elapsed = now.at.saturating_duration_since(self.started);
         self.pruner.record(elapsed, facts, message.topic, message.payload, &inspection, new_topic);
