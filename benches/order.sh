@@ -96,7 +96,7 @@ secure() {
     ask close_connection "{\"session_id\":\"$session\"}"
 }
 
-# The mangled names of our own functions that ran, with what differs between compilers, and long ends, as a wildcard.
+# The mangled names of our own functions that ran, with what differs between compilers, and the middle of long ones, as a wildcard.
 functions_of() {
     awk -v binary="$binary" '
         match($0, /^(fn|ob)=\([0-9]+\)/) {
@@ -116,11 +116,11 @@ functions_of() {
 members() {
     local glibc
     {
-    sed -nE '/^(_ZN|_R)/d; /^[A-Za-z0-9_]+$/p' "$1"
-    glibc=$(dirname "$(cc -print-file-name=libc.a)")
-    nm -A --defined-only "$glibc"/libc.a "$glibc"/libm-*.a /usr/lib/*-musl/libc.a 2>/dev/null | awk -v list="$1" '
-        BEGIN { while ((getline name < list) > 0) wanted[name] }
-        $2 ~ /[tTwWiI]/ && $3 in wanted { split($1, place, ":"); sub(/[.]l?o$/, "", place[2]); print place[2] }'
+        sed -nE '/^(_ZN|_R)/d; /^[A-Za-z0-9_]+$/p' "$1"
+        glibc=$(dirname "$(cc -print-file-name=libc.a)")
+        nm -A --defined-only "$glibc"/libc.a "$glibc"/libm-*.a /usr/lib/*-musl/libc.a 2>/dev/null | awk -v list="$1" '
+            BEGIN { while ((getline name < list) > 0) wanted[name] }
+            $2 ~ /[tTwWiI]/ && $3 in wanted { split($1, place, ":"); sub(/[.]l?o$/, "", place[2]); print place[2] }'
     } | sed -E 'h; p; s/-avx2?(-|$)/-evex\1/p; g; s/-avx2?(-|$)/-avx512\1/' | sort -u
 }
 
@@ -140,7 +140,9 @@ section() {
     sed -nE '/^(_ZN|_R)/d; s/^[A-Za-z0-9_]+$/    *(.text.&)/p' "$2"
     members "$2" | sed 's/.*/    *lib[cm]*.a:&.*o(.text .text.*)/'
     # What there must be more of than the profile has.
-    [ "$1" = collect ] && echo "    *(.text*8analysis4sort5order*)"
+    if [ "$1" = collect ]; then
+        echo "    *(.text*8analysis4sort5order*)"
+    fi
     if [ "$1" = tls ]; then
         # Written for processors that the profiler does not know.
         for part in aes ghash sha256 sha512 p256 curve25519 limbs; do echo "    *libring-*.rlib:*$part*(.text .text.*)"; done
@@ -167,7 +169,6 @@ for binary in "$place"/{default,v0}/release/mqtt-mcp "$@"; do
     profile "tls-$count" secure
     profile "collect-$count" collecting
 done
-sort -u "$place"/start-*.functions >"$place/start"
 known=/dev/null
 for part in start connect collect tls; do
     sort -u "$place/$part"-*.functions | comm -23 - "$known" >"$place/$part"

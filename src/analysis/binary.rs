@@ -77,7 +77,8 @@ pub fn guess(topic: &str, payload: &[u8], whole: bool) -> Option<Magic> {
     protobuf.or_else(|| garbled::read(payload).map(|(what, _)| Magic::Garbled(what)))
 }
 
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+/// The first bytes, which are no longer the rest; `None` when there are fewer.
+pub(super) fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (taken, behind) = rest.split_at_checked(count)?;
     *rest = behind;
     Some(taken)

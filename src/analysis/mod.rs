@@ -16,6 +16,7 @@ pub mod prune;
 pub mod ring;
 pub mod schema;
 pub mod seconds;
+pub mod shown;
 pub mod sort;
 pub mod store;
 pub mod topics;

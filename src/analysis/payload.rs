@@ -1,15 +1,11 @@
-//! What a payload is: its type, its shape, whether it reports an error; and how to show it.
+//! What a payload is: its type, its shape, whether it reports an error.
 
-use std::borrow::Cow;
-
-use base64ct::{Base64, Encoding};
+use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::alarm::{self, Part, Role, Severity};
-use super::decode::{Decoded, Form, decode};
-use super::garbled;
+use super::decode::{Form, decode};
 
 /// What a payload is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Hash)]
@@ -153,87 +149,6 @@ fn has_control(bytes: &[u8]) -> bool {
 /// The same for payloads that are the same, in every run.
 pub fn hash(payload: &[u8]) -> u64 {
     mix_bytes(payload)
-}
-
-/// A payload for a result: `payload` and `encoding`.
-pub struct Shown<'a> {
-    /// The JSON value as it came, or text, or base64.
-    pub payload: ShownPayload<'a>,
-    /// `json`, `text` or `base64`.
-    pub encoding: &'static str,
-    /// Whether less than all of it is shown.
-    pub truncated: bool,
-    /// What CBOR, MessagePack or garbled text say.
-    pub decoded: Option<ShownDecoded>,
-}
-
-/// What a binary payload says, for a result.
-pub struct ShownDecoded {
-    /// The format's name.
-    pub looks_like: &'static str,
-    /// The value, or its size as JSON text when there is no room for it.
-    pub value: Result<Box<RawValue>, usize>,
-}
-
-impl ShownDecoded {
-    /// The members of a row: `looks_like`, `decoded`, `decoded_bytes`.
-    pub fn members(decoded: Option<Self>) -> (Option<&'static str>, Option<Box<RawValue>>, Option<usize>) {
-        match decoded {
-            None => (None, None, None),
-            Some(Self { looks_like, value: Ok(value) }) => (Some(looks_like), Some(value), None),
-            Some(Self { looks_like, value: Err(bytes) }) => (Some(looks_like), None, Some(bytes)),
-        }
-    }
-}
-
-/// The three ways to show a payload.
-pub enum ShownPayload<'a> {
-    /// JSON text, without white space between its parts; numbers and member order are the sender's.
-    Json(Box<RawValue>),
-    /// Text.
-    Text(Cow<'a, str>),
-    /// Base64.
-    Binary(String),
-}
-
-impl Serialize for ShownPayload<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Json(raw) => raw.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Binary(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
-/// Shows at most `limit` bytes of a payload of `payload_bytes`, of which `kept` are there; and as many at most of what it
-/// says, if that is another thing.
-pub fn show(kept: &[u8], payload_bytes: usize, limit: usize) -> Shown<'_> {
-    let part = &kept[..kept.len().min(limit)];
-    let whole = part.len() == payload_bytes;
-    let truncated = !whole;
-    let Some(text) = readable(part, whole) else {
-        if part.is_empty() && whole {
-            return Shown { payload: ShownPayload::Text("".into()), encoding: "text", truncated, decoded: None };
-        }
-        let payload = ShownPayload::Binary(Base64::encode_string(part));
-        let decoded = if kept.len() == payload_bytes { show_decoded(kept, limit) } else { None };
-        return Shown { payload, encoding: "base64", truncated, decoded };
-    };
-    match compact_json(text).filter(|_| whole) {
-        Some(raw) => Shown { payload: ShownPayload::Json(raw), encoding: "json", truncated, decoded: None },
-        None => Shown { payload: ShownPayload::Text(text.into()), encoding: "text", truncated, decoded: None },
-    }
-}
-
-#[cold]
-fn show_decoded(payload: &[u8], limit: usize) -> Option<ShownDecoded> {
-    let (looks_like, json) = match decode(payload, Form::Exact) {
-        Some(Decoded { magic, json }) => (magic.name(), json),
-        None => garbled::read(payload).and_then(|(what, text)| Some((what, serde_json::to_string(&text).ok()?)))?,
-    };
-    let value = if json.len() > limit { Err(json.len()) } else { Ok(RawValue::from_string(json).ok()?) };
-    Some(ShownDecoded { looks_like, value })
 }
 
 /// JSON text without white space between its parts; `None` when it is not JSON that every client can read.
@@ -444,11 +359,6 @@ mod tests {
         inspect(payload, true).kind
     }
 
-    fn json(shown: &Shown<'_>) -> String {
-        let cut = if shown.truncated { " cut" } else { "" };
-        format!("{}{cut} {}", shown.encoding, serde_json::to_string(&shown.payload).expect("json"))
-    }
-
     fn severity(payload: &str) -> Option<Severity> {
         inspect(payload.as_bytes(), true).severity
     }
@@ -560,30 +470,5 @@ mod tests {
         ] {
             assert_eq!(severity(topic, payload), expected, "{topic} {payload}");
         }
-    }
-
-    #[test]
-    fn json_is_shown_as_it_came() {
-        let shown = |payload: &[u8]| json(&show(payload, payload.len(), 4096));
-        assert_eq!(
-            shown(b"{ \"b\": 1.10,\n \"a\": [12345678901234567890123, \" x \\\" y\"] }"),
-            "json {\"b\":1.10,\"a\":[12345678901234567890123,\" x \\\" y\"]}"
-        );
-        assert_eq!(shown(b"\"back\\\\\" "), "json \"back\\\\\"");
-        assert_eq!(shown(b"plain\ntext"), "text \"plain\\ntext\"");
-        assert_eq!(shown(b"\xff\x00"), "base64 \"/wA=\"");
-        let garbled = show(b"ON\0", 3, 100).decoded.map(|decoded| (decoded.looks_like, decoded.value.expect("room")));
-        assert_eq!(
-            garbled.as_ref().map(|(what, value)| (*what, value.get())),
-            Some(("text with NUL at its end", "\"ON\""))
-        );
-        assert_eq!(shown(b""), "text \"\"");
-    }
-
-    #[test]
-    fn a_cut_payload_says_so_and_ends_with_a_whole_character() {
-        assert_eq!(json(&show("aüb".as_bytes(), 4, 2)), "text cut \"a\"");
-        assert_eq!(json(&show(b"{\"a\"", 900, 100)), "text cut \"{\\\"a\\\"\"");
-        assert_eq!(inspect(b"{\"a\"", false).kind, Kind::Json);
     }
 }

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::analysis::correlate;
 use crate::analysis::expect::payload_mismatches;
-use crate::analysis::payload::{self, Shown, ShownDecoded, ShownPayload};
+use crate::analysis::shown::{Says, Shown, ShownPayload, show};
 use crate::clock::{Now, millis};
 use crate::limits::{COMPARE_MAX_BYTES, MISMATCHES_SHOWN_MAX, OTHERS_KEPT_MAX};
 use crate::mqtt::capture::{Flow, Recorder};
@@ -77,14 +76,8 @@ pub(super) struct Row<'a> {
     topic: &'a str,
     payload: ShownPayload<'a>,
     encoding: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    looks_like: Option<&'static str>,
-    /// What its bytes say …
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decoded: Option<Box<RawValue>>,
-    /// … or how much that is, when there is no room for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decoded_bytes: Option<usize>,
+    #[serde(flatten)]
+    says: Says,
     payload_bytes: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
@@ -216,9 +209,7 @@ impl Arrival {
     }
 
     fn row(&self, payload_limit: usize) -> Row<'_> {
-        let Shown { payload, encoding, truncated, decoded } =
-            payload::show(&self.payload, self.payload_bytes, payload_limit);
-        let (looks_like, decoded, decoded_bytes) = ShownDecoded::members(decoded);
+        let Shown { payload, encoding, truncated, says } = show(&self.payload, self.payload_bytes, payload_limit);
         let mismatches = self.mismatches.as_deref().unwrap_or_default();
         let shown = &mismatches[..mismatches.len().min(MISMATCHES_SHOWN_MAX)];
         Row {
@@ -230,9 +221,7 @@ impl Arrival {
             topic: &self.topic,
             payload,
             encoding,
-            looks_like,
-            decoded,
-            decoded_bytes,
+            says,
             payload_bytes: self.payload_bytes,
             truncated,
         }

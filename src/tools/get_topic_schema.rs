@@ -13,11 +13,12 @@ use super::listen::{Heard, Wish, listen};
 use super::message::facts_of;
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::binary::Magic;
-use crate::analysis::payload::{self, ShownDecoded};
+use crate::analysis::payload;
 use crate::analysis::prune::Pruner;
 use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described};
 use crate::analysis::schema::write::{self, member};
 use crate::analysis::schema::{Class, Sample};
+use crate::analysis::shown::{ShownPayload, show};
 use crate::analysis::sort::{order, sort_by};
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, Timestamp, seconds};
@@ -231,7 +232,7 @@ struct Odd<'a> {
     count: u32,
     timestamp: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<payload::ShownPayload<'a>>,
+    payload: Option<ShownPayload<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     decoded: Option<Box<RawValue>>,
 }
@@ -280,15 +281,15 @@ fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
 
 fn odd<'a>(anomaly: &'a Anomaly<'_>, detail: &Detail) -> Odd<'a> {
     let Sample { topic, payload, payload_bytes, unix_ms, .. } = anomaly.first;
-    let shown = (detail.preview > 0).then(|| payload::show(payload, payload_bytes, detail.preview));
-    let (payload, decoded) = shown.map_or((None, None), |shown| (Some(shown.payload), shown.decoded));
+    let shown = (detail.preview > 0).then(|| show(payload, payload_bytes, detail.preview));
+    let (payload, decoded) = shown.map_or((None, None), |shown| (Some(shown.payload), shown.says.decoded));
     Odd {
         topic: &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)],
         reason: &anomaly.reason[..anomaly.reason.floor_char_boundary(TOPIC_SHOWN_BYTES)],
         count: anomaly.count,
         timestamp: Timestamp(unix_ms),
         payload,
-        decoded: ShownDecoded::members(decoded).1,
+        decoded,
     }
 }
 

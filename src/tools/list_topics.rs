@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 use super::args::{Args, Kind, Param};
 use super::listen::{Heard, Wish, listen};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
-use crate::analysis::payload::{self, Kind as PayloadKind, ShownDecoded, ShownPayload};
+use crate::analysis::payload::{self, Kind as PayloadKind};
+use crate::analysis::shown::{Says, ShownPayload, show};
 use crate::analysis::sort::sort_by;
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, Timestamp, seconds};
@@ -277,12 +278,9 @@ impl<'a> Row<'a> {
     fn new(topic: &'a str, stat: &'a Stat, preview: usize) -> Self {
         let part = &stat.preview[..usize::from(stat.preview_bytes).min(preview)];
         let truncated = part.len() < stat.payload_bytes as usize;
-        let decoded = if stat.kind == PayloadKind::Binary && !truncated {
-            payload::show(part, part.len(), preview).decoded
-        } else {
-            None
-        };
-        let (looks_like, decoded, _) = ShownDecoded::members(decoded);
+        let is_binary = stat.kind == PayloadKind::Binary && !truncated;
+        let Says { looks_like, decoded, .. } =
+            if is_binary { show(part, part.len(), preview).says } else { Says::default() };
         let (last_payload, encoding) = match payload::readable(part, !truncated) {
             Some(text) => (ShownPayload::Text(text.into()), None),
             None if part.is_empty() => (ShownPayload::Text("".into()), None),

@@ -1,9 +1,9 @@
 //! A message as results show it.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use crate::analysis::payload::{self, Inspection, Kind, Shown, ShownDecoded, ShownPayload};
+use crate::analysis::payload::{Inspection, Kind};
+use crate::analysis::shown::{Says, Shown, ShownPayload, show};
 use crate::analysis::store::Facts;
 use crate::clock::{Now, Timestamp};
 use crate::mqtt::wire::Publish;
@@ -15,14 +15,8 @@ pub(super) struct MessageRow<'a> {
     topic: &'a str,
     payload: ShownPayload<'a>,
     encoding: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    looks_like: Option<&'static str>,
-    /// What its bytes say …
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decoded: Option<Box<RawValue>>,
-    /// … or how much that is, when there is no room for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decoded_bytes: Option<usize>,
+    #[serde(flatten)]
+    says: Says,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
     payload_type: Kind,
@@ -35,17 +29,13 @@ pub(super) struct MessageRow<'a> {
 impl<'a> MessageRow<'a> {
     /// Shows at most `payload_limit` bytes of what was kept of the payload.
     pub(super) fn new(facts: &Facts, topic: &'a str, kept: &'a [u8], payload_limit: usize) -> Self {
-        let Shown { payload, encoding, truncated, decoded } =
-            payload::show(kept, facts.payload_bytes as usize, payload_limit);
-        let (looks_like, decoded, decoded_bytes) = ShownDecoded::members(decoded);
+        let Shown { payload, encoding, truncated, says } = show(kept, facts.payload_bytes as usize, payload_limit);
         Self {
             timestamp: Timestamp(facts.unix_ms),
             topic,
             payload,
             encoding,
-            looks_like,
-            decoded,
-            decoded_bytes,
+            says,
             truncated,
             payload_type: facts.kind,
             payload_bytes: facts.payload_bytes,

@@ -3,6 +3,7 @@
 use rmp::Marker;
 
 use super::writer::Item;
+use crate::analysis::binary;
 
 /// Takes the next item; `None` when the bytes are none.
 pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Option<Item<'a>> {
@@ -50,9 +51,7 @@ pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Option<Item<'a>> {
 }
 
 fn take<'a>(rest: &mut &'a [u8], count: u64) -> Option<&'a [u8]> {
-    let (taken, behind) = rest.split_at_checked(usize::try_from(count).ok()?)?;
-    *rest = behind;
-    Some(taken)
+    binary::take(rest, usize::try_from(count).ok()?)
 }
 
 fn unsigned(rest: &mut &[u8], width: u64) -> Option<u64> {

@@ -107,8 +107,8 @@ fn add_roots(roots: &mut RootCertStore, path: &Path) {
     }
     let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten();
     for certificate in certificates.filter_map(Result::ok) {
-        let is_new = roots.add(certificate).is_ok();
-        if is_new
+        let is_added = roots.add(certificate).is_ok();
+        if is_added
             && let [before @ .., last] = &roots.roots[..]
             && before.contains(last)
         {
