@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::At;
+use super::steps::Steps;
 use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX, NEVER_MOVED_FOR, NEVER_MOVED_MESSAGES};
 
 /// The numbers of one topic.
@@ -58,26 +59,6 @@ pub struct Run {
     pub changes_before: u32,
     /// When it began.
     pub began: At,
-}
-
-/// How a number moved, if it is a counter.
-#[derive(Clone, Copy, Default)]
-pub struct Steps {
-    highest: f64,
-    /// All steps.
-    pub all: u32,
-    /// Steps to the next number.
-    pub ones: u32,
-    /// Numbers that were left out, and did not come later.
-    pub missing: u64,
-    /// Numbers that came after a higher one.
-    pub late: u32,
-    /// Numbers that came again.
-    pub repeated: u32,
-    /// Beginnings anew, at 0 or 1.
-    pub resets: u32,
-    /// The first step that was not to the next number: when, from, to.
-    pub example: Option<(At, f64, f64)>,
 }
 
 impl Fields {
@@ -152,7 +133,7 @@ impl Field {
             run,
             longest: Run::default(),
             second: 0,
-            steps: Steps { highest: value, ..Steps::default() },
+            steps: Steps::from(at, value),
             lost: 0,
             lost_at: at,
             fell_at: None,
@@ -229,54 +210,11 @@ impl Field {
         self.changes == 0 && self.seen >= messages && end.elapsed.saturating_sub(self.run.began.elapsed) >= time
     }
 
-    /// Whether it counts messages: by its name, or because it nearly always steps to the next number.
+    /// Whether it counts messages.
     pub fn is_counter(&self, topic: &str) -> bool {
-        const SURE: &[&str] = &[
-            "seq",
-            "seqno",
-            "seqnr",
-            "sequence",
-            "sequenceno",
-            "sequencenumber",
-            "msgid",
-            "messageid",
-            "msgno",
-            "msgcount",
-            "messagecount",
-            "packetid",
-            "packetno",
-            "framecounter",
-            "fcnt",
-            "fcntup",
-            "msgseq",
-        ];
-        const LIKELY: &[&str] = &[
-            "counter",
-            "count",
-            "cnt",
-            "n",
-            "i",
-            "id",
-            "index",
-            "nr",
-            "no",
-            "num",
-            "number",
-            "tick",
-            "cycle",
-            "packet",
-            "frame",
-            "heartbeat",
-            "beat",
-            "alive",
-        ];
         // The whole payload is called as its topic is.
         let path = if self.path.is_empty() { topic.rsplit('/').next() } else { self.path.rsplit('.').next() };
-        let name: String = path.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
-        let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));
-        let Steps { all, ones, repeated, .. } = self.steps;
-        // Each number may come twice, when each message does.
-        (is(SURE) && ones >= 2 && (ones + repeated) * 2 >= all) || (is(LIKELY) && ones >= 8 && ones * 100 >= all * 85)
+        self.steps.count_messages(path.unwrap_or_default())
     }
 }
 
@@ -284,37 +222,6 @@ impl Field {
 fn decimals(value: f64) -> u8 {
     let has = |factor: f64| (value * factor - (value * factor).round()).abs() > 1e-6;
     u8::from(has(1.0)) + u8::from(has(10.0))
-}
-
-impl Steps {
-    /// Counting begins, or begins anew.
-    pub(super) fn begin(&mut self, value: f64) {
-        self.highest = value;
-    }
-
-    /// Takes a step.
-    pub(super) fn add(&mut self, at: At, from: f64, to: f64) {
-        self.all += 1;
-        let wraps = to <= 1.0 && [255.0, 65_535.0, 4_294_967_295.0].contains(&self.highest);
-        if to == self.highest + 1.0 || wraps {
-            self.ones += 1;
-            self.highest = to;
-            return;
-        }
-        if to > self.highest {
-            self.missing += (to - self.highest - 1.0) as u64;
-            self.highest = to;
-        } else if to == from {
-            self.repeated += 1;
-        } else if to <= 1.0 {
-            self.resets += 1;
-            self.highest = to;
-        } else {
-            self.late += 1;
-            self.missing = self.missing.saturating_sub(1);
-        }
-        self.example.get_or_insert((at, from, to));
-    }
 }
 
 #[cfg(test)]
@@ -326,32 +233,6 @@ mod tests {
         let mut fields = Fields::default();
         values.into_iter().for_each(|value| _ = fields.record(At::default(), &json!({name: value}), 100));
         fields
-    }
-
-    fn steps(name: &str, values: &[u32]) -> Option<(u64, u32, u32, u32)> {
-        let fields = of(name, values.iter().map(|value| f64::from(*value)));
-        let field = fields.iter().next().expect("a field");
-        let Steps { missing, late, repeated, resets, .. } = field.steps;
-        field.is_counter("t").then_some((missing, late, repeated, resets))
-    }
-
-    #[test]
-    fn counters_tell_what_is_missing_late_repeated_and_begun_anew() {
-        for (values, expected) in [
-            (&[1, 2, 3, 4, 5][..], Some((0, 0, 0, 0))),
-            (&[1, 2, 3, 7, 8, 9], Some((3, 0, 0, 0))),
-            (&[1, 2, 4, 3, 5, 6], Some((0, 1, 0, 0))),
-            (&[1, 2, 3, 3, 4], Some((0, 0, 1, 0))),
-            (&[1, 1, 2, 2, 3, 3, 4, 4], Some((0, 0, 4, 0))),
-            (&[7, 8, 9, 0, 1, 2], Some((0, 0, 0, 1))),
-            (&[253, 254, 255, 0, 1], Some((0, 0, 0, 0))),
-            (&[5, 90, 3, 17, 4], None),
-        ] {
-            assert_eq!(steps("seq", values), expected, "{values:?}");
-        }
-        assert_eq!(steps("uptime", &[1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]), None, "no counter of messages");
-        assert_eq!(steps("count", &[1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 6]), None, "counts something else");
-        assert!(steps("n", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]).is_some());
     }
 
     #[test]

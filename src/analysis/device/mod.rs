@@ -1,7 +1,7 @@
 //! What a device's messages tell of its health: fed while they pass, judged at the end. It takes all messages of a call
 //! and picks the device's; memory is bounded by limits, whatever passes.
 
-mod bridges;
+pub mod bridges;
 pub mod clocks;
 pub mod commands;
 pub mod fields;
@@ -13,6 +13,7 @@ mod numbers;
 pub mod places;
 pub mod presence;
 pub mod sparkplug;
+pub mod steps;
 pub mod timing;
 pub mod told_time;
 pub mod units;

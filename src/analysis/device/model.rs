@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::bridges;
+use super::bridges::Bridges;
 use super::clocks::Clocks;
 use super::commands::Commands;
-use super::fields::{Fields, Steps};
+use super::fields::Fields;
 use super::malformed::{Malformed, PAYLOAD_PREVIEW_BYTES};
 use super::names::{Name, Similar};
 use super::places::{Convention, Place, convention, place};
 use super::presence::{self, Means, Presences};
 use super::sparkplug;
+use super::steps::Steps;
 use super::timing::Timing;
 use super::told_time::ToldTime;
 use super::units::Units;
@@ -39,8 +40,8 @@ pub struct Device {
     pub untracked: u64,
     /// Whether it says that it is there.
     pub presences: Presences,
-    /// Whether the bridges are there that others are behind.
-    pub bridges: Presences,
+    /// The bridges that others are behind.
+    pub bridges: Bridges,
     /// Commands to it.
     pub commands: Commands,
     /// Its clocks.
@@ -159,7 +160,7 @@ impl Device {
             retained: 0,
             untracked: 0,
             presences: Presences::default(),
-            bridges: Presences::default(),
+            bridges: Bridges::default(),
             commands: Commands::default(),
             clocks: Clocks::default(),
             other_clocks: Clocks::default(),
@@ -392,7 +393,7 @@ impl Device {
             self.similar.look_at(message.topic);
         }
         let part = &message.payload[..message.payload.len().min(INSPECT_MAX_BYTES)];
-        bridges::record(&mut self.bridges, message);
+        self.bridges.record(message);
         // A few show how they go; to read all would cost too much.
         if !message.retain
             && (self.others < OTHERS_READ || self.others.is_multiple_of(OTHERS_READ))

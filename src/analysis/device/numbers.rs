@@ -1,10 +1,11 @@
 //! Findings from the numbers in a device's messages: lost and repeated messages, restarts, frozen and missing values.
 
 use super::At;
-use super::fields::{Field, Run, Steps};
+use super::fields::{Field, Run};
 use super::findings::{Finding, Grade, count, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
+use super::steps::Steps;
 use crate::limits::NEVER_MOVED_MESSAGES;
 
 /// Adds what the numbers of all topics show.

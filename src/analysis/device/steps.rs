@@ -1,0 +1,192 @@
+//! A number that counts: its gaps, repetitions and beginnings anew.
+
+use std::time::Duration;
+
+use super::At;
+
+/// How a number moved, if it is a counter.
+#[derive(Clone, Copy, Default)]
+pub struct Steps {
+    highest: f64,
+    /// All steps.
+    pub all: u32,
+    /// Steps to the next number.
+    pub ones: u32,
+    /// Numbers that were left out, and did not come later.
+    pub missing: u64,
+    /// Numbers that came after a higher one.
+    pub late: u32,
+    /// Numbers that came again.
+    pub repeated: u32,
+    /// Numbers that came a third time, or again no sooner than another would have come: what counts something else
+    /// than messages does that with nearly all of them.
+    slow: u32,
+    /// Beginnings anew, at 0 or 1.
+    pub resets: u32,
+    /// The first step that was not to the next number: when, from, to.
+    pub example: Option<(At, f64, f64)>,
+    /// How often the latest number came again.
+    again: u32,
+    is_slow: bool,
+    last_at: Duration,
+    last_interval: Duration,
+}
+
+impl Steps {
+    /// Counting begins at a value.
+    pub(super) fn from(at: At, value: f64) -> Self {
+        Self { highest: value, last_at: at.elapsed, ..Self::default() }
+    }
+
+    /// Whether they are of messages: by the name of what steps, or because it nearly always steps to the next number.
+    pub(super) fn count_messages(&self, name: &str) -> bool {
+        const SURE: &[&str] = &[
+            "seq",
+            "seqno",
+            "seqnr",
+            "sequence",
+            "sequenceno",
+            "sequencenumber",
+            "msgid",
+            "messageid",
+            "msgno",
+            "msgcount",
+            "messagecount",
+            "packetid",
+            "packetno",
+            "framecounter",
+            "fcnt",
+            "fcntup",
+            "msgseq",
+        ];
+        const LIKELY: &[&str] = &[
+            "counter",
+            "count",
+            "cnt",
+            "n",
+            "i",
+            "id",
+            "index",
+            "nr",
+            "no",
+            "num",
+            "number",
+            "tick",
+            "cycle",
+            "packet",
+            "frame",
+            "heartbeat",
+            "beat",
+            "alive",
+        ];
+        let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));
+        let Self { all, ones, repeated, slow, .. } = *self;
+        // Each number may come twice, when each message does.
+        let counts = ones >= 2 && (ones + repeated) * 2 >= all && ones > slow * 2;
+        (is(SURE) && counts) || (is(LIKELY) && ones >= 8 && ones * 100 >= all * 85)
+    }
+
+    /// Counting begins, or begins anew.
+    pub(super) fn begin(&mut self, value: f64) {
+        self.highest = value;
+    }
+
+    /// Takes a step.
+    pub(super) fn add(&mut self, at: At, from: f64, to: f64) {
+        self.all += 1;
+        self.note_slow(at.elapsed, from == to);
+        let wraps = to <= 1.0 && [255.0, 65_535.0, 4_294_967_295.0].contains(&self.highest);
+        if to == self.highest + 1.0 || wraps {
+            self.ones += 1;
+            self.highest = to;
+            return;
+        }
+        if to > self.highest {
+            self.missing += (to - self.highest - 1.0) as u64;
+            self.highest = to;
+        } else if to == from {
+            self.repeated += 1;
+        } else if to <= 1.0 {
+            self.resets += 1;
+            self.highest = to;
+        } else {
+            self.late += 1;
+            self.missing = self.missing.saturating_sub(1);
+        }
+        self.example.get_or_insert((at, from, to));
+    }
+
+    fn note_slow(&mut self, at: Duration, is_same: bool) {
+        let interval = at.saturating_sub(self.last_at);
+        let is_late = !self.last_interval.is_zero() && interval * 2 >= self.last_interval;
+        (self.last_at, self.last_interval) = (at, interval);
+        self.again = if is_same { self.again + 1 } else { 0 };
+        let is_slow = is_same && (self.is_slow || is_late || self.again > 1);
+        self.slow += u32::from(is_slow && !self.is_slow);
+        self.is_slow = is_slow;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The steps of numbers, each of which comes so many milliseconds behind the one before.
+    fn of(values: impl IntoIterator<Item = u32>, interval: impl Fn(usize) -> u64) -> Steps {
+        let mut at = At::default();
+        let mut values = values.into_iter().map(f64::from);
+        let mut last = values.next().expect("a number");
+        let mut steps = Steps::from(at, last);
+        for (index, value) in values.enumerate() {
+            at.elapsed += Duration::from_millis(interval(index));
+            steps.add(at, std::mem::replace(&mut last, value), value);
+        }
+        steps
+    }
+
+    /// Whether a counter is one of messages, with the numbers that came again, when each comes `interval` behind the
+    /// one before.
+    fn repeats(values: impl IntoIterator<Item = u32>, interval: impl Fn(usize) -> u64) -> Option<u32> {
+        let steps = of(values, interval);
+        steps.count_messages("seq").then_some(steps.repeated)
+    }
+
+    #[test]
+    fn what_is_told_more_often_than_it_counts_counts_no_messages() {
+        let every = |_| 1000;
+        for times in 2..12 {
+            assert_eq!(repeats((0..120).map(|n| n / times), every), None, "each number {times} times");
+        }
+        assert_eq!(repeats((0..120).map(|n| n * 3 / 5), every), None, "three steps in five messages");
+        assert_eq!(repeats((0..60).map(|n| n / 2), |index| [10, 990][index % 2]), Some(30), "each message twice");
+        assert_eq!(repeats((0..60).map(|n| n - n / 20), every), Some(2), "a few sent again");
+        assert_eq!(repeats((0..60).map(|n| n.min(20)), every), Some(39), "it hangs");
+        assert_eq!(repeats([1, 2, 3, 3, 4], every), Some(1));
+    }
+
+    fn steps(name: &str, values: &[u32]) -> Option<(u64, u32, u32, u32)> {
+        let steps = of(values.iter().copied(), |_| 0);
+        let Steps { missing, late, repeated, resets, .. } = steps;
+        steps.count_messages(name).then_some((missing, late, repeated, resets))
+    }
+
+    #[test]
+    fn counters_tell_what_is_missing_late_repeated_and_begun_anew() {
+        for (values, expected) in [
+            (&[1, 2, 3, 4, 5][..], Some((0, 0, 0, 0))),
+            (&[1, 2, 3, 7, 8, 9], Some((3, 0, 0, 0))),
+            (&[1, 2, 4, 3, 5, 6], Some((0, 1, 0, 0))),
+            (&[1, 2, 3, 3, 4], Some((0, 0, 1, 0))),
+            (&[1, 1, 2, 2, 3, 3, 4, 4], Some((0, 0, 4, 0))),
+            (&[7, 8, 9, 0, 1, 2], Some((0, 0, 0, 1))),
+            (&[253, 254, 255, 0, 1], Some((0, 0, 0, 0))),
+            (&[5, 90, 3, 17, 4], None),
+        ] {
+            assert_eq!(steps("seq", values), expected, "{values:?}");
+        }
+        assert_eq!(steps("uptime", &[1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]), None, "no counter of messages");
+        assert_eq!(steps("count", &[1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 6]), None, "counts something else");
+        assert!(steps("n", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]).is_some());
+    }
+}
