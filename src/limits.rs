@@ -111,6 +111,15 @@ pub const DISCONNECT_WAIT: Duration = Duration::from_millis(200);
 pub const READ_CHUNK_BYTES: usize = 16 << 10;
 /// Reads of one session before the others get their turn.
 pub const READS_PER_TURN: usize = 4;
+/// Messages a millisecond that make a flood: below it a wake-up for each costs less than a tenth of a processor.
+pub const FLOOD_PER_MS: u64 = 10;
+/// Over which time they are counted.
+pub const FLOOD_WINDOW: Duration = Duration::from_millis(2);
+/// How long a socket is left alone in a flood: what comes meanwhile fits its buffer in the kernel, and nobody notices.
+pub const FLOOD_REST: Duration = Duration::from_micros(500);
+/// But not so soon after something was sent, whose answer may come: one that comes later is told a rest too late, which
+/// is less than a hundredth of its time.
+pub const NO_REST_AFTER_SENDING: Duration = Duration::from_millis(50);
 /// Tasks run for this long, and the last one to its end, before new events are looked at.
 pub const EVENTS_EVERY: Duration = Duration::from_micros(200);
 /// Longest packet other than PUBLISH that a broker may send us: SUBACK of one filter is 3 bytes, with room to spare.

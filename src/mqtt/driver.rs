@@ -16,6 +16,7 @@ use super::error::Trouble;
 use super::guard::Guard;
 use super::link::{self, Endpoint, Link, Observer, Stage, Stages};
 use super::liveness::RoundTrip;
+use super::pace::Pace;
 use super::session::Session;
 use super::state::State;
 use super::wire::{self, ConnectInfo};
@@ -218,6 +219,7 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
     let mut timer_at: Option<Instant> = None;
     let mut close_by = None;
     let mut greeting = Some(stages);
+    let mut pace = Pace::new(Instant::now());
     let mut readable = true;
     loop {
         let seen = connection.wake.epoch();
@@ -231,10 +233,12 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
             greeting.take().iter_mut().for_each(|stages| stages.done(|| Stage::Connect));
         }
         connection.tell_changes();
-        let (next, wants_input, has_output, awaits_answer) = {
+        let (next, wants_input, has_output, awaits_answer, rest) = {
             let session = connection.session.borrow();
-            let has_output = !session.output().is_empty();
-            (session.next_deadline(), session.wants_input(), has_output, session.awaits_answer())
+            let (has_output, awaits_answer) = (!session.output().is_empty(), session.awaits_answer());
+            let is_empty = readable && !progress;
+            let rest = pace.rest(Instant::now(), &session.counters(), is_empty, awaits_answer);
+            (session.next_deadline(), session.wants_input(), has_output, awaits_answer, rest)
         };
         if connection.is_closed() {
             let close_by = *close_by.get_or_insert_with(|| Instant::now() + DISCONNECT_WAIT);
@@ -247,7 +251,7 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
             yield_now().await;
             continue;
         }
-        let next = next.into_iter().chain(close_by).min();
+        let next = next.into_iter().chain(close_by).chain(rest).min();
         // A deadline that moves away leaves the timer as it is: to set it costs more than to look once too often.
         if let Some(at) = next.filter(|at| timer_at.is_none_or(|timer_at| *at < timer_at)) {
             timer_at = Some(at);
@@ -258,14 +262,16 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
         }
         readable = false;
         poll_fn(|cx| {
-            readable |= wants_input && link.poll_readable(cx).is_ready();
+            readable |= rest.is_none() && wants_input && link.poll_readable(cx).is_ready();
             let ready = connection.wake.poll_changed(seen, cx).is_ready()
                 || (has_output && link.poll_writable(cx).is_ready())
                 || Pin::new(&mut timer).poll(cx).is_ready();
             if ready || readable { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-        timer_at = timer_at.filter(|at| *at > Instant::now());
+        let now = Instant::now();
+        timer_at = timer_at.filter(|at| *at > now);
+        readable |= rest.is_some_and(|at| at <= now);
     }
 }
 

@@ -11,6 +11,7 @@ pub mod inflight;
 pub mod link;
 pub mod liveness;
 pub mod outbox;
+mod pace;
 pub mod policy;
 pub mod seen;
 pub mod session;
