@@ -216,6 +216,8 @@ pub const DECODED_PAYLOAD_MAX_BYTES: usize = 32 << 10;
 /// Decoded they are at most about so many times as long: numbers are three times, text that is all control characters
 /// six times.
 pub const DECODED_FACTOR_MAX: usize = 8;
+/// … or this, if that is more: a short payload may say nothing but `{"$undefined":true}`, nineteen times as long.
+pub const DECODED_MIN_BYTES: usize = 4096;
 /// Levels of arrays, maps and tags that are decoded: as JSON each may take three, and with 64 not every client goes on.
 pub const PACKED_DEPTH_MAX: usize = 16;
 /// A payload up to this size is read as JSON for a schema; telemetry is far smaller.

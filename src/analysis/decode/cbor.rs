@@ -28,8 +28,8 @@ pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Option<Item<'a>> {
         }
         Type::F32 => Item::Single(decoder.f32().ok()?),
         Type::F64 => Item::Double(decoder.f64().ok()?),
-        // Lower ones have a shorter form, and the longer is not well-formed.
-        Type::Simple => Item::Simple(decoder.simple().ok().filter(|value| *value < 20 || *value >= 32)?),
+        // The longer form of those below 32 is not well-formed (RFC 8949, section 3.3).
+        Type::Simple => Item::Simple(decoder.simple().ok().filter(|value| *value >= 32 || rest[0] != 0xf8)?),
         Type::Bytes => Item::Bytes(decoder.bytes().ok()?),
         Type::String => Item::Text(decoder.str().ok()?),
         Type::Array => Item::Array(decoder.array().ok()?),

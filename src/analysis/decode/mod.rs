@@ -1,7 +1,7 @@
 //! What CBOR and MessagePack payloads say, as JSON text: whoever reads JSON reads them.
 //!
-//! Only a map whose keys are text is taken for one of them, or what calls itself CBOR: other items are too easily made
-//! by chance, and every byte must have its place. What JSON cannot say is an object whose members begin with `$`:
+//! Only a map that has members, and printable text for their keys, is taken for one of them, or what calls itself CBOR:
+//! other items are too easily made by chance, and every byte must have its place. What JSON cannot say is an object whose members begin with `$`:
 //!
 //! | value | JSON |
 //! |---|---|

@@ -7,8 +7,8 @@ use std::ops::Range;
 use base64ct::{Base64, Encoding};
 
 use super::{Decoded, Form, Magic, SELF_DESCRIBED, cbor, message_pack};
-use crate::analysis::payload::JSON_DEPTH_MAX;
-use crate::limits::{DECODED_FACTOR_MAX, DECODED_PAYLOAD_MAX_BYTES, PACKED_DEPTH_MAX};
+use crate::analysis::payload::{JSON_DEPTH_MAX, readable};
+use crate::limits::{DECODED_FACTOR_MAX, DECODED_MIN_BYTES, DECODED_PAYLOAD_MAX_BYTES, PACKED_DEPTH_MAX};
 
 const _: () = assert!(3 * (PACKED_DEPTH_MAX + 1) < JSON_DEPTH_MAX);
 
@@ -24,10 +24,12 @@ pub fn decode(payload: &[u8], form: Form) -> Option<Decoded> {
         _ => return None,
     };
     let rest = if text_keys { payload } else { &payload[SELF_DESCRIBED.len()..] };
-    let limit = payload.len() * DECODED_FACTOR_MAX;
+    let limit = (payload.len() * DECODED_FACTOR_MAX).max(DECODED_MIN_BYTES);
     let mut writer = Writer { rest, next, text_keys, form, limit, out: Vec::new() };
     writer.value(0)?;
-    let json = String::from_utf8(writer.out).ok().filter(|_| writer.rest.is_empty())?;
+    // A map of nothing is one head, which chance makes: 223 in four bytes and a zero is one.
+    let is_told = writer.rest.is_empty() && !(text_keys && writer.out == b"{}");
+    let json = String::from_utf8(writer.out).ok().filter(|_| is_told)?;
     Some(Decoded { magic, json })
 }
 
@@ -198,6 +200,8 @@ impl<'a> Writer<'a> {
             }
             let from = self.out.len();
             match key {
+                // Zeros and the like make such a name easily.
+                Item::Text(name) if self.text_keys && readable(name.as_bytes(), true).is_none() => return None,
                 Item::Text(_) | Item::TextInPieces => {}
                 _ if self.text_keys => return None,
                 _ => is_object = false,
