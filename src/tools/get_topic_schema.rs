@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use smol::future::yield_now;
 
 use super::args::{Args, Kind, Param};
@@ -18,7 +17,7 @@ use crate::analysis::prune::Pruner;
 use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described};
 use crate::analysis::schema::write::{self, member};
 use crate::analysis::schema::{Class, Sample};
-use crate::analysis::shown::{ShownPayload, show};
+use crate::analysis::shown::{Says, ShownPayload, show};
 use crate::analysis::sort::{order, sort_by};
 use crate::analysis::topics::Topics;
 use crate::clock::{Now, Timestamp, seconds};
@@ -234,7 +233,12 @@ struct Odd<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<ShownPayload<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    decoded: Option<Box<RawValue>>,
+    encoding: Option<&'static str>,
+    payload_bytes: usize,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+    #[serde(flatten)]
+    says: Says,
 }
 
 fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
@@ -282,14 +286,19 @@ fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
 fn odd<'a>(anomaly: &'a Anomaly<'_>, detail: &Detail) -> Odd<'a> {
     let Sample { topic, payload, payload_bytes, unix_ms, .. } = anomaly.first;
     let shown = (detail.preview > 0).then(|| show(payload, payload_bytes, detail.preview));
-    let (payload, decoded) = shown.map_or((None, None), |shown| (Some(shown.payload), shown.says.decoded));
+    let (payload, encoding, truncated, says) = shown.map_or_else(Default::default, |shown| {
+        (Some(shown.payload), Some(shown.encoding), shown.truncated, shown.says)
+    });
     Odd {
         topic: &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)],
         reason: &anomaly.reason[..anomaly.reason.floor_char_boundary(TOPIC_SHOWN_BYTES)],
         count: anomaly.count,
         timestamp: Timestamp(unix_ms),
         payload,
-        decoded,
+        encoding,
+        payload_bytes,
+        truncated,
+        says,
     }
 }
 

@@ -14,6 +14,7 @@ use super::listen::{Listening, Progress, Wish};
 use super::publish_message::{Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::correlate;
+use crate::analysis::payload::readable;
 use crate::analysis::sort::sort_by;
 use crate::clock::millis;
 use crate::limits::{
@@ -171,15 +172,21 @@ fn request(args: &Args) -> Result<Request<'_>, Failure> {
     topic::check_name(topic).map_err(|what| Failure::invalid("request_topic", what))?;
     let payload = payload(args)?;
     let pointer = args.optional_text("correlation_pointer");
+    let repeat = args.integer("repeat") as u64;
     if let Some(pointer) = pointer {
         if !correlate::is_pointer(pointer) {
             return Err(Failure::invalid("correlation_pointer", "must begin with /, as in /id"));
         }
         if correlate::value_at(&payload, pointer).is_none() {
-            return Err(Failure::invalid("correlation_pointer", "names nothing in the payload, which must be JSON"));
+            let what = "names nothing in the payload, which has no such value or is not JSON";
+            return Err(Failure::invalid("correlation_pointer", what));
+        }
+        if repeat > 1 && readable(&payload, true).is_none() {
+            let what = "must be 1 with correlation_pointer and a payload in CBOR or MessagePack, which cannot be given a \
+                        value of its own for each request: send one after the other, or JSON";
+            return Err(Failure::invalid("repeat", what));
         }
     }
-    let repeat = args.integer("repeat") as u64;
     let numbered = pointer.and_then(|pointer| correlate::numbered(&payload, pointer, repeat));
     Ok(Request {
         topic,

@@ -68,7 +68,11 @@ fn a_group_has_the_schema_of_what_its_payloads_say_and_what_does_not_fit() {
     let odd = group("gw/1/cbor")["anomalies"].as_array().expect("rows");
     let reasons: Vec<_> = odd.iter().filter_map(|row| row["reason"].as_str()).collect();
     assert_eq!(reasons, ["/t is a string, where 30 of 31 are a number", "binary, where 31 of 32 are CBOR"]);
-    assert_eq!(odd[0]["decoded"], json!({"t": "unavailable", "rh": 50}));
+    assert_eq!(
+        (&odd[0]["decoded"], &odd[0]["looks_like"], odd[1].get("looks_like")),
+        (&json!({"t": "unavailable", "rh": 50}), &json!("CBOR"), None)
+    );
+    assert_eq!((&odd[1]["encoding"], &odd[1]["payload_bytes"]), (&json!("base64"), &json!(5)));
     assert_eq!(group("gw/1/msgpack")["anomalies"], json!([]));
 }
 
@@ -160,6 +164,16 @@ fn answers_are_compared_as_what_they_say() {
     let mismatches: Vec<_> = rows.iter().map(|row| row.get("mismatches").cloned().unwrap_or_default()).collect();
     assert_eq!(mismatches, [json!(["/id"]), json!(["/ok"]), Value::Null]);
     assert_eq!((&rows[2]["decoded"], &rows[2]["looks_like"]), (&json!({"id": "r1", "ok": true}), &json!("CBOR")));
+    // {"id": "r1"} can be asked as well, but no second time with another id.
+    let mut arguments = json!({"session_id": session, "request_topic": "ask", "response_topic": "answer",
+        "payload": "a1626964627231", "payload_encoding": "hex", "correlation_pointer": "/id", "repeat": 2});
+    let error = server.fail("request_response", arguments.clone());
+    assert_eq!((&error["code"], &error["parameter"]), (&json!("invalid_argument"), &json!("repeat")));
+    arguments["repeat"] = json!(1);
+    let id = server.start_call("request_response", arguments);
+    assert_eq!(device.receive().payload, cbor(&[("id", &text("r1"))]));
+    device.publish("answer", cbor(&[("id", &text("r1"))]));
+    assert_eq!(server.outcome(&id)["received"], 1);
 }
 
 #[test]
