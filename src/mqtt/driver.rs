@@ -283,6 +283,11 @@ fn turn(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, readable:
     if !readable {
         return Ok(false);
     }
+    // Whoever waits for a message to leave hears of that before its answer can be read.
+    if session.take_changed() {
+        connection.changed.notify();
+        return Ok(true);
+    }
     let mut buffer = buffer.borrow_mut();
     buffer.resize(READ_CHUNK_BYTES, 0);
     for _ in 0..READS_PER_TURN {
@@ -383,5 +388,48 @@ mod tests {
         broker.join().expect("the broker saw the end");
         let told = told.take();
         assert!(matches!(told[..], [Stage::Dns(_), Stage::Tcp(_), Stage::Connect]), "{told:?}");
+    }
+
+    #[test]
+    fn nothing_is_read_before_the_callers_know_that_their_message_has_left() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let endpoint =
+            Endpoint { host: "127.0.0.1".into(), port: listener.local_addr().expect("an address").port(), tls: None };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut stages = Stages::new(None);
+        let policy = crate::mqtt::policy::Policy::default();
+        let opened = link::open(&endpoint, &policy, &mut stages, deadline);
+        let mut link = smol::block_on(opened).expect("a connection");
+        let (mut peer, _) = listener.accept().expect("a connection");
+        let vault = Vault::new().expect("a vault");
+        let credentials = Rc::new(vault.seal(&Credentials::default()).expect("sealed"));
+        let identity = Identity {
+            endpoint,
+            client_id: "c".into(),
+            clean_session: true,
+            keep_alive_seconds: 0,
+            credentials,
+            observer: None,
+        };
+        let (connection, buffer) = (Connection::new(identity, Rc::default()), ReadBuffer::default());
+        connection.with(|session| session.connection_opened(0, deadline));
+        let mut heard = |link: &mut Link, packet: &[u8]| {
+            peer.write_all(packet).expect("taken");
+            smol::block_on(poll_fn(|cx| link.poll_readable(cx))).expect("readable");
+        };
+        let turn = |link: &mut Link| turn(&connection, &buffer, link, true).expect("a connection");
+        heard(&mut link, &[0x20, 2, 0, 0]);
+        turn(&mut link);
+        connection.tell_changes();
+        let payload = Rc::from(*b"?");
+        let message = crate::mqtt::inflight::Publish { topic: "ask".into(), payload, qos: 0, retain: false };
+        connection.with(|session| session.publish(Now::read(), message)).expect("room");
+        heard(&mut link, b"\x30\x04\0\x01ay");
+        let received = || connection.look(|session| session.counters().messages_in);
+        let before = connection.changed.epoch();
+        assert!(turn(&mut link), "there is more to do");
+        assert_eq!((connection.changed.epoch(), received()), (before + 1, 0));
+        assert!(!turn(&mut link));
+        assert_eq!(received(), 1);
     }
 }

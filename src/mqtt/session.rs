@@ -467,9 +467,9 @@ impl Session {
 
     fn start_publishes(&mut self, now: Instant) {
         if self.state == State::Connected {
-            let subscriptions = &self.subscriptions;
-            let started = self.outbound.start(now, &mut self.outbox, |pid| subscriptions.uses_pid(pid));
+            let started = self.outbound.start(now, &mut self.outbox, |pid| self.subscriptions.uses_pid(pid));
             if started > 0 {
+                self.changed = true;
                 self.counters.messages_out += started;
                 self.note_sent(now);
             }

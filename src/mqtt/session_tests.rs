@@ -1,5 +1,6 @@
 use super::*;
 use crate::mqtt::capture::Flow;
+use crate::mqtt::inflight::Fate;
 
 /// Keeps what a capture gets, as text.
 #[derive(Default)]
@@ -476,4 +477,21 @@ fn a_filter_wanted_again_is_subscribed_when_its_unsubscribe_is_answered() {
     assert_eq!(subscribe[0], 0x82);
     play.feed(&[0x90, 3, subscribe[2], subscribe[3], 0]);
     assert_eq!(play.session.captures.get(second).expect("capture").grant, Grant::Granted(0));
+}
+
+#[test]
+fn a_message_that_waited_for_room_is_told_to_have_left_the_queue() {
+    let mut play = Play::connected();
+    let mut publish = |payload: &[u8]| {
+        let message = Publish { topic: "t".into(), payload: payload.into(), qos: 1, retain: false };
+        let ticket = play.session.publish(play.now, message).expect("room");
+        (ticket, play.session.take_changed())
+    };
+    let large = publish(&vec![b'x'; 2 * UNSENT_MAX_BYTES]);
+    let (waits, changed) = publish(b"ask");
+    assert!(large.1 && !changed);
+    assert_eq!(play.session.outbound.fate(waits), Fate::Waiting);
+    play.sent();
+    assert_ne!(play.session.outbound.fate(waits), Fate::Waiting);
+    assert!(play.session.take_changed());
 }
