@@ -1,6 +1,7 @@
 //! Peers that are there and do nothing, and addresses where nobody is.
 
 use std::net::{Ipv6Addr, ToSocketAddrs};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,12 @@ use crate::support::fake_broker::{FakeBroker, Peer};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::*;
 use crate::support::server::Server;
-use crate::support::wait_for;
+use crate::support::tools::payloads;
+use crate::support::{wait_beyond, wait_for};
+
+/// What the server gives a peer to take bytes, and to answer SUBSCRIBE.
+const WRITE_STALL: Duration = Duration::from_secs(20);
+const SUBACK_WAIT: Duration = Duration::from_secs(10);
 
 /// Answers nothing until the server has had enough.
 fn ignore_until_the_end(peer: &mut Peer) -> usize {
@@ -20,6 +26,11 @@ fn ignore_until_the_end(peer: &mut Peer) -> usize {
         pings += 1;
     }
     pings
+}
+
+/// The session's row as soon as it has given its peer up, which is to take `time`.
+fn leave(server: &mut Server, session: &str, time: Duration) -> Value {
+    wait_beyond(time, "the peer to be left", || Some(server.row(session)).filter(|row| row["state"] == "reconnecting"))
 }
 
 #[test]
@@ -108,6 +119,39 @@ fn a_peer_that_stops_reading_holds_up_nobody_else_and_gets_all_when_it_goes_on()
         assert_eq!(server.outcome(id)["delivery"], "sent");
     }
     assert_eq!(server.row(&session)["reconnects"], 0);
+}
+
+#[test]
+fn a_peer_that_stops_reading_for_good_is_left_and_the_session_comes_back() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, peer) = server.meet(&broker);
+    let payload = "x".repeat(1 << 20);
+    let calls: Vec<Value> = (0..14).map(|_| start_publish(&mut server, &session, "big", &payload, 0)).collect();
+    let row = leave(&mut server, &session, WRITE_STALL);
+    assert!(last_error(&row).contains("takes no data"), "{row}");
+    let mut next = broker.welcome();
+    start_publish(&mut server, &session, "end", "x", 0);
+    while next.expect(PUBLISH).topic() != "end" {}
+    let mut is_unknown = |id| server.result(id)["structuredContent"]["error"]["delivery"] == "unknown";
+    assert_eq!(calls.iter().filter(|id| is_unknown(id)).count(), 1, "the one that was being written");
+    assert_usable(&mut server, &session, &mut next);
+    drop(peer);
+}
+
+#[test]
+fn a_peer_that_never_answers_a_subscribe_is_left_and_its_call_goes_on_with_the_next() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let arguments = json!({"session_id": session, "topic_pattern": "t", "duration_seconds": 60, "max_messages": 1});
+    let call = server.start_call("subscribe_and_collect", arguments);
+    peer.expect(SUBSCRIBE);
+    let row = leave(&mut server, &session, SUBACK_WAIT);
+    assert!(last_error(&row).contains("no SUBACK"), "{row}");
+    let mut next = broker.welcome();
+    assert_eq!(next.grant(), "t");
+    next.send(&publish("t", b"here", 0, 0, false));
+    let collected = server.outcome(&call);
+    assert_eq!(payloads(&collected), ["here"]);
 }
 
 #[test]

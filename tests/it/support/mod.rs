@@ -20,8 +20,13 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Asks `condition` until it gives a value; fails the test when it does not by the deadline. The only place that sleeps.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_beyond(Duration::ZERO, what, condition)
+}
+
+/// The same for what the product itself gives so much time.
+pub fn wait_beyond<T>(time: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + time + DEADLINE;
     loop {
         if let Some(value) = condition() {
             return value;
