@@ -318,6 +318,8 @@ pub const FIELDS_PER_TOPIC_MAX: usize = 32;
 pub const FIELDS_MAX: usize = 2000;
 /// Members of members of members: deeper ones are not followed.
 pub const FIELD_DEPTH_MAX: usize = 4;
+/// Measurements on one topic whose units are compared; gateways that send more of them in turn are rare.
+pub const UNITS_PER_TOPIC_MAX: usize = 8;
 /// Last-will and status topics of a device.
 pub const PRESENCE_TOPICS_MAX: usize = 16;
 /// Changes of each that are shown.

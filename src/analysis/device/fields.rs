@@ -37,14 +37,16 @@ pub struct Field {
     pub lost_at: At,
     /// When it fell as an uptime does after a restart.
     pub fell_at: Option<(At, f64, f64)>,
-    /// How often it was what a sensor of temperature says when it has none, when last, and what.
-    pub no_temperature: Option<(u32, At, f64)>,
+    /// How often it was what a sensor of temperature says when it has none, and when last: disconnected, power on.
+    pub no_temperature: [Option<(u32, At)>; 2],
+    /// Whether the latest value is far from the one before, if there was one.
+    has_jumped: bool,
 }
 
 /// A DS18B20 that does not answer, as its libraries tell it …
-const DISCONNECTED: f64 = -127.0;
+pub const DISCONNECTED: f64 = -127.0;
 /// … and one that was not asked to measure since it has power.
-const POWER_ON: f64 = 85.0;
+pub const POWER_ON: f64 = 85.0;
 /// Water that is really that hot gets there by steps.
 const JUMP: f64 = 20.0;
 
@@ -137,7 +139,8 @@ impl Field {
             lost: 0,
             lost_at: at,
             fell_at: None,
-            no_temperature: (value == DISCONNECTED).then_some((1, at, value)),
+            no_temperature: [(value == DISCONNECTED).then_some((1, at)), None],
+            has_jumped: true,
         }
     }
 
@@ -145,15 +148,17 @@ impl Field {
         self.seen += 1;
         self.steps.add(at, self.last, value);
         if value == DISCONNECTED {
-            self.has_no_temperature(at, value);
+            self.has_no_temperature(0, at);
         }
         if value == self.last {
             self.run.length += 1;
             return;
         }
-        if self.last == POWER_ON && self.run.length <= 2 && (value - POWER_ON).abs() > JUMP {
-            self.has_no_temperature(self.run.began, POWER_ON);
+        let jumps = (value - self.last).abs() > JUMP;
+        if self.last == POWER_ON && self.run.length <= 2 && self.has_jumped && jumps {
+            self.has_no_temperature(1, self.run.began);
         }
+        self.has_jumped = jumps;
         self.rises += u32::from(value > self.last);
         if value < self.last {
             self.falls += 1;
@@ -166,9 +171,9 @@ impl Field {
         self.last = value;
     }
 
-    fn has_no_temperature(&mut self, at: At, value: f64) {
-        let count = self.no_temperature.map_or(0, |(count, ..)| count);
-        self.no_temperature = Some((count + 1, at, value));
+    fn has_no_temperature(&mut self, which: usize, at: At) {
+        let count = self.no_temperature[which].map_or(0, |(count, _)| count);
+        self.no_temperature[which] = Some((count + 1, at));
     }
 
     fn end_run(&mut self) {
@@ -238,16 +243,19 @@ mod tests {
     #[test]
     fn what_a_sensor_says_without_a_temperature_is_told_from_heat() {
         for (values, expected) in [
-            (&[21.0, 21.1, -127.0, 21.1][..], Some(1)),
-            (&[-127.0, -127.0], Some(2)),
-            (&[85.0, 21.1, 21.2], Some(1)),
-            (&[21.0, 85.0, 21.1, 85.0, 21.2], Some(2)),
-            (&[70.0, 79.0, 85.0, 79.0], None),
-            (&[85.0, 85.0, 85.0, 85.0, 60.0], None),
+            (&[21.0, 21.1, -127.0, 21.1][..], [1, 0]),
+            (&[-127.0, -127.0], [2, 0]),
+            (&[85.0, 21.1, 21.2], [0, 1]),
+            (&[21.0, 85.0, 21.1, 85.0, 21.2], [0, 2]),
+            (&[21.0, 85.0, -127.0, -127.0, 21.2], [2, 1]),
+            (&[70.0, 79.0, 85.0, 79.0], [0, 0]),
+            (&[70.0, 79.0, 85.0, 21.0], [0, 0]),
+            (&[21.0, 85.0, 79.0], [0, 0]),
+            (&[85.0, 85.0, 85.0, 85.0, 60.0], [0, 0]),
         ] {
             let fields = of("t", values.iter().copied());
             let told = fields.iter().next().expect("a field").no_temperature;
-            assert_eq!(told.map(|(count, ..)| count), expected, "{values:?}");
+            assert_eq!(told.map(|told| told.map_or(0, |(count, _)| count)), expected, "{values:?}");
         }
     }
 

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod fields;
 pub mod findings;
 pub mod malformed;
+mod meaning;
 pub mod model;
 pub mod names;
 mod numbers;

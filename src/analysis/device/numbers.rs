@@ -1,8 +1,9 @@
 //! Findings from the numbers in a device's messages: lost and repeated messages, restarts, frozen and missing values.
 
 use super::At;
-use super::fields::{Field, Run};
+use super::fields::{DISCONNECTED, Field, POWER_ON, Run};
 use super::findings::{Finding, Grade, count, time};
+use super::meaning;
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
@@ -31,7 +32,7 @@ fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
         steps.missing = steps.missing.saturating_sub(unread);
         counter(&name, &steps, "", found);
     } else if let Some((at, from, to)) =
-        field.fell_at.filter(|(_, from, to)| is_uptime(&field.path, topic) && to < from)
+        field.fell_at.filter(|(_, from, to)| meaning::is_uptime(&field.path, topic) && to < from)
     {
         found.push(Finding {
             kind: "restarted",
@@ -41,9 +42,9 @@ fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
             advice: "if nobody restarted it, look for its reset reason: power, watchdog, crash",
         });
     }
-    let measures = is_measurement(&field.path, topic);
-    if measures && has_part(own_name(&field.path, topic), &["temp"]) {
-        no_temperature(&name, field, found);
+    let measures = meaning::is_measurement(&field.path, topic);
+    if measures && meaning::is_temperature(&field.path, topic) {
+        no_temperature(&name, field, meaning::is_hot_by_nature(&field.path, topic), found);
     }
     if measures && field.lost > 0 && field.seen >= 3 {
         found.push(Finding {
@@ -57,18 +58,24 @@ fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
 }
 
 /// Sensors of the DS18B20 kind are in most things that measure a temperature.
-fn no_temperature(name: &str, field: &Field, found: &mut Vec<Finding>) {
-    let Some((times, at, value)) = field.no_temperature else { return };
-    found.push(Finding {
-        kind: "no_temperature",
-        severity: Grade::Warning,
-        finding: format!(
-            "{name} was {value} in {}: what sensors of the DS18B20 kind tell when they have no temperature",
-            count(times, "message")
-        ),
-        evidence: vec![format!("{} {name} = {value}", time(at))],
-        advice: "-127 is a sensor that does not answer, 85 one that had just lost power: check its wiring, pull-up and supply",
-    });
+fn no_temperature(name: &str, field: &Field, is_hot: bool, found: &mut Vec<Finding>) {
+    const SAID: [(f64, &str); 2] = [
+        (DISCONNECTED, "a sensor of the DS18B20 kind that does not answer: check its wiring, pull-up and supply"),
+        (POWER_ON, "a sensor of the DS18B20 kind that had just lost power: check its wiring, pull-up and supply"),
+    ];
+    for ((value, advice), told) in SAID.into_iter().zip(field.no_temperature) {
+        let Some((times, at)) = told.filter(|_| value == DISCONNECTED || !is_hot) else { continue };
+        found.push(Finding {
+            kind: "no_temperature",
+            severity: Grade::Warning,
+            finding: format!(
+                "{name} was {value} in {}: sensors tell that without a temperature",
+                count(times, "message")
+            ),
+            evidence: vec![format!("{} {name} = {value}", time(at))],
+            advice,
+        });
+    }
 }
 
 fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
@@ -110,7 +117,7 @@ fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
 }
 
 fn frozen(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
-    let freezes = |field: &&Field| !field.is_counter(topic) && !is_setting(&field.path, topic);
+    let freezes = |field: &&Field| !field.is_counter(topic) && !meaning::is_setting(&field.path, topic);
     let frozen: Vec<(&Field, Run)> =
         model.fields.iter().filter(freezes).filter_map(|field| Some((field, field.frozen()?))).collect();
     if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
@@ -125,11 +132,7 @@ fn frozen(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Find
         });
         return;
     }
-    // Noise is in each of these; a voltage or a level may well stand still.
-    const RESTLESS: &[&str] = &["temp", "humid", "press", "flow", "vibration", "co2"];
-    let is_restless =
-        |field: &Field| has_part(own_name(&field.path, topic), RESTLESS) && !is_setting(&field.path, topic);
-    let is_stuck = |field: &&Field| is_restless(field) && field.never_moved(model.last);
+    let is_stuck = |field: &&Field| meaning::is_restless(&field.path, topic) && field.never_moved(model.last);
     for field in model.fields.iter().filter(is_stuck).filter(|_| others_move(device)) {
         found.push(Finding {
             kind: "stuck_value",
@@ -152,73 +155,8 @@ fn others_move(device: &Device) -> bool {
         !field.is_counter(topic) && field.seen >= NEVER_MOVED_MESSAGES && field.changes * 2 >= field.seen
     };
     device.topics().any(|(topic, model)| {
-        model.fields.iter().any(|field| moves(topic, field) && is_measurement(&field.path, topic))
+        model.fields.iter().any(|field| moves(topic, field) && meaning::is_measurement(&field.path, topic))
     })
-}
-
-/// The name that tells what a number is: its member's, or the topic's last level that is more than "state" or "value".
-fn own_name<'a>(path: &'a str, topic: &'a str) -> &'a str {
-    let says_something = |name: &&str| !matches!(*name, "" | "value" | "state" | "status");
-    path.rsplit('.').chain(topic.rsplit('/')).find(says_something).unwrap_or_default()
-}
-
-fn has_part(name: &str, parts: &[&str]) -> bool {
-    let name = name.to_ascii_lowercase();
-    parts.iter().any(|part| name.contains(part))
-}
-
-fn is_measurement(path: &str, topic: &str) -> bool {
-    const PARTS: &[&str] = &[
-        "temp",
-        "humid",
-        "press",
-        "flow",
-        "vibration",
-        "level",
-        "distance",
-        "co2",
-        "pm25",
-        "pm10",
-        "voltage",
-        "current",
-        "power",
-        "speed",
-        "rpm",
-        "illuminance",
-        "lux",
-        "moisture",
-        "torque",
-        "weight",
-        "frequency",
-    ];
-    let name = own_name(path, topic);
-    has_part(name, PARTS) && !is_setting(path, topic)
-}
-
-fn is_setting(path: &str, topic: &str) -> bool {
-    const PARTS: &[&str] = &[
-        "setpoint",
-        "set_point",
-        "target",
-        "limit",
-        "threshold",
-        "calibration",
-        "offset",
-        "brightness",
-        "position",
-        "color_temp",
-        "startup",
-        "interval",
-        "max",
-        "min",
-        "loglevel",
-        "log_level",
-    ];
-    has_part(own_name(path, topic), PARTS)
-}
-
-fn is_uptime(path: &str, topic: &str) -> bool {
-    has_part(own_name(path, topic), &["uptime", "up_time"])
 }
 
 fn nodes(device: &Device, found: &mut Vec<Finding>) {

@@ -1,15 +1,22 @@
 //! Units that a topic's messages name. A number whose unit changes on the way is read wrongly by whoever does not look.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::At;
 use super::findings::{Finding, Grade, count, time};
+use super::meaning::has_part;
+use crate::analysis::payload;
+use crate::limits::UNITS_PER_TOPIC_MAX;
 
-/// The unit of one topic.
+/// The units of one topic.
 #[derive(Default)]
-pub struct Units(Option<Box<Named>>);
+pub struct Units(Vec<Named>);
 
+/// The unit of a quantity, as far as other members tell what is measured.
 struct Named {
+    label: u64,
+    quantity: usize,
+    system: usize,
     first: Box<str>,
     seen: u32,
     other: Option<Other>,
@@ -27,36 +34,37 @@ const MEMBERS: [&str; 6] = ["unit", "units", "unit_of_measurement", "uom", "temp
 
 /// Quantities with their units by system. What only differs in its prefix, as W and kW do, is chosen by range.
 const QUANTITIES: [&[&str]; 6] = [
-    &["c celsius", "f fahrenheit", "k kelvin"],
+    &["c celsius", "f fahrenheit", KELVIN],
     &["pa hpa kpa mbar bar", "psi inhg"],
     &["km/h kmh m/s", "mph kn kt"],
     &["mm cm m km", "in inch ft mi"],
     &["ml l m3 m\u{b3}", "gal"],
     &["g kg", "lb oz"],
 ];
+const KELVIN: &str = "k kelvin";
+/// Light is called so many kelvins and more.
+const LIGHT_KELVIN: f64 = 1000.0;
 
 impl Units {
     /// Takes a message's value.
     pub(super) fn record(&mut self, at: At, value: &Value) {
-        let Some(unit) = value.as_object().and_then(|members| {
-            MEMBERS.iter().find_map(|name| members.get(*name)?.as_str()).filter(|unit| unit.len() <= 20)
-        }) else {
-            return;
-        };
-        let Some(named) = &mut self.0 else {
-            self.0 = Some(Box::new(Named { first: unit.into(), seen: 1, other: None }));
-            return;
-        };
-        named.seen += 1;
-        if differ(&named.first, unit) {
-            named.other.get_or_insert_with(|| Other { unit: unit.into(), count: 0, at }).count += 1;
+        let Some(members) = value.as_object() else { return };
+        let Some(unit) = MEMBERS.iter().find_map(|name| members.get(*name)?.as_str()) else { return };
+        let Some((quantity, system)) = place(unit).filter(|place| !is_light(*place, members)) else { return };
+        let label = label(members);
+        if let Some(named) = self.0.iter_mut().find(|named| named.label == label && named.quantity == quantity) {
+            named.seen += 1;
+            if named.system != system {
+                named.other.get_or_insert_with(|| Other { unit: unit.into(), count: 0, at }).count += 1;
+            }
+        } else if self.0.len() < UNITS_PER_TOPIC_MAX {
+            self.0.push(Named { label, quantity, system, first: unit.into(), seen: 1, other: None });
         }
     }
 
     pub(super) fn judge(&self, topic: &str, found: &mut Vec<Finding>) {
-        let Some(Named { first, seen, other: Some(Other { unit, count: number, at }) }) = self.0.as_deref() else {
-            return;
-        };
+        let changed = self.0.iter().find_map(|named| Some((named, named.other.as_ref()?)));
+        let Some((Named { first, seen, .. }, Other { unit, count: number, at })) = changed else { return };
         found.push(Finding {
             kind: "unit_changed",
             severity: Grade::Warning,
@@ -67,17 +75,77 @@ impl Units {
     }
 }
 
-/// Whether they are units of the same quantity in different systems.
-fn differ(one: &str, other: &str) -> bool {
-    let place = |unit: &str| {
-        let unit = unit.trim().to_ascii_lowercase();
-        let unit = unit.trim_start_matches(['\u{b0}', '\u{ba}']).trim_start_matches("deg").trim();
-        QUANTITIES.iter().enumerate().find_map(|(quantity, systems)| {
-            let system = systems.iter().position(|units| units.split(' ').any(|known| known == unit))?;
-            Some((quantity, system))
-        })
-    };
-    one != other && place(one).zip(place(other)).is_some_and(|(one, other)| one.0 == other.0 && one.1 != other.1)
+/// The quantity of a unit and its system.
+fn place(unit: &str) -> Option<(usize, usize)> {
+    let unit = unit.trim().to_ascii_lowercase();
+    let unit = unit.trim_start_matches(['\u{b0}', '\u{ba}']).trim_start_matches("deg").trim();
+    QUANTITIES.iter().enumerate().find_map(|(quantity, systems)| {
+        let system = systems.iter().position(|units| units.split(' ').any(|known| known == unit))?;
+        Some((quantity, system))
+    })
+}
+
+/// Whether the colour of light is told in kelvins, which is no temperature of a thing: only a number that is too low for
+/// it shows that it is none.
+fn is_light((quantity, system): (usize, usize), members: &Map<String, Value>) -> bool {
+    const VALUES: [&str; 5] = ["value", "val", "temperature", "temp", "reading"];
+    let mut values = VALUES.iter().filter_map(|name| members.get(*name)?.as_f64());
+    QUANTITIES[quantity][system] == KELVIN && !values.any(|value| value < LIGHT_KELVIN)
+}
+
+/// What the members say that tell several measurements on one topic apart.
+fn label(members: &Map<String, Value>) -> u64 {
+    const PARTS: &[&str] = &[
+        "name",
+        "sensor",
+        "register",
+        "reg",
+        "type",
+        "id",
+        "channel",
+        "measurement",
+        "measurand",
+        "quantity",
+        "metric",
+        "tag",
+        "point",
+        "key",
+        "label",
+        "property",
+        "param",
+        "address",
+        "addr",
+        "device",
+        "node",
+        "probe",
+        "port",
+        "index",
+        "object",
+        "source",
+        "topic",
+        "location",
+        "room",
+        "zone",
+        "kind",
+        "variable",
+        "field",
+        "item",
+        "code",
+        "model",
+        "class",
+    ];
+    /// These are others in each message.
+    const CHANGING: &[&str] = &["msg", "message", "packet", "request", "event", "uuid", "value", "val", "reading"];
+    members.iter().fold(0, |label, (name, value)| {
+        let is_label = has_part(name, PARTS) && !has_part(name, CHANGING) && !MEMBERS.contains(&name.as_str());
+        match value {
+            Value::String(value) if is_label => label.rotate_left(5) ^ payload::hash(value.as_bytes()),
+            Value::Number(value) if is_label && !value.is_f64() => {
+                label.rotate_left(5) ^ payload::hash(value.to_string().as_bytes())
+            }
+            _ => label,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -95,12 +163,47 @@ mod tests {
             (&["W", "kW"], None),
             (&["hPa", "kPa"], None),
             (&["°C", "%"], None),
+            (&["%", "°C", "°F"], Some("the unit of t changes: °C, and °F in 1 message of 2")),
+            (&["°C", "hPa", "psi"], Some("the unit of t changes: hPa, and psi in 1 message of 2")),
         ] {
-            let mut reading = Units::default();
-            units.iter().for_each(|unit| reading.record(At::default(), &json!({"value": 1, "unit": unit})));
-            let mut found = Vec::new();
-            reading.judge("t", &mut found);
-            assert_eq!(found.first().map(|finding| finding.finding.as_str()), expected, "{units:?}");
+            let messages = units.iter().map(|unit| json!({"value": 1, "unit": unit}));
+            assert_eq!(told(messages).as_deref(), expected, "{units:?}");
         }
+    }
+
+    #[test]
+    fn units_are_compared_where_other_members_say_that_the_same_is_measured() {
+        for (messages, expected) in [
+            (
+                json!([{"register": 1, "unit": "°C"}, {"register": 2, "unit": "°F"}, {"register": 1, "unit": "°C"}]),
+                false,
+            ),
+            (json!([{"sensorName": "in", "unit": "bar"}, {"sensorName": "out", "unit": "psi"}]), false),
+            (
+                json!([{"register": 1, "unit": "°C"}, {"register": 2, "unit": "°F"}, {"register": 1, "unit": "°F"}]),
+                true,
+            ),
+            (json!([{"message_id": 1, "unit": "°C"}, {"message_id": 2, "unit": "°F"}]), true),
+            (json!([{"sensor_value": 21, "unit": "°C"}, {"sensor_value": 70, "unit": "°F"}]), true),
+            (json!([{"value": 21, "unit": "°C"}, {"value": 2700, "unit": "K"}]), false),
+            (json!([{"unit": "°C"}, {"unit": "K"}]), false),
+            (json!([{"value": 21, "unit": "°C"}, {"value": 294.1, "unit": "K"}]), true),
+        ] {
+            let messages = messages.as_array().expect("messages").clone();
+            assert_eq!(told(messages.clone().into_iter()).is_some(), expected, "{messages:?}");
+        }
+    }
+
+    fn told(messages: impl Iterator<Item = Value>) -> Option<String> {
+        let (mut units, mut found) = (Units::default(), Vec::new());
+        messages.for_each(|message| units.record(At::default(), &message));
+        assert!(units.0.len() <= UNITS_PER_TOPIC_MAX);
+        units.judge("t", &mut found);
+        found.pop().map(|finding| finding.finding)
+    }
+
+    #[test]
+    fn memory_has_a_bound() {
+        assert_eq!(told((0..1000).map(|n| json!({"sensor": n, "unit": if n % 2 == 0 { "C" } else { "F" }}))), None);
     }
 }

@@ -1,0 +1,139 @@
+//! What a number is, told by the name of its member and by its topic.
+
+/// Whether it is measured, and would not stop to be a number.
+pub(super) fn is_measurement(path: &str, topic: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "humid",
+        "humidity",
+        "press",
+        "pressure",
+        "flow",
+        "vibration",
+        "level",
+        "distance",
+        "co2",
+        "pm25",
+        "pm10",
+        "voltage",
+        "current",
+        "power",
+        "speed",
+        "rpm",
+        "illuminance",
+        "lux",
+        "moisture",
+        "torque",
+        "weight",
+        "frequency",
+    ];
+    let is_named = || has_part(own_name(path, topic), PARTS) || is_temperature(path, topic);
+    is_named() && !is_setting(path, topic)
+}
+
+/// Whether noise is in it; a voltage or a level may well stand still.
+pub(super) fn is_restless(path: &str, topic: &str) -> bool {
+    const PARTS: &[&str] = &["humid", "humidity", "press", "pressure", "flow", "vibration", "co2"];
+    (has_part(own_name(path, topic), PARTS) || is_temperature(path, topic)) && !is_setting(path, topic)
+}
+
+/// Whether somebody sets it.
+pub(super) fn is_setting(path: &str, topic: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "setpoint",
+        "set_point",
+        "target",
+        "limit",
+        "threshold",
+        "calibration",
+        "offset",
+        "brightness",
+        "position",
+        "color_temp",
+        "startup",
+        "interval",
+        "max",
+        "min",
+        "loglevel",
+        "log_level",
+    ];
+    has_part(own_name(path, topic), PARTS)
+}
+
+/// Whether it is a temperature.
+pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
+    let name = own_name(path, topic);
+    let is_named = has_part(name, &["temp", "temperat"]) || name.ends_with("temp");
+    is_named && !has_part(name, &["templat", "tempo", "tempt"])
+}
+
+/// Whether it is one of something that heats itself, and fast.
+pub(super) fn is_hot_by_nature(path: &str, topic: &str) -> bool {
+    let parts = &["cpu", "gpu", "core", "board", "soc", "chip"];
+    has_part(path, parts) || has_part(topic, parts)
+}
+
+/// Whether it is the time since the device started.
+pub(super) fn is_uptime(path: &str, topic: &str) -> bool {
+    has_part(own_name(path, topic), &["uptime", "up_time"])
+}
+
+/// The name that tells what a number is: its member's, or the topic's last level that is more than "state" or "value".
+fn own_name<'a>(path: &'a str, topic: &'a str) -> &'a str {
+    let says_something = |name: &&str| !matches!(*name, "" | "value" | "state" | "status");
+    path.rsplit('.').chain(topic.rsplit('/')).find(says_something).unwrap_or_default()
+}
+
+/// So long a part means the same wherever it stands, as in `watertemperature`.
+const LONG: usize = 7;
+
+/// Whether a word of the name begins with one of these: `temp` is in `flowTemp`, `temp_2` and `2temp`, not in `attempts`.
+pub(super) fn has_part(name: &str, parts: &[&str]) -> bool {
+    let lower = name.to_ascii_lowercase();
+    parts
+        .iter()
+        .any(|part| lower.match_indices(part).any(|(at, part)| part.len() >= LONG || begins_word(name.as_bytes(), at)))
+}
+
+fn begins_word(name: &[u8], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).map(|before| name[before]) else { return true };
+    let is_lower = |index: usize| name.get(index).is_some_and(u8::is_ascii_lowercase);
+    // In `CPUTemp` a word begins with the last capital letter.
+    let is_camel = name[at].is_ascii_uppercase() && (!before.is_ascii_uppercase() || is_lower(at + 1));
+    !before.is_ascii_alphabetic() || is_camel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_name_begins_a_word() {
+        for name in
+            ["temp", "temperature", "waterTemp", "CPUTemp", "temp_1", "temp1", "2temp", "water_temp", "sensor-temp"]
+        {
+            assert!(is_temperature(name, "t"), "{name}");
+        }
+        for name in
+            ["watertemperature", "watertemp", "Temperatur", "Raumtemperatur", "ds18b20.Temperature", "a.temp.value"]
+        {
+            assert!(is_temperature(name, "t"), "{name}");
+        }
+        assert!(is_temperature("", "home/boiler/temperature/state"));
+        for name in ["attempts", "template", "tempo", "contemporary", "Attempt", "t"] {
+            assert!(!is_temperature(name, "t") && !is_measurement(name, "t"), "{name}");
+        }
+        for (name, expected) in
+            [("illuminance", true), ("min_temp", false), ("tempMax", false), ("influx", false), ("compressor", false)]
+        {
+            assert_eq!(is_measurement(name, "t"), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_heats_itself_is_told_by_its_name_or_topic() {
+        for (path, topic) in [("cpu_temp", "t"), ("cpu.temp", "t"), ("", "pi/soc/temperature"), ("boardTemp", "t")] {
+            assert!(is_hot_by_nature(path, topic), "{path} {topic}");
+        }
+        assert!(!is_hot_by_nature("score_temp", "switchboard/temperature"));
+    }
+}
