@@ -19,11 +19,15 @@
 #[cfg(feature = "binary")]
 mod cbor;
 #[cfg(feature = "binary")]
+mod form;
+#[cfg(feature = "binary")]
 mod message_pack;
 #[cfg(feature = "binary")]
 mod writer;
 
 use super::binary::Magic;
+#[cfg(feature = "binary")]
+pub use form::is_well_formed;
 #[cfg(feature = "binary")]
 pub use writer::decode;
 
@@ -52,6 +56,12 @@ pub(super) const SELF_DESCRIBED: &[u8] = b"\xd9\xd9\xf7";
 #[cfg(not(feature = "binary"))]
 pub fn decode(_: &[u8], _: Form) -> Option<Decoded> {
     None
+}
+
+/// The same here.
+#[cfg(not(feature = "binary"))]
+pub fn is_well_formed(_: &[u8]) -> bool {
+    false
 }
 
 #[cfg(all(test, feature = "binary"))]

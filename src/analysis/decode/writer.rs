@@ -34,7 +34,7 @@ pub fn decode(payload: &[u8], form: Form) -> Option<Decoded> {
 }
 
 /// Takes an item off the front.
-type Next = for<'a> fn(&mut &'a [u8]) -> Option<Item<'a>>;
+pub(super) type Next = for<'a> fn(&mut &'a [u8]) -> Option<Item<'a>>;
 
 /// What both formats are made of.
 #[derive(Debug, PartialEq)]

@@ -9,6 +9,7 @@ use super::findings::{Finding, Grade, count, time};
 use super::model::TopicModel;
 use super::places::Place;
 use super::{At, Message, presence};
+use crate::analysis::decode::is_well_formed;
 use crate::analysis::garbled;
 use crate::analysis::payload::Kind;
 use crate::limits::INSPECT_MAX_BYTES;
@@ -46,6 +47,10 @@ impl Malformed {
         let is_whole = message.payload.len() == message.payload_bytes && message.payload_bytes <= INSPECT_MAX_BYTES;
         let is_presence = || presence::read(message.topic, text, None).is_some();
         if json.is_some() || !is_whole || message.payload.is_empty() || is_presence() {
+            return;
+        }
+        // Not all that is well-formed is decoded.
+        if self.packed && kind == Kind::Binary && is_well_formed(message.payload) {
             return;
         }
         let (garbled, text) = if kind == Kind::Binary { read(message) } else { (None, Cow::Borrowed(text)) };
@@ -89,4 +94,32 @@ pub(super) fn judge(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
         evidence: vec![format!("{} {what}{payload}", time(*at))],
         advice: "receivers drop such messages: look for a cut buffer, a missing quote, NaN where JSON has none, or an encoding other than UTF-8",
     });
+}
+
+#[cfg(all(test, feature = "binary"))]
+mod tests {
+    use super::*;
+    use crate::analysis::device::findings::judge;
+    use crate::analysis::device::model::Device;
+    use crate::analysis::device::names::Name;
+
+    #[test]
+    fn what_is_well_formed_and_not_decoded_is_not_malformed() {
+        let deep = [&b"\xa1\x61t"[..], &[0x81].repeat(30), &[1]].concat();
+        for (odd, expected) in [
+            (&b"\xa1\x61t\xa1\x01\x02"[..], 0),
+            (&deep, 0),
+            (b"\x81\xa1t\x81\x01\x02", 0),
+            (b"\xa1\x61t\xfa\x41", 1),
+            (b"\xa1\x61t\xa1\x01\x02\x00", 1),
+        ] {
+            let mut device = Device::new(Name::new("d", false));
+            for payload in [b"\xa1\x61t\x15"; 4].iter().map(|payload| &payload[..]).chain([odd]) {
+                let at = At::default();
+                device.record(&Message { at, topic: "d/data", payload, payload_bytes: payload.len(), retain: false });
+            }
+            let told = judge(&device, At::default()).iter().filter(|finding| finding.kind == "malformed_json").count();
+            assert_eq!(told, expected, "{odd:02x?}");
+        }
+    }
 }
