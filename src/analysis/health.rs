@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::words::count;
 use crate::clock::Timestamp;
 use crate::limits::{
     CERTIFICATE_DAYS_FAIR, CERTIFICATE_DAYS_GOOD, PING_MS_EXCELLENT, PING_MS_FAIR, PING_MS_GOOD, SLOW_STEP_MS,
@@ -126,10 +127,10 @@ impl Verdict {
         if let Some(certificate) = &step.certificate {
             let days = certificate.days_to_expiry;
             if days < 0 {
-                self.lower(Health::Fair, format!("the certificate expired {} days ago", -days));
+                self.lower(Health::Fair, format!("the certificate expired {} ago", count(days.unsigned_abs(), "day")));
             } else if days <= CERTIFICATE_DAYS_GOOD {
                 let health = if days <= CERTIFICATE_DAYS_FAIR { Health::Fair } else { Health::Good };
-                self.lower(health, format!("the certificate expires in {days} days"));
+                self.lower(health, format!("the certificate expires in {}", count(days.unsigned_abs(), "day")));
             }
         }
     }

@@ -21,3 +21,4 @@ pub mod sort;
 pub mod store;
 pub mod topics;
 pub mod traffic;
+pub mod words;

@@ -113,7 +113,7 @@ async fn run(context: Context, args: Args) -> Ended {
             }
         }
     }
-    let failed = trouble.map(|failure| format!("{}; {} were left", failure.message(), topics.len() - cleared));
+    let failed = trouble.map(|failure| format!("{}; left: {}", failure.message(), topics.len() - cleared));
     let topic_count = found.ring.seen() + found.others;
     Ok(body(found, Cleared { status: "success", dry_run, topic_count, listed: topics.len(), cleared, failed }))
 }

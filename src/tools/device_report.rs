@@ -16,6 +16,7 @@ use crate::analysis::device::places::{Convention, Place};
 use crate::analysis::device::presence::{Means, Presence};
 use crate::analysis::payload::Kind;
 use crate::analysis::prune::Pruner;
+use crate::analysis::words::count;
 use crate::clock::{Timestamp, millis, seconds};
 use crate::limits::{RECENT_MESSAGES, RECENT_PAYLOAD_BYTES};
 use crate::mqtt::capture::Interruption;
@@ -275,12 +276,13 @@ impl Seen<'_> {
         // Writing to a string cannot fail.
         let out = &mut text;
         if device.is_silent() {
-            let (others, topics) = (device.others, device.other_topics.len());
             let _ = write!(
                 out,
-                "Nothing came from {} in {duration} s on {} and nothing is retained; {others} other messages came on {topics} topics.",
+                "Nothing came from {} in {duration} s on {} and nothing is retained; {} came on {}.",
                 device.name.id(),
-                cut(self.filter)
+                cut(self.filter),
+                count(device.others, "other message"),
+                count(device.other_topics.len() as u64, "topic")
             );
             let similar: Vec<_> = device.similar.names().collect();
             if similar.is_empty() {
@@ -301,23 +303,27 @@ impl Seen<'_> {
             Connection::Offline => "is offline",
             Connection::Unknown => "may or may not be online: its messages do not tell",
         };
+        let commands = device.commands.iter().filter(|command| !command.retained).count();
         let _ = write!(
             out,
-            "{} {state}. {} live and {} retained messages on {} topics in {duration} s.",
+            "{} {state}. {} and {} on {} in {duration} s.",
             device.name.id(),
-            device.live + device.commands.iter().filter(|command| !command.retained).count() as u64,
-            device.retained,
-            device.topics.len()
+            count(device.live + commands as u64, "live message"),
+            count(device.retained, "retained message"),
+            count(device.topics.len() as u64, "topic")
         );
-        let bad = found.iter().filter(|finding| finding.severity != Grade::Info).count();
+        let bad = found.iter().filter(|finding| finding.severity != Grade::Info).count() as u64;
         match found.first() {
             None => out.push_str(" Nothing wrong was found."),
+            Some(first) if bad == 0 => {
+                let _ = write!(out, " Nothing wrong was found; good to know: {}.", first.finding);
+            }
             Some(worst) => {
-                let _ = write!(out, " {bad} findings; the worst: {}.", worst.finding);
+                let _ = write!(out, " {}; the worst: {}.", count(bad, "finding"), worst.finding);
             }
         }
         if device.untracked > 0 {
-            let _ = write!(out, " {} messages on further topics were only counted.", device.untracked);
+            let _ = write!(out, " Only counted: {} on further topics.", count(device.untracked, "message"));
         }
         text
     }

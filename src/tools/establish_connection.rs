@@ -8,6 +8,7 @@ use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
 use super::profile::Profile;
 use super::{Context, Effect, Ended, Tool};
+use crate::analysis::words::count;
 use crate::clock::{Now, Timestamp, millis};
 use crate::limits::{CONNECT_TIMEOUT_DEFAULT_SECONDS, KEEP_ALIVE_DEFAULT_SECONDS, TIMEOUT_MAX_SECONDS};
 use crate::mcp::server::body;
@@ -110,7 +111,7 @@ fn failure(error: &OpenError, max_sessions: usize) -> Failure {
         OpenError::NoRandom => Failure::internal(),
         OpenError::Limit => Failure::new(
             Code::SessionLimit,
-            format!("{max_sessions} sessions are open, which is the limit"),
+            format!("the limit of {} is reached", count(max_sessions as u64, "open session")),
             "use an open session (list_active_connections) or close one (close_connection)",
         ),
     }

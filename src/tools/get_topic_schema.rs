@@ -20,6 +20,7 @@ use crate::analysis::schema::{Class, Sample};
 use crate::analysis::shown::{Says, ShownPayload, show};
 use crate::analysis::sort::{order, sort_by};
 use crate::analysis::topics::Topics;
+use crate::analysis::words::count;
 use crate::clock::{Now, Timestamp, seconds};
 use crate::limits::{CAPTURE_MAX_BYTES, DURATION_MAX_SECONDS, SCHEMA_DEPTH_MAX, SCHEMA_PAYLOAD_MAX_BYTES};
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
@@ -118,7 +119,7 @@ fn note(heard: &Heard, messages: u64, samples: usize, is_complete: bool) -> Opti
         );
     }
     let left = messages - samples as u64;
-    (left > 0).then(|| format!("{left} messages beyond max_samples were counted and not looked at"))
+    (left > 0).then(|| format!("{} beyond max_samples: counted and not looked at", count(left, "message")))
 }
 
 #[derive(Clone, Serialize)]

@@ -12,6 +12,7 @@ use crate::analysis::histogram::RELATIVE_ERROR;
 use crate::analysis::seconds::{Burst, Rates, Window};
 use crate::analysis::sort::sort_by;
 use crate::analysis::traffic::{Busy, By, Load, Traffic};
+use crate::analysis::words::count;
 use crate::clock::{Now, Timestamp, millis, seconds};
 use crate::limits::{BURSTS_SHOWN_MAX, TOPICS_TRACKED_MAX};
 use crate::mqtt::capture::Interruption;
@@ -215,8 +216,9 @@ impl<'a> Report<'a> {
             topics_seen,
             topics_note: (untracked > 0 && words).then(|| {
                 format!(
-                    "{TOPICS_TRACKED_MAX} topics at most are told apart: {untracked} messages were on further ones; rows \
-                     with may_be_less_by are of those, counted by estimate"
+                    "{TOPICS_TRACKED_MAX} topics at most are told apart: {} came on further ones; rows with \
+                     may_be_less_by are of those, counted by estimate",
+                    count(untracked, "message")
                 )
             }),
             top_topics: TopTopics {
@@ -331,7 +333,10 @@ impl<'a> Measured<'a> {
                     .to_owned(),
             ),
             (_, 0) => None,
-            (_, count) => Some(format!("{count} more answers waited behind messages on their way here and are left out")),
+            (_, behind) => {
+                let answers = count(behind as u64, "more answer");
+                Some(format!("left out: {answers} that waited behind messages on their way here"))
+            }
         };
         let note = note.filter(|_| words);
         let mut shown = if clean.is_empty() { behind } else { clean };
@@ -379,16 +384,16 @@ impl<'a> Measured<'a> {
         if self.traffic.retained.messages > 0 {
             let _ = write!(
                 out,
-                " {} retained messages came with the subscription and are not counted as traffic.",
-                self.traffic.retained.messages
+                " {} came with the subscription, not counted as traffic.",
+                count(self.traffic.retained.messages, "retained message")
             );
         }
         if !self.heard.interruptions.is_empty() {
             let away = duration - self.connected_seconds();
             let _ = write!(
                 out,
-                " The connection was lost {} times, for {away:.1} s in all; rates are of the time with a connection.",
-                self.heard.interruptions.len()
+                " The connection was lost {}, for {away:.1} s in all; rates are of the time with a connection.",
+                count(self.heard.interruptions.len() as u64, "time")
             );
         }
         text
@@ -400,11 +405,12 @@ impl<'a> Measured<'a> {
         let more = if untracked > 0 { "more than " } else { "" };
         let _ = write!(
             out,
-            "{} messages with {} bytes of payload arrived in {} s on {more}{topics} topics: {} a second on average, {} in \
+            "{} with {} of payload arrived in {} s on {more}{}: {} a second on average, {} in \
              the busiest second, {} or fewer in 95 % of the seconds.",
-            live.messages,
-            live.bytes,
+            count(live.messages, "message"),
+            count(live.bytes, "byte"),
             seconds(self.heard.elapsed),
+            count(topics as u64, "topic"),
             rate.mean,
             rate.peak_second,
             rate.p95_second
@@ -424,9 +430,9 @@ impl<'a> Measured<'a> {
             Some(burst) => {
                 let _ = write!(
                     out,
-                    " Bursts: {}, the largest of {} messages in {} s, {:.1} times the mean.",
+                    " Bursts: {}, the largest of {} in {} s, {:.1} times the mean.",
                     bursts.len(),
-                    burst.messages,
+                    count(burst.messages, "message"),
                     burst.length,
                     burst.messages as f64 / burst.length as f64 / rate.mean
                 );

@@ -10,6 +10,7 @@ use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
 use super::{Context, Effect, Ended, SESSION_ID, Tool};
 use crate::analysis::payload::without_white_space;
+use crate::analysis::words::count;
 use crate::audit::Message;
 use crate::clock::{Now, Timestamp, millis};
 use crate::limits::{PUBLISH_PAYLOAD_MAX_BYTES, TIMEOUT_MAX_SECONDS};
@@ -125,7 +126,7 @@ fn too_many(connection: &Connection, wait: Duration) -> Failure {
     let (limit, seconds) = (connection.guard.publishes_per_minute, wait.as_secs() + 1);
     Failure::new(
         Code::TooManyCalls,
-        format!("{limit} messages were published on this session within a minute, which is the limit"),
+        format!("the limit of this session is reached: {} within a minute", count(limit.into(), "message")),
         format!("wait {seconds} s, then call again"),
     )
     .with_delivery("not_sent")

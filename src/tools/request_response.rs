@@ -16,6 +16,7 @@ use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::correlate;
 use crate::analysis::payload::readable;
 use crate::analysis::sort::sort_by;
+use crate::analysis::words::count;
 use crate::clock::millis;
 use crate::limits::{
     ANSWERS_SETTLE_MAX, ANSWERS_SETTLE_MIN, ECHO_MAX_BYTES, PINGRESP_WAIT, SUBACK_WAIT, TIMEOUT_MAX_SECONDS,
@@ -214,7 +215,7 @@ impl Exchange<'_> {
             let left = self.request.repeat - number;
             // Where nobody answers, more requests are only noise, or commands.
             if left > 0 && (unanswered == number || unanswered == UNANSWERED_MAX) && unanswered > 0 {
-                let note = format!("the last {unanswered} requests were not answered, so {left} more were not sent");
+                let note = format!("the last {} got no answer; not sent: {left} more", count(unanswered, "request"));
                 return Ok(Some(note));
             }
         }

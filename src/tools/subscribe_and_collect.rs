@@ -18,6 +18,7 @@ use crate::analysis::expect::payload_contains;
 use crate::analysis::payload;
 use crate::analysis::prune::{KeptBy, Pruner};
 use crate::analysis::topics::Topics;
+use crate::analysis::words::count;
 use crate::clock::{Now, seconds};
 use crate::limits::{
     CAPTURE_MAX_BYTES, COMPARE_MAX_BYTES, DURATION_MAX_SECONDS, INSPECT_MAX_BYTES, OMITTED_TOPICS_MAX,
@@ -260,8 +261,8 @@ impl Collection {
         }
         let KeptBy { first_and_last, errors, topics, shapes, spread } = kept_by;
         let summary = format!(
-            "{} of {seen} messages are shown: first and last {first_and_last}, errors and warnings {errors}, one per topic \
-             {topics}, one per payload shape {shapes}, spread over time {spread}; {left_out} are left out",
+            "shown are {} of {seen} messages: first and last {first_and_last}, errors and warnings {errors}, one per topic \
+             {topics}, one per payload shape {shapes}, spread over time {spread}; left out: {left_out}",
             chosen.len()
         );
         Pruning { applied: true, kept_by: Some(kept_by), omitted, summary }
@@ -269,8 +270,8 @@ impl Collection {
 
     fn note(&self, heard: &Heard, wish: &Wish<'_>) -> Option<String> {
         if self.not_compared > 0 {
-            let count = self.not_compared;
-            return Some(format!("{count} messages over {COMPARE_MAX_BYTES} bytes could not be compared with `until`"));
+            let messages = count(self.not_compared, "message");
+            return Some(format!("{messages} over {COMPARE_MAX_BYTES} bytes could not be compared with `until`"));
         }
         if self.pruner.seen() > 0 {
             return None;

@@ -132,7 +132,7 @@ fn a_lost_connection_is_named_and_does_not_spoil_the_rates() {
     let measured = server.outcome(&id);
     assert_eq!((&measured["messages"], measured["interruptions"].as_array().map(Vec::len)), (&json!(2), Some(1)));
     assert_eq!(measured["interval_ms"], Value::Null, "the gap is no interval: {measured}");
-    assert!(measured["summary"].as_str().is_some_and(|text| text.contains("lost 1 times")), "{measured}");
+    assert!(measured["summary"].as_str().is_some_and(|text| text.contains("lost 1 time,")), "{measured}");
 }
 
 #[test]

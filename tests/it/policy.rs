@@ -83,7 +83,7 @@ fn clear_retained_leaves_what_may_not_be_published_to() {
         server.call("clear_retained", json!({"session_id": session, "topic_pattern": "lab/#", "dry_run": false}));
     assert_eq!((&cleared["cleared"], &cleared["listed"]), (&json!(2), &json!(3)), "{cleared}");
     let why = cleared["failed"].as_str().expect("why");
-    assert!(why.contains("--deny-publish lab/door") && why.ends_with("1 were left"), "{why}");
+    assert!(why.contains("--deny-publish lab/door") && why.ends_with("left: 1"), "{why}");
     let left = server
         .call("subscribe_and_collect", json!({"session_id": session, "topic_pattern": "lab/#", "retained": "only"}));
     assert_eq!(left["messages"][0]["topic"], "lab/door");

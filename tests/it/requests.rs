@@ -184,7 +184,7 @@ fn requests_stop_when_several_in_a_row_stay_without_answer() {
     (0..3).for_each(|_| drop(device.receive()));
     let answered = server.outcome(&id);
     assert_eq!((&answered["sent"], &answered["received"]), (&json!(4), &json!(1)));
-    assert!(answered["note"].as_str().is_some_and(|note| note.contains("16 more were not sent")), "{answered}");
+    assert!(answered["note"].as_str().is_some_and(|note| note.contains("not sent: 16 more")), "{answered}");
 }
 
 #[test]

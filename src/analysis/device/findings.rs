@@ -14,6 +14,7 @@ use super::timing::Rhythm;
 use super::{At, bridges, malformed, numbers};
 use crate::analysis::alarm::Severity;
 use crate::analysis::sort::sort_by;
+use crate::analysis::words::count;
 use crate::clock::Timestamp;
 use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
 
@@ -63,7 +64,8 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
     let stopped = stopped_beats(device, end.elapsed);
     if let Some(last) = device.last_told {
         let ago = end.elapsed.saturating_sub(last.elapsed).as_secs_f64();
-        evidence.push(format!("{} live messages, the last of its state {ago:.1} s before the end", device.live));
+        evidence
+            .push(format!("{}, the last of its state {ago:.1} s before the end", count(device.live, "live message")));
     } else {
         evidence.push(format!("no live message of its state in {:.1} s", end.elapsed.as_secs_f64()));
     }
@@ -163,7 +165,10 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
             found.push(Finding {
                 kind: "flapping",
                 severity: Grade::Warning,
-                finding: format!("{topic} changed {} times: the device comes and goes", presence.change_count),
+                finding: format!(
+                    "{topic} changed {}: the device comes and goes",
+                    count(presence.change_count.into(), "time")
+                ),
                 evidence: evidence.clone(),
                 advice: "check power and network, and that no second client uses the same client id",
             });
@@ -255,7 +260,7 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
         if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || is_beat_by_name(topic)) {
             missed += rhythm.missed;
             first.get_or_insert_with(|| format!("{topic} comes every {every}, but beats were missed"));
-            let times = count(rhythm.missed, "beat");
+            let times = count(rhythm.missed.into(), "beat");
             skipped.push(format!("{topic} missed {times}; nothing for {} from {}", span(gap), began(at)));
         }
         if let Some(silent) = rhythm.silent {
@@ -273,7 +278,7 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
             finding: if skipped.len() == 1 {
                 first
             } else {
-                format!("{} topics missed {}", skipped.len(), count(missed, "beat"))
+                format!("{} topics missed {}", skipped.len(), count(missed.into(), "beat"))
             },
             evidence: few(skipped),
             advice: "the device or its network stalled: compare with other devices at that time",
@@ -313,14 +318,6 @@ fn few(mut evidence: Vec<String>) -> Vec<String> {
 /// Pieces of evidence for one finding.
 const EVIDENCE_MAX: usize = 4;
 
-/// `1 message`, `2 messages`.
-pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
-    match number.into() {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
-    }
-}
-
 fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
     let limit = CLOCK_OFFSET_MAX.as_millis() as i64;
     let ahead = |clock: &Clock| clock.least > limit;
@@ -355,7 +352,7 @@ fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
                 numbers::of_topic(&clock.topic, &clock.path),
                 Timestamp(clock.latest.0.max(0) as u64),
                 time(clock.latest.1),
-                count(clock.count, "message"),
+                count(clock.count.into(), "message"),
                 clock.least,
                 clock.greatest
             )],
@@ -398,7 +395,7 @@ fn commands(device: &Device, end: At, found: &mut Vec<Finding>) {
             kind: "no_answer",
             severity: if is_expected { Grade::Warning } else { Grade::Info },
             finding: format!(
-                "{} of {} were followed by nothing but the device's regular messages",
+                "{} of {} got no answer but the device's regular messages",
                 unanswered.len(),
                 count(device.commands.count, "command")
             ),

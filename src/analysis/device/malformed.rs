@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use base64ct::{Base64, Encoding};
 use serde_json::Value;
 
-use super::findings::{Finding, Grade, count, time};
+use super::findings::{Finding, Grade, time};
 use super::model::TopicModel;
 use super::places::Place;
 use super::{At, Message, presence};
 use crate::analysis::decode::is_well_formed;
 use crate::analysis::garbled;
 use crate::analysis::payload::Kind;
+use crate::analysis::words::count;
 use crate::limits::INSPECT_MAX_BYTES;
 
 /// Broken payloads of a topic.
@@ -73,7 +74,7 @@ fn read(message: &Message<'_>) -> (Option<&'static str>, Cow<'static, str>) {
         return (Some(what), text.into());
     }
     let shown = &message.payload[..message.payload.len().min(BYTES_SHOWN)];
-    (None, format!("{} bytes, base64 {}", message.payload_bytes, Base64::encode_string(shown)).into())
+    (None, format!("{}, base64 {}", count(message.payload_bytes as u64, "byte"), Base64::encode_string(shown)).into())
 }
 
 pub(super) fn judge(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
@@ -87,7 +88,7 @@ pub(super) fn judge(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
         severity: Grade::Error,
         finding: format!(
             "{} on {topic}, of {} in all, cannot be read as {}, which they seem to be meant as",
-            count(*number, "payload"),
+            count((*number).into(), "payload"),
             model.live,
             if *packed { "CBOR or MessagePack" } else { "JSON" }
         ),

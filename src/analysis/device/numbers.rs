@@ -2,11 +2,12 @@
 
 use super::At;
 use super::fields::{DISCONNECTED, Field, POWER_ON, Run};
-use super::findings::{Finding, Grade, count, time};
+use super::findings::{Finding, Grade, time};
 use super::meaning;
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
+use crate::analysis::words::count;
 use crate::limits::NEVER_MOVED_MESSAGES;
 
 /// Adds what the numbers of all topics show.
@@ -50,7 +51,7 @@ fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
         found.push(Finding {
             kind: "lost_value",
             severity: Grade::Warning,
-            finding: format!("{name} was a number and was none in {}", count(field.lost, "message")),
+            finding: format!("{name} was a number and was none in {}", count(field.lost.into(), "message")),
             evidence: vec![format!("the last number was {}; no number at {}", field.last, time(field.lost_at))],
             advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
         });
@@ -70,7 +71,7 @@ fn no_temperature(name: &str, field: &Field, is_hot: bool, found: &mut Vec<Findi
             severity: Grade::Warning,
             finding: format!(
                 "{name} was {value} in {}: sensors tell that without a temperature",
-                count(times, "message")
+                count(times.into(), "message")
             ),
             evidence: vec![format!("{} {name} = {value}", time(at))],
             advice,
@@ -95,7 +96,7 @@ fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
         );
     }
     if steps.late > 0 {
-        let finding = format!("{name} came out of order {}", count(steps.late, "time"));
+        let finding = format!("{name} came out of order {}", count(steps.late.into(), "time"));
         push(
             "counter_backwards",
             finding,
@@ -103,7 +104,7 @@ fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
         );
     }
     if steps.repeated > 0 {
-        let finding = format!("{name} repeated a number {}", count(steps.repeated, "time"));
+        let finding = format!("{name} repeated a number {}", count(steps.repeated.into(), "time"));
         push(
             "counter_repeat",
             finding,
@@ -111,7 +112,8 @@ fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
         );
     }
     if steps.resets > 0 {
-        let finding = format!("{name} began anew {}: the device probably restarted", count(steps.resets, "time"));
+        let finding =
+            format!("{name} began anew {}: the device probably restarted", count(steps.resets.into(), "time"));
         push("restarted", finding, "if nobody restarted it, look for its reset reason: power, watchdog, crash");
     }
 }
@@ -172,9 +174,9 @@ fn nodes(device: &Device, found: &mut Vec<Finding>) {
                 finding: format!(
                     "Sparkplug node {} died and was born again {}",
                     node.name,
-                    count(node.rebirths, "time")
+                    count(node.rebirths.into(), "time")
                 ),
-                evidence: vec![format!("{} NBIRTH messages behind an NDEATH", node.rebirths)],
+                evidence: vec![format!("{} behind an NDEATH", count(node.rebirths.into(), "NBIRTH"))],
                 advice: "its connection broke: look for power, network and keep-alive of the edge node",
             });
         }

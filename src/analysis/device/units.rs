@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::At;
-use super::findings::{Finding, Grade, count, time};
+use super::findings::{Finding, Grade, time};
 use super::meaning::has_part;
 use crate::analysis::payload;
+use crate::analysis::words::count;
 use crate::limits::UNITS_PER_TOPIC_MAX;
 
 /// The units of one topic.
@@ -68,7 +69,7 @@ impl Units {
         found.push(Finding {
             kind: "unit_changed",
             severity: Grade::Warning,
-            finding: format!("the unit of {topic} changes: {first}, and {unit} in {} of {seen}", count(*number, "message")),
+            finding: format!("the unit of {topic} changes: {first}, and {unit} in {} of {seen}", count((*number).into(), "message")),
             evidence: vec![format!("first at {}: {unit} after {first}", time(*at))],
             advice: "to receivers that do not look at the unit the values jump: find out what switches it, or whether two senders share the topic",
         });
