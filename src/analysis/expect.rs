@@ -13,6 +13,11 @@ pub fn mismatches(expected: &Value, actual: &Value) -> Vec<String> {
     found
 }
 
+/// Whether two values are equal.
+pub fn is_same(a: &Value, b: &Value) -> bool {
+    mismatches(a, b).is_empty() && mismatches(b, a).is_empty()
+}
+
 /// The same for a payload: all of it differs when it is neither JSON nor the text that was expected.
 pub fn payload_mismatches(expected: &Value, payload: &[u8]) -> Vec<String> {
     match std::str::from_utf8(payload) {
@@ -77,6 +82,11 @@ mod tests {
         assert_eq!(mismatches(&json!({"b": {"c": [1, 3], "d/e": 1}, "z": 0}), &actual), ["/b/c/1", "/b/d~1e", "/z"]);
         assert_eq!(mismatches(&json!([1]), &json!([1, 2])), [""]);
         assert_eq!(mismatches(&json!(9007199254740993u64), &json!(9007199254740992u64)), [""]);
+        assert!(is_same(&json!({"a": [1]}), &json!({"a": [1.0]})));
+        assert!(
+            !is_same(&json!({"a": 1}), &json!({"a": 1, "b": 2}))
+                && !is_same(&json!({"a": 1, "b": 2}), &json!({"a": 1}))
+        );
     }
 
     #[test]

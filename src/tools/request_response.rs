@@ -346,7 +346,7 @@ fn fitting(answers: &Answers, budget: usize, write: impl Fn(&[Row<'_>]) -> Vec<u
 
 /// Of requests that are all the same.
 const ALIKE: &str = "the requests were alike: an answer that came after the next one had been sent is counted for that, \
-since nothing tells it apart; correlation_pointer to a text or number in the payload would";
+since nothing tells it apart; correlation_pointer to a text or whole number in the payload would";
 
 /// Payloads are shown this far before messages are left out.
 const SHORTEST_PREVIEW: usize = 32;

@@ -254,6 +254,24 @@ fn schemas_say_what_a_person_would() {
 }
 
 #[test]
+fn bounds_hold_for_numbers_that_are_not_read_to_the_last_digit() {
+    for text in ["0.0017748622025346439", "-0.0017748622025346439", "1180591620717411303425", "-1180591620717411303425"]
+    {
+        let schema = group_schema(&[text]);
+        // Read by Rust itself, to the last bit; the integers lie between two numbers.
+        let value: f64 = text.parse().expect("a number");
+        let bound = |name: &str| schema[name].to_string().parse::<f64>().expect("a number");
+        let inside = if value.abs() > 1.0 { bound("minimum") < value && value < bound("maximum") } else { true };
+        assert!(inside && bound("minimum") <= value && value <= bound("maximum"), "{text}: {schema}");
+    }
+    for text in ["21.123456789", "1e-7", "0.000001234567890123", "-1.5e300", "9007199254740993"] {
+        let schema = group_schema(&[text]);
+        let exact = text.starts_with("-1.5") || schema["minimum"] == schema["maximum"];
+        assert!(exact, "{text}: {schema}");
+    }
+}
+
+#[test]
 fn objects_with_keys_for_names_are_maps() {
     let payloads: Vec<_> = (1..101).map(|n| format!(r#"{{"device-{n}":{{"rssi":-{n}}}}}"#)).collect();
     let schema = group_schema(&payloads.iter().map(String::as_str).collect::<Vec<_>>());

@@ -1,6 +1,7 @@
 //! JSON Schema 2020-12 and statistics of a profile, as compact JSON text.
 
 use serde::Serialize;
+use serde_json::Number;
 
 use super::node::{Node, TYPES, Type};
 use super::strings::Strings;
@@ -37,8 +38,8 @@ fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
         several => member(out, "type", &several),
     }
     if let Some(numbers) = node.numbers() {
-        member(out, "minimum", &numbers.least);
-        member(out, "maximum", &numbers.most);
+        member(out, "minimum", &bound(&numbers.least, f64::next_down));
+        member(out, "maximum", &bound(&numbers.most, f64::next_up));
     }
     if let Some(strings) = node.strings() {
         let nulls = node.count_of(Type::Null);
@@ -77,6 +78,17 @@ fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
         }
     }
     out.push(b'}');
+}
+
+/// A bound that is not within what it bounds. Decimals of more than fifteen digits are read to within two of the numbers
+/// that there are, and integers of more than 64 bits as a number near them.
+fn bound(number: &Number, outward: fn(f64) -> f64) -> Number {
+    let text = number.to_string();
+    let written = text.trim_start_matches(['-', '0', '.']).bytes().take_while(|c| *c != b'e');
+    let is_near =
+        |value: &f64| number.is_f64() && (written.filter(u8::is_ascii_digit).count() > 15 || value.abs() > 1e19);
+    let value = number.as_f64().filter(is_near).map(|value| outward(outward(value)));
+    value.and_then(Number::from_f64).unwrap_or_else(|| number.clone())
 }
 
 /// Keywords for strings. `enum` binds values of all types, so it is for strings and nulls alone.
