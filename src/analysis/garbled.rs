@@ -60,13 +60,14 @@ fn utf_16(payload: &[u8]) -> Option<String> {
     }
 }
 
-/// Mostly ASCII, and most of that as in words and numbers or begun like JSON, read as Latin-1.
+/// Mostly ASCII, and most of that as in words and numbers or begun like JSON or XML, read as Latin-1.
 fn one_byte(payload: &[u8]) -> Option<String> {
     let others = payload.iter().filter(|byte| !byte.is_ascii()).count();
     let wordy = payload.iter().filter(|byte| byte.is_ascii_alphanumeric() || **byte == b' ').count();
-    let is_begun = payload.starts_with(b"{\"") || payload.len() > 9 && wordy * 4 >= payload.len() * 3;
+    let is_structure = matches!(payload, [b'{' | b'[' | b'<', ..]);
+    let is_long = payload.len() > 9 && (is_structure || wordy * 4 >= payload.len() * 3);
     let mut characters = payload.iter().map(|byte| char::from(*byte));
-    let is_text = is_begun
+    let is_text = (is_long || payload.starts_with(b"{\""))
         && (1..=payload.len() / 8).contains(&others)
         && characters.all(|c| !c.is_control() || c.is_ascii_whitespace());
     is_text.then(|| payload.iter().map(|byte| char::from(*byte)).collect())
@@ -102,6 +103,7 @@ mod tests {
             (b"\xff\xfe\x00\xd8", None),
             (b"\xff\xfeT\0", None),
             (b"outside 21.5 \xb0C", Some(("text that is not UTF-8", "outside 21.5 \u{b0}C"))),
+            (b"{ \"u\": \"\xb0C\", \"v\": 1 }", Some(("text that is not UTF-8", "{ \"u\": \"\u{b0}C\", \"v\": 1 }"))),
             (b"\xdbl?bFKS<", None),
             (b"\xde\x93nN\xc2\xabPTZ\0", Some(("text with NUL at its end", "\u{793}nN\u{ab}PTZ"))),
             (b"\xfe\xff\x7f\0", None),
