@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::clocks::Clock;
 use super::commands::Command;
-use super::model::Device;
+use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::presence::{self, Means, Presence};
 use super::timing::Rhythm;
@@ -59,7 +59,7 @@ pub enum Connection {
 
 /// Whether the device is there, and what shows it.
 pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
-    let says = |means: Means| device.presences.iter().filter(move |presence| presence.means == means);
+    let says = |means: Means| device.presences.of_whole().filter(move |presence| presence.means == means);
     let mut evidence: Vec<String> = device.presences.iter().map(shown).collect();
     let stopped = stopped_beats(device, end.elapsed);
     if let Some(last) = device.last_told {
@@ -126,7 +126,7 @@ pub(super) fn told_after(device: &Device, offline: &Presence) -> bool {
 
 /// When the topics that beat have all stopped: a sentence of it.
 fn stopped_beats(device: &Device, end: Duration) -> Option<String> {
-    let rhythms = device.topics().filter(|(_, model)| model.place == Place::State).filter_map(|(topic, model)| {
+    let rhythms = device.topics().filter(|(topic, model)| may_beat(topic, model)).filter_map(|(topic, model)| {
         let rhythm = model.timing.rhythm(end).filter(|rhythm| rhythm.is_regular)?;
         Some((topic, rhythm))
     });
@@ -157,7 +157,7 @@ fn span(duration: Duration) -> String {
 
 fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
     let (state, _) = connection(device, end);
-    for presence in device.presences.iter() {
+    for presence in device.presences.of_whole() {
         let changes = presence.changes.iter().map(|(at, value)| format!("{} {value:?}", time(*at)));
         let evidence: Vec<_> = std::iter::once(shown(presence)).chain(changes).collect();
         let topic = &presence.topic;
@@ -203,7 +203,7 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
             });
         }
     }
-    let says_online = device.presences.iter().find(|presence| presence.means == Means::Online);
+    let says_online = device.presences.of_whole().find(|presence| presence.means == Means::Online);
     if let (Some(presence), Some(stopped)) = (says_online, stopped_beats(device, end.elapsed))
         && state == Connection::Unknown
     {
@@ -254,7 +254,7 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
     let (mut missed, mut first) = (0, None);
     // A status that changes is told elsewhere.
     let changes = |topic: &str| device.presences.iter().any(|other| *other.topic == *topic && other.change_count > 0);
-    for (topic, model) in device.topics().filter(|(topic, model)| model.place == Place::State && !changes(topic)) {
+    for (topic, model) in device.topics().filter(|(topic, model)| may_beat(topic, model) && !changes(topic)) {
         let Some(rhythm) = model.timing.rhythm(end.elapsed).filter(|rhythm| rhythm.is_regular) else { continue };
         let every = span(rhythm.median);
         if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || is_beat_by_name(topic)) {
@@ -297,6 +297,11 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
             advice: "check whether the device still runs, and whether only these topics are concerned",
         });
     }
+}
+
+/// Tasmota's stat/ has answers to commands and buttons, however evenly they come.
+fn may_beat(topic: &str, model: &TopicModel) -> bool {
+    model.place == Place::State && !topic.starts_with("stat/")
 }
 
 /// Whether a topic says of itself that it beats.

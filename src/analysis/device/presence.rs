@@ -68,6 +68,17 @@ impl Presences {
     pub fn iter(&self) -> impl Iterator<Item = &Presence> {
         self.0.iter()
     }
+
+    /// Those that speak of the device as a whole: whose topic is below what another one speaks of tells of a part, as
+    /// that a car is at the charger.
+    pub fn of_whole(&self) -> impl Iterator<Item = &Presence> {
+        let of = |topic: &Presence| topic.topic.rfind('/').unwrap_or(0);
+        let is_above = move |above: &Presence, part: &Presence| {
+            let (end, shared) = (of(part), of(above));
+            shared > 0 && shared < end && above.topic.as_bytes()[..=shared] == part.topic.as_bytes()[..=shared]
+        };
+        self.0.iter().filter(move |part| !self.0.iter().any(|above| is_above(above, part)))
+    }
 }
 
 /// Whether a topic is called as those are that say whether a device is there.
@@ -145,6 +156,22 @@ fn word(value: &str, strong: bool, is_homie: bool) -> Option<Means> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_presence_of_a_part_is_not_that_of_the_whole() {
+        for (topics, expected) in [
+            (&["e/status", "e/loadpoints/1/connected"][..], &["e/status"][..]),
+            (&["e/loadpoints/1/connected"], &["e/loadpoints/1/connected"]),
+            (&["tele/p/LWT", "stat/p/status", "home/p/x/online"], &["tele/p/LWT", "stat/p/status", "home/p/x/online"]),
+            (&["p/status", "p/availability", "pp/x/status"], &["p/status", "p/availability", "pp/x/status"]),
+            (&["status", "x/status"], &["status", "x/status"]),
+        ] {
+            let mut presences = Presences::default();
+            topics.iter().for_each(|topic| presences.record(At::default(), topic, "online", Means::Online, true));
+            let whole: Vec<_> = presences.of_whole().map(|presence| &*presence.topic).collect();
+            assert_eq!(whole, expected, "{topics:?}");
+        }
+    }
 
     #[test]
     fn presence_is_told_from_other_states() {

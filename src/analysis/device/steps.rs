@@ -96,7 +96,7 @@ impl Steps {
     pub(super) fn add(&mut self, at: At, from: f64, to: f64) {
         self.all += 1;
         self.note_slow(at.elapsed, from == to);
-        let wraps = to <= 1.0 && [255.0, 65_535.0, 4_294_967_295.0].contains(&self.highest);
+        let wraps = to <= 1.0 && (is_limit(self.highest + 1.0) || is_limit(self.highest + 1.0 - to));
         if to == self.highest + 1.0 || wraps {
             self.ones += 1;
             self.highest = to;
@@ -126,6 +126,18 @@ impl Steps {
         self.slow += u32::from(is_slow && !self.is_slow);
         self.is_slow = is_slow;
     }
+}
+
+/// Whether counters begin anew behind so many numbers: those of some bytes or digits do.
+fn is_limit(count: f64) -> bool {
+    let is_power = |base: f64, least: f64| {
+        let mut power = least;
+        while power < count {
+            power *= base;
+        }
+        power == count
+    };
+    is_power(2.0, 128.0) || is_power(10.0, 100.0)
 }
 
 #[cfg(test)]
@@ -181,6 +193,10 @@ mod tests {
             (&[1, 1, 2, 2, 3, 3, 4, 4], Some((0, 0, 4, 0))),
             (&[7, 8, 9, 0, 1, 2], Some((0, 0, 0, 1))),
             (&[253, 254, 255, 0, 1], Some((0, 0, 0, 0))),
+            (&[253, 254, 255, 1, 2], Some((0, 0, 0, 0))),
+            (&[97, 98, 99, 0, 1], Some((0, 0, 0, 0))),
+            (&[998, 999, 1000, 1, 2], Some((0, 0, 0, 0))),
+            (&[90, 91, 92, 0, 1], Some((0, 0, 0, 1))),
             (&[5, 90, 3, 17, 4], None),
         ] {
             assert_eq!(steps("seq", values), expected, "{values:?}");

@@ -83,7 +83,14 @@ impl Timing {
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let is_gap = |interval: u32| in_medians(interval) >= MISSED_FROM && micros(interval) >= GAP_MIN;
         let gaps = || self.longest.iter().filter(|(interval, _)| is_gap(*interval));
-        let silence = SILENT_MIN.max(micros(median).mul_f64(SILENT_FROM));
+        let is_habit = |gaps: usize, of: usize| gaps > (of / 10).max(2);
+        let has_habit = is_habit(gaps().count(), self.count as usize)
+            || is_habit(sorted.iter().filter(|interval| is_gap(**interval)).count(), sorted.len());
+        let mut silence = SILENT_MIN.max(micros(median).mul_f64(SILENT_FROM));
+        // What comes in bursts is silent between them.
+        if let Some((longest, _)) = self.longest.first().filter(|_| has_habit) {
+            silence = silence.max(micros(*longest) * 2);
+        }
         // What begins late is an episode, as the steps of a blind that moves, and may end.
         let is_from_start = self.first.is_some_and(|first| first < silence);
         let is_sure = sorted.len() >= 4 || f64::from(jitter) <= 0.05 * f64::from(median);
@@ -93,7 +100,7 @@ impl Timing {
             jitter: micros(jitter),
             is_regular,
             missed: gaps().map(|(interval, _)| in_medians(*interval).round() as u32 - 1).sum(),
-            skips: gaps().count() as u32 > (self.count / 10).max(2) || !is_from_start,
+            skips: has_habit || !is_from_start,
             gap: gaps().next().map(|(interval, began)| (micros(*interval), *began)),
             silent: silent.filter(|silent| *silent >= silence),
         })
@@ -144,6 +151,14 @@ mod tests {
         assert!(of(&on_change, 175_000).expect("a rhythm").skips);
         let one_gap = [0u64, 10, 20, 30, 50, 60, 70, 80].map(|s| s * 1000);
         assert!(!of(&one_gap, 85_000).expect("a rhythm").skips);
+    }
+
+    #[test]
+    fn bursts_miss_no_beats_between_them_and_end_when_none_comes_for_long() {
+        let bursts: Vec<u64> = (0..120).map(|n| n / 6 * 5000 + n % 6 * 20).collect();
+        let rhythm = of(&bursts, 99_000).expect("a rhythm");
+        assert_eq!((rhythm.skips, rhythm.silent), (true, None));
+        assert!(of(&bursts, 120_000).expect("a rhythm").silent.is_some());
     }
 
     #[test]
