@@ -73,6 +73,16 @@ impl Clocks {
         }
     }
 
+    /// Takes the time that is the whole of a live payload.
+    pub fn record_text(&mut self, at: At, topic: &str, text: &str) {
+        let name = topic.rsplit('/').next().unwrap_or_default();
+        if told_time::is_name(name) {
+            let text = text.trim_matches('"');
+            let time = told_time::of_text(text).or_else(|| told_time::of_number(text.trim().parse().ok()?));
+            time.into_iter().for_each(|time| self.record(at, topic, "", time, false));
+        }
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Clock> {
         self.0.iter()
@@ -135,6 +145,23 @@ mod tests {
             }
             assert_eq!(clocks.iter().next().map(Clock::goes), Some(expected), "{step_ms}");
         }
+    }
+
+    #[test]
+    fn a_topic_may_tell_nothing_but_the_time() {
+        let mut clocks = Clocks::default();
+        let at = At { unix_ms: NOW, ..At::default() };
+        for (topic, text) in [
+            ("d/timestamp", "2025-03-01T12:00:07Z"),
+            ("d/utc", "\"2025-03-01T12:00:07.000\""),
+            ("d/ts", "1740830407"),
+            ("d/uptime", "1740830407"),
+            ("d/time", "12:00"),
+        ] {
+            clocks.record_text(at, topic, text);
+        }
+        let told: Vec<_> = clocks.iter().map(|clock| (&*clock.topic, clock.least)).collect();
+        assert_eq!(told, [("d/timestamp", 7000), ("d/utc", 7000), ("d/ts", 7000)]);
     }
 
     #[test]

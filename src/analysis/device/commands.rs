@@ -134,6 +134,13 @@ fn belongs(command: &str, answer: &str) -> bool {
         let is_told = answer.kind.ends_with("DATA") || answer.kind.ends_with("BIRTH");
         return is_told && (command.group, command.node, command.device) == (answer.group, answer.node, answer.device);
     }
+    // NAME/set/… and NAME/status/…, as mqtt-smarthome has them.
+    let (name, item) = command.split_once('/').unwrap_or_default();
+    if let Some(item) =
+        item.strip_prefix("set/").or_else(|| item.strip_prefix("get/")).filter(|item| item.contains('/'))
+    {
+        return answer.strip_prefix(name).and_then(|rest| rest.strip_prefix("/status/")) == Some(item);
+    }
     let mut base = command;
     while let Some((before, last)) = base.rsplit_once('/') {
         base = before;
@@ -171,6 +178,8 @@ mod tests {
             ("home/pump1/request", "home/pump1/response", true),
             ("home/pump1/cmd", "home/pump1/temperature", false),
             ("homie/d/n/p/set", "homie/d/n/p", true),
+            ("hm/set/Bath/SET_TEMPERATURE", "hm/status/Bath/SET_TEMPERATURE", true),
+            ("hm/set/Bath/SET_TEMPERATURE", "hm/status/Bath/ACTUAL_TEMPERATURE", false),
             ("spBv1.0/g/DCMD/n/d", "spBv1.0/g/DDATA/n/d", true),
             ("spBv1.0/g/DCMD/n/d", "spBv1.0/g/DDATA/n/e", false),
             ("boiler/switch/heat/command", "boiler/switch/heat/state", true),

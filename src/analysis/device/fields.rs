@@ -176,6 +176,11 @@ impl Field {
         self.no_temperature[which] = Some((count + 1, at));
     }
 
+    /// Whether it falls more often than anything that restarts.
+    pub fn falls_often(&self) -> bool {
+        self.falls * 4 >= self.seen
+    }
+
     fn end_run(&mut self) {
         if self.run.length > self.longest.length {
             self.second = self.longest.length;

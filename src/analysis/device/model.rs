@@ -8,6 +8,7 @@ use super::bridges::Bridges;
 use super::clocks::Clocks;
 use super::commands::Commands;
 use super::fields::Fields;
+use super::labels::Labels;
 use super::malformed::{Malformed, PAYLOAD_PREVIEW_BYTES};
 use super::names::{Name, Similar};
 use super::places::{Convention, Place, convention, place};
@@ -89,6 +90,8 @@ pub struct TopicModel {
     pub malformed: Malformed,
     /// Units that its payloads name.
     pub units: Units,
+    /// Whether it carries several things in turn.
+    pub labels: Labels,
     payload_hash: u64,
 }
 
@@ -282,7 +285,10 @@ impl Device {
         model.timing.add(at.elapsed);
         if place == Place::State {
             model.malformed.note(message, inspection.kind, text, json);
-            json.into_iter().for_each(|json| model.units.record(at, json));
+            json.into_iter().for_each(|json| {
+                model.units.record(at, json);
+                model.labels.record(json);
+            });
             let lost = Value::Null;
             let value = json.or_else(|| super::fields::is_no_number(text).then_some(&lost));
             self.field_count += value.map_or(0, |value| model.fields.record(at, value, room));
@@ -312,8 +318,11 @@ impl Device {
                 let time = super::told_time::of_number(ms as f64);
                 time.into_iter().for_each(|time: ToldTime| self.clocks.record(at, topic, "timestamp", time, retain));
             }
-        } else if let Some(json) = json {
+        } else if let Some(json) = json.filter(|json| json.is_object()) {
             self.clocks.record_json(at, topic, json, retain);
+        } else if !retain {
+            // What is kept so may be the time of some event.
+            self.clocks.record_text(at, topic, text);
         }
     }
 
@@ -447,6 +456,7 @@ impl TopicModel {
             fields: Fields::default(),
             malformed: Malformed::default(),
             units: Units::default(),
+            labels: Labels::default(),
             payload_hash: 0,
         }
     }

@@ -15,7 +15,8 @@ pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
     for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
         // What could not be read was not left out.
         let unread = model.malformed.count.into();
-        model.fields.iter().for_each(|field| number(topic, field, unread, found));
+        let several = model.labels.are_several();
+        model.fields.iter().for_each(|field| number(topic, field, unread, several, found));
         frozen(device, topic, model, found);
     }
     nodes(device, found);
@@ -26,14 +27,18 @@ pub(super) fn of_topic(topic: &str, path: &str) -> String {
     if path.is_empty() { topic.to_owned() } else { format!("{path} of {topic}") }
 }
 
-fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
+/// Where a topic carries `several` things in turn, a number jumps from one's to the other's.
+fn number(topic: &str, field: &Field, unread: u64, several: bool, found: &mut Vec<Finding>) {
     let name = of_topic(topic, &field.path);
     if field.is_counter(topic) {
+        if several && field.steps.late > 0 {
+            return;
+        }
         let mut steps = field.steps;
         steps.missing = steps.missing.saturating_sub(unread);
         counter(&name, &steps, "", found);
     } else if let Some((at, from, to)) =
-        field.fell_at.filter(|(_, from, to)| meaning::is_uptime(&field.path, topic) && to < from)
+        field.fell_at.filter(|_| meaning::is_uptime(&field.path, topic) && !(several && field.falls_often()))
     {
         found.push(Finding {
             kind: "restarted",
@@ -45,7 +50,7 @@ fn number(topic: &str, field: &Field, unread: u64, found: &mut Vec<Finding>) {
     }
     let measures = meaning::is_measurement(&field.path, topic);
     if measures && meaning::is_temperature(&field.path, topic) {
-        no_temperature(&name, field, meaning::is_hot_by_nature(&field.path, topic), found);
+        no_temperature(&name, field, several || meaning::is_hot_by_nature(&field.path, topic), found);
     }
     if measures && field.lost > 0 && field.seen >= 3 {
         found.push(Finding {
@@ -180,5 +185,45 @@ fn nodes(device: &Device, found: &mut Vec<Finding>) {
                 advice: "its connection broke: look for power, network and keep-alive of the edge node",
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::device::Message;
+    use crate::analysis::device::names::Name;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    fn kinds(messages: impl Iterator<Item = Value>) -> Vec<&'static str> {
+        let mut device = Device::new(Name::new("gw", false));
+        for (second, message) in messages.enumerate() {
+            let at = At { elapsed: Duration::from_secs(second as u64), unix_ms: 0 };
+            let (payload, retain) = (message.to_string(), false);
+            let payload = payload.as_bytes();
+            device.record(&Message { at, topic: "gw/data", payload, payload_bytes: payload.len(), retain });
+        }
+        let mut found = Vec::new();
+        judge(&device, &mut found);
+        found.iter().map(|finding| finding.kind).collect()
+    }
+
+    #[test]
+    fn numbers_of_several_devices_in_turn_are_not_those_of_one() {
+        // Three of the one for each of the other.
+        let of = |n: u32| if n % 4 == 3 { ("b", 7 + n / 4, 85.0) } else { ("a", 5000 + n - n / 4, 21.0) };
+        let message = |n| {
+            let (id, number, temp) = of(n);
+            json!({"devEui": id, "fCnt": number, "uptime": number * 60, "temp": temp})
+        };
+        assert_eq!(kinds((0..60).map(message)), [""; 0]);
+        let unnamed = |n| {
+            let (_, number, temp) = of(n);
+            json!({"fCnt": number, "uptime": number * 60, "temp": temp})
+        };
+        assert_eq!(kinds((0..60).map(unnamed)), ["counter_backwards", "no_temperature", "restarted"]);
+        let shared = |n: u32| json!({"devEui": of(n).0, "fCnt": n + n / 30, "uptime": n % 40});
+        assert_eq!(kinds((0..60).map(shared)), ["counter_gap", "restarted"], "one sequence for all, and one restart");
     }
 }

@@ -56,6 +56,7 @@ pub fn place(topic: &str) -> Place {
         || COMMANDS.iter().any(|word| last.eq_ignore_ascii_case(word))
         || (levels.len() > 2 && matches!(levels[levels.len() - 2], "set" | "get"))
         || levels[1..].contains(&"request")
+        || (levels.len() > 3 && matches!(levels[1], "set" | "get"))
         || (first == "spBv1.0" && levels.get(2).is_some_and(|kind| kind.ends_with("CMD")))
     {
         Place::Command
@@ -125,6 +126,8 @@ mod tests {
             ("zigbee2mqtt/lamp", Place::State),
             ("stat/plug/RESULT", Place::State),
             ("spBv1.0/g/NDATA/node", Place::State),
+            ("hm/set/Bath/SET_TEMPERATURE", Place::Command),
+            ("hm/status/Bath/SET_TEMPERATURE", Place::State),
             ("set", Place::Command),
             ("homeassistant/light/lamp/config", Place::Description),
             ("homie/d/$name", Place::Description),

@@ -4,8 +4,7 @@ use serde_json::{Map, Value};
 
 use super::At;
 use super::findings::{Finding, Grade, time};
-use super::meaning::has_part;
-use crate::analysis::payload;
+use super::labels::label;
 use crate::analysis::words::count;
 use crate::limits::UNITS_PER_TOPIC_MAX;
 
@@ -52,7 +51,7 @@ impl Units {
         let Some(members) = value.as_object() else { return };
         let Some(unit) = MEMBERS.iter().find_map(|name| members.get(*name)?.as_str()) else { return };
         let Some((quantity, system)) = place(unit).filter(|place| !is_light(*place, members)) else { return };
-        let label = label(members);
+        let label = label(members, true);
         if let Some(named) = self.0.iter_mut().find(|named| named.label == label && named.quantity == quantity) {
             named.seen += 1;
             if named.system != system {
@@ -92,61 +91,6 @@ fn is_light((quantity, system): (usize, usize), members: &Map<String, Value>) ->
     const VALUES: [&str; 5] = ["value", "val", "temperature", "temp", "reading"];
     let mut values = VALUES.iter().filter_map(|name| members.get(*name)?.as_f64());
     QUANTITIES[quantity][system] == KELVIN && !values.any(|value| value < LIGHT_KELVIN)
-}
-
-/// What the members say that tell several measurements on one topic apart.
-fn label(members: &Map<String, Value>) -> u64 {
-    const PARTS: &[&str] = &[
-        "name",
-        "sensor",
-        "register",
-        "reg",
-        "type",
-        "id",
-        "channel",
-        "measurement",
-        "measurand",
-        "quantity",
-        "metric",
-        "tag",
-        "point",
-        "key",
-        "label",
-        "property",
-        "param",
-        "address",
-        "addr",
-        "device",
-        "node",
-        "probe",
-        "port",
-        "index",
-        "object",
-        "source",
-        "topic",
-        "location",
-        "room",
-        "zone",
-        "kind",
-        "variable",
-        "field",
-        "item",
-        "code",
-        "model",
-        "class",
-    ];
-    /// These are others in each message.
-    const CHANGING: &[&str] = &["msg", "message", "packet", "request", "event", "uuid", "value", "val", "reading"];
-    members.iter().fold(0, |label, (name, value)| {
-        let is_label = has_part(name, PARTS) && !has_part(name, CHANGING) && !MEMBERS.contains(&name.as_str());
-        match value {
-            Value::String(value) if is_label => label.rotate_left(5) ^ payload::hash(value.as_bytes()),
-            Value::Number(value) if is_label && !value.is_f64() => {
-                label.rotate_left(5) ^ payload::hash(value.to_string().as_bytes())
-            }
-            _ => label,
-        }
-    })
 }
 
 #[cfg(test)]

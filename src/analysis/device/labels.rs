@@ -1,0 +1,111 @@
+//! Members that tell whose a message is, or of what, where one topic carries several in turn.
+
+use serde_json::{Map, Value};
+
+use super::meaning::has_part;
+use crate::analysis::payload;
+
+/// Whether one topic's messages are of several things in turn.
+#[derive(Default)]
+pub struct Labels {
+    first: Option<u64>,
+    is_away: bool,
+    returns: u32,
+}
+
+impl Labels {
+    /// Takes a message's value.
+    pub(super) fn record(&mut self, value: &Value) {
+        let Some(members) = value.as_object() else { return };
+        let label = label(members, true);
+        let is_first = *self.first.get_or_insert(label) == label;
+        self.returns += u32::from(is_first && self.is_away);
+        self.is_away = !is_first;
+    }
+
+    /// What is only numbered through does not come back to its first number, or does so when it restarts.
+    pub(super) fn are_several(&self) -> bool {
+        self.returns >= 2
+    }
+}
+
+/// Parts of the names of members that tell things apart …
+const PARTS: &[&str] = &[
+    "name",
+    "sensor",
+    "register",
+    "reg",
+    "type",
+    "id",
+    "eui",
+    "channel",
+    "measurement",
+    "measurand",
+    "quantity",
+    "metric",
+    "tag",
+    "point",
+    "key",
+    "label",
+    "property",
+    "param",
+    "address",
+    "addr",
+    "mac",
+    "device",
+    "node",
+    "probe",
+    "port",
+    "index",
+    "object",
+    "source",
+    "topic",
+    "location",
+    "room",
+    "zone",
+    "kind",
+    "variable",
+    "field",
+    "item",
+    "code",
+    "model",
+    "class",
+];
+/// … and of such that are others in each message, or the unit itself.
+const OTHERS: &[&str] =
+    &["msg", "message", "packet", "request", "event", "uuid", "correlation", "value", "val", "reading", "unit_of"];
+
+/// What they say, as one number; with `deep` also one level below.
+pub(super) fn label(members: &Map<String, Value>, deep: bool) -> u64 {
+    members.iter().fold(0, |all: u64, (name, value)| {
+        let is_label = || has_part(name, PARTS) && !has_part(name, OTHERS);
+        let own = match value {
+            Value::String(value) if is_label() => payload::hash(value.as_bytes()),
+            Value::Number(value) if !value.is_f64() && is_label() => payload::hash(value.to_string().as_bytes()),
+            Value::Object(members) if deep => label(members, false),
+            _ => return all,
+        };
+        all.rotate_left(5) ^ own
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn several_in_turn_are_told_from_one_that_numbers_its_messages() {
+        let several = |of: fn(usize) -> Value| {
+            let mut labels = Labels::default();
+            (0..10).for_each(|n| labels.record(&of(n)));
+            labels.are_several()
+        };
+        assert!(several(|n| json!({"devEui": format!("d{}", n % 2), "fCnt": n})));
+        assert!(several(|n| json!({"node": n % 3, "v": 1})));
+        assert!(several(|n| json!({"deviceInfo": {"devEui": format!("d{}", n % 2)}})));
+        assert!(!several(|n| json!({"id": n, "name": "pump"})));
+        assert!(!several(|n| json!({"sensor": "a", "value": n % 2, "sensor_value": n % 2})));
+        assert!(!several(|n| json!(n % 2)));
+    }
+}
