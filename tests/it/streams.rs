@@ -21,7 +21,18 @@ use serde_json::{Value, json};
 
 use crate::support::root;
 
-const STREAMS: [&str; 7] = ["zigbee2mqtt", "tasmota", "sparkplug", "homie", "noisy", "shelly_esphome", "mixed"];
+const STREAMS: [&str; 10] = [
+    "zigbee2mqtt",
+    "tasmota",
+    "sparkplug",
+    "homie",
+    "noisy",
+    "shelly_esphome",
+    "mixed",
+    "lorawan",
+    "gateways",
+    "chargers",
+];
 
 #[derive(Clone)]
 struct Recorded {
