@@ -39,6 +39,8 @@ pub struct Answer {
     pub delay: Duration,
     /// On a topic that belongs to the command's; otherwise it only came next, with something new.
     pub sure: bool,
+    /// It came late and said nothing new: on a topic that beats it is no answer.
+    is_old: bool,
 }
 
 impl Commands {
@@ -61,12 +63,13 @@ impl Commands {
     pub fn answer(&mut self, at: At, topic: &str, payload: &str, is_news: bool) {
         let waits = |command: &&mut Command| {
             let in_time = at.elapsed.saturating_sub(command.at.elapsed) <= LATE_ANSWER_WAIT;
-            !command.retained && in_time && command.answer.is_none()
+            !command.retained && in_time && command.answer.as_ref().is_none_or(|answer| answer.is_old)
         };
         for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
             let (sure, delay) = (belongs(&command.topic, topic), at.elapsed.saturating_sub(command.at.elapsed));
-            let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure };
-            if sure {
+            let is_old = !is_news && delay > ANSWER_WAIT;
+            let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old };
+            if sure && (!is_old || command.answer.is_none()) {
                 command.answer = Some(answer());
             } else if is_news
                 && delay <= ANSWER_WAIT
@@ -92,7 +95,8 @@ impl Command {
 
     /// The answer; when none is sure, what came next on a topic that does not beat anyway.
     pub fn answer(&self, beats: impl Fn(&str) -> bool) -> Option<&Answer> {
-        self.answer.as_ref().or_else(|| self.next.iter().find(|next| !beats(&next.topic)))
+        let belonging = self.answer.as_ref().filter(|answer| !(answer.is_old && beats(&answer.topic)));
+        belonging.or_else(|| self.next.iter().find(|next| !beats(&next.topic)))
     }
 
     /// Whether it should have been answered by `end` and was not. When one of the device's topics belongs to the
@@ -204,6 +208,26 @@ mod tests {
         let command = commands.iter().last().expect("a command");
         assert_eq!(command.answer(|topic| topic == "p/temperature").map(|answer| &*answer.topic), Some("p/door"));
         assert!(command.answer(|_| true).is_none());
+    }
+
+    #[test]
+    fn what_comes_anyway_and_says_nothing_new_is_no_answer() {
+        let late = 1 + ANSWER_WAIT.as_millis() as u64;
+        for (delay, is_news, beats, expected) in [
+            (late, false, true, true),
+            (late, false, false, false),
+            (late, true, true, false),
+            (late - 1, false, true, false),
+        ] {
+            let mut commands = Commands::default();
+            commands.record(at(0), "s/relay/0/command", "off", false);
+            commands.answer(at(delay), "s/relay/0", "on", is_news);
+            let command = commands.iter().next().expect("a command");
+            let told = command.is_unanswered(at(60_000).elapsed, ["s/relay/0"].into_iter(), |_| beats);
+            assert_eq!(told, expected, "{delay} {is_news} {beats}");
+            commands.answer(at(delay + 10), "s/relay/0", "off", true);
+            assert!(commands.iter().next().and_then(|command| command.answer(|_| beats)).is_some());
+        }
     }
 
     #[test]

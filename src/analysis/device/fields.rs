@@ -226,9 +226,13 @@ impl Field {
 
     /// Whether it counts messages.
     pub fn is_counter(&self, topic: &str) -> bool {
-        // The whole payload is called as its topic is.
-        let path = if self.path.is_empty() { topic.rsplit('/').next() } else { self.path.rsplit('.').next() };
-        self.steps.count_messages(path.unwrap_or_default())
+        self.steps.count_messages(self.name(topic))
+    }
+
+    /// Its own name: the whole payload is called as its topic is.
+    pub fn name<'a>(&'a self, topic: &'a str) -> &'a str {
+        let of = if self.path.is_empty() { topic.rsplit('/').next() } else { self.path.rsplit('.').next() };
+        of.unwrap_or_default()
     }
 }
 

@@ -67,7 +67,6 @@ const PARTS: &[&str] = &[
     "variable",
     "field",
     "item",
-    "code",
     "model",
     "class",
 ];

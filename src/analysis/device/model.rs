@@ -301,6 +301,7 @@ impl Device {
         if let Some((value, means)) = presence::read(topic, text, json) {
             self.presences.record(at, topic, value, means, retain);
         } else if !retain && !topic.contains("DEATH/") {
+            self.presences.record_other(at, topic, text);
             self.last_told = Some(at);
         }
         if let Some(parts) = sparkplug::parts(topic) {

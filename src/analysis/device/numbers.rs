@@ -36,9 +36,11 @@ fn number(topic: &str, field: &Field, unread: u64, several: bool, found: &mut Ve
         }
         let mut steps = field.steps;
         steps.missing = steps.missing.saturating_sub(unread);
-        counter(&name, &steps, "", found);
-    } else if let Some((at, from, to)) =
-        field.fell_at.filter(|_| meaning::is_uptime(&field.path, topic) && !(several && field.falls_often()))
+        counter(&name, &steps, (steps.restarts(field.name(topic)), ""), found);
+    } else if let Some((at, from, to)) = field
+        .fell_at
+        .filter(|(_, from, _)| !((several && field.falls_often()) || WRAPS.contains(from)))
+        .filter(|_| meaning::is_uptime(&field.path, topic))
     {
         found.push(Finding {
             kind: "restarted",
@@ -84,7 +86,10 @@ fn no_temperature(name: &str, field: &Field, is_hot: bool, found: &mut Vec<Findi
     }
 }
 
-fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
+/// Milliseconds in four bytes begin anew behind seven weeks: an uptime that falls from there, less a few hours, goes on.
+const WRAPS: std::ops::Range<f64> = 4_280_000_000.0..4_294_967_296.0;
+
+fn counter(name: &str, steps: &Steps, (restarts, wrap): (u32, &str), found: &mut Vec<Finding>) {
     let evidence = || {
         let step = |(at, from, to): (At, f64, f64)| format!("first at {}: {from} was followed by {to}", time(at));
         steps.example.map(step).into_iter().collect::<Vec<_>>()
@@ -116,9 +121,8 @@ fn counter(name: &str, steps: &Steps, wrap: &str, found: &mut Vec<Finding>) {
             "the same message was sent again: QoS 1 after a reconnect, or two bridges that forward the same",
         );
     }
-    if steps.resets > 0 {
-        let finding =
-            format!("{name} began anew {}: the device probably restarted", count(steps.resets.into(), "time"));
+    if restarts > 0 {
+        let finding = format!("{name} began anew {}: the device probably restarted", count(restarts.into(), "time"));
         push("restarted", finding, "if nobody restarted it, look for its reset reason: power, watchdog, crash");
     }
 }
@@ -170,7 +174,12 @@ fn nodes(device: &Device, found: &mut Vec<Finding>) {
     for node in &device.nodes {
         // A gateway that numbers the messages of several nodes in one sequence leaves gaps in each.
         if node.steps.ones * 10 >= node.steps.all * 6 {
-            counter(&format!("seq of Sparkplug node {}", node.name), &node.steps, " (0 to 255)", found);
+            counter(
+                &format!("seq of Sparkplug node {}", node.name),
+                &node.steps,
+                (node.steps.resets, " (0 to 255)"),
+                found,
+            );
         }
         if node.rebirths > 0 {
             found.push(Finding {
@@ -223,6 +232,8 @@ mod tests {
             json!({"fCnt": number, "uptime": number * 60, "temp": temp})
         };
         assert_eq!(kinds((0..60).map(unnamed)), ["counter_backwards", "no_temperature", "restarted"]);
+        let uptimes = |first: u64| kinds((0..20).map(move |n| json!({"uptime": (first + n * 1000) % 4_294_967_296})));
+        assert_eq!(uptimes(4_294_960_000), [""; 0], "four bytes of milliseconds");
         let shared = |n: u32| json!({"devEui": of(n).0, "fCnt": n + n / 30, "uptime": n % 40});
         assert_eq!(kinds((0..60).map(shared)), ["counter_gap", "restarted"], "one sequence for all, and one restart");
     }

@@ -64,6 +64,14 @@ impl Presences {
         }
     }
 
+    /// Takes what a topic says that is nothing of that kind: one that was unavailable has become something.
+    pub fn record_other(&mut self, at: At, topic: &str, value: &str) {
+        let is_gone = |known: &&mut Presence| *known.topic == *topic && known.means == Means::Offline;
+        if !value.is_empty() && self.0.iter_mut().find(is_gone).is_some() {
+            self.record(at, topic, value, Means::Unclear, false);
+        }
+    }
+
     /// All of them, in the order in which they were first seen.
     pub fn iter(&self) -> impl Iterator<Item = &Presence> {
         self.0.iter()
@@ -156,6 +164,16 @@ fn word(value: &str, strong: bool, is_homie: bool) -> Option<Means> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_unavailable_and_has_a_value_is_there() {
+        let mut presences = Presences::default();
+        presences.record_other(At::default(), "tv/state", "12");
+        assert_eq!(presences.iter().count(), 0);
+        presences.record(At::default(), "tv/state", "unavailable", Means::Offline, true);
+        presences.record_other(At::default(), "tv/state", "42.0");
+        assert_eq!(presences.iter().map(|presence| presence.means).collect::<Vec<_>>(), [Means::Unclear]);
+    }
 
     #[test]
     fn the_presence_of_a_part_is_not_that_of_the_whole() {

@@ -21,8 +21,12 @@ pub struct Steps {
     /// Numbers that came a third time, or again no sooner than another would have come: what counts something else
     /// than messages does that with nearly all of them.
     slow: u32,
-    /// Beginnings anew, at 0 or 1.
+    /// Beginnings anew, at 0 or 1 …
     pub resets: u32,
+    /// … behind this number …
+    reset_at: f64,
+    /// … or behind others as well.
+    resets_differ: bool,
     /// The first step that was not to the next number: when, from, to.
     pub example: Option<(At, f64, f64)>,
     /// How often the latest number came again.
@@ -40,25 +44,6 @@ impl Steps {
 
     /// Whether they are of messages: by the name of what steps, or because it nearly always steps to the next number.
     pub(super) fn count_messages(&self, name: &str) -> bool {
-        const SURE: &[&str] = &[
-            "seq",
-            "seqno",
-            "seqnr",
-            "sequence",
-            "sequenceno",
-            "sequencenumber",
-            "msgid",
-            "messageid",
-            "msgno",
-            "msgcount",
-            "messagecount",
-            "packetid",
-            "packetno",
-            "framecounter",
-            "fcnt",
-            "fcntup",
-            "msgseq",
-        ];
         const LIKELY: &[&str] = &[
             "counter",
             "count",
@@ -79,12 +64,16 @@ impl Steps {
             "beat",
             "alive",
         ];
-        let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(&name));
         let Self { all, ones, repeated, slow, .. } = *self;
         // Each number may come twice, when each message does.
         let counts = ones >= 2 && (ones + repeated) * 2 >= all && ones > slow * 2;
-        (is(SURE) && counts) || (is(LIKELY) && ones >= 8 && ones * 100 >= all * 85)
+        (is(name, SURE) && counts) || (is(name, LIKELY) && ones >= 8 && ones * 100 >= all * 85)
+    }
+
+    /// How often the device began anew. What only beats does so behind the same number again and again.
+    pub(super) fn restarts(&self, name: &str) -> u32 {
+        let wraps = self.resets > 1 || [8.0, 10.0, 16.0, 32.0, 60.0, 64.0].contains(&(self.reset_at + 1.0));
+        if is(name, SURE) || self.resets_differ || !wraps { self.resets } else { 0 }
     }
 
     /// Counting begins, or begins anew.
@@ -108,7 +97,8 @@ impl Steps {
         } else if to == from {
             self.repeated += 1;
         } else if to <= 1.0 {
-            self.resets += 1;
+            self.resets_differ |= self.resets > 0 && self.reset_at != self.highest;
+            (self.resets, self.reset_at) = (self.resets + 1, self.highest);
             self.highest = to;
         } else {
             self.late += 1;
@@ -126,6 +116,31 @@ impl Steps {
         self.slow += u32::from(is_slow && !self.is_slow);
         self.is_slow = is_slow;
     }
+}
+
+const SURE: &[&str] = &[
+    "seq",
+    "seqno",
+    "seqnr",
+    "sequence",
+    "sequenceno",
+    "sequencenumber",
+    "msgid",
+    "messageid",
+    "msgno",
+    "msgcount",
+    "messagecount",
+    "packetid",
+    "packetno",
+    "framecounter",
+    "fcnt",
+    "fcntup",
+    "msgseq",
+];
+
+fn is(name: &str, names: &[&str]) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    names.iter().any(|known| known.eq_ignore_ascii_case(&name))
 }
 
 /// Whether counters begin anew behind so many numbers: those of some bytes or digits do.
@@ -179,8 +194,8 @@ mod tests {
 
     fn steps(name: &str, values: &[u32]) -> Option<(u64, u32, u32, u32)> {
         let steps = of(values.iter().copied(), |_| 0);
-        let Steps { missing, late, repeated, resets, .. } = steps;
-        steps.count_messages(name).then_some((missing, late, repeated, resets))
+        let Steps { missing, late, repeated, .. } = steps;
+        steps.count_messages(name).then_some((missing, late, repeated, steps.restarts(name)))
     }
 
     #[test]
@@ -203,6 +218,13 @@ mod tests {
         }
         assert_eq!(steps("uptime", &[1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]), None, "no counter of messages");
         assert_eq!(steps("count", &[1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 6]), None, "counts something else");
+        let restarts =
+            |name, of: &[u32]| steps(name, &of.iter().flat_map(|n| 0..*n).collect::<Vec<_>>()).map(|all| all.3);
+        assert_eq!(restarts("alive", &[16, 16, 16]), Some(0), "four bits");
+        assert_eq!(restarts("cycle", &[60, 5]), Some(0));
+        assert_eq!(restarts("alive", &[16, 9, 16]), Some(2));
+        assert_eq!(restarts("alive", &[17, 9]), Some(1));
+        assert_eq!(restarts("seq", &[9, 9, 9]), Some(2), "it crashes at the same place");
         assert!(steps("n", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]).is_some());
     }
 }
