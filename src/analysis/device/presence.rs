@@ -81,9 +81,13 @@ impl Presences {
     /// that a car is at the charger.
     pub fn of_whole(&self) -> impl Iterator<Item = &Presence> {
         let of = |topic: &Presence| topic.topic.rfind('/').unwrap_or(0);
+        // In Sparkplug the node is above its devices, and what each says is of itself.
         let is_above = move |above: &Presence, part: &Presence| {
             let (end, shared) = (of(part), of(above));
-            shared > 0 && shared < end && above.topic.as_bytes()[..=shared] == part.topic.as_bytes()[..=shared]
+            !part.topic.starts_with("spBv1.0/")
+                && shared > 0
+                && shared < end
+                && above.topic.as_bytes()[..=shared] == part.topic.as_bytes()[..=shared]
         };
         self.0.iter().filter(move |part| !self.0.iter().any(|above| is_above(above, part)))
     }
@@ -183,6 +187,7 @@ mod tests {
             (&["tele/p/LWT", "stat/p/status", "home/p/x/online"], &["tele/p/LWT", "stat/p/status", "home/p/x/online"]),
             (&["p/status", "p/availability", "pp/x/status"], &["p/status", "p/availability", "pp/x/status"]),
             (&["status", "x/status"], &["status", "x/status"]),
+            (&["spBv1.0/g/+/n", "spBv1.0/g/+/n/d"], &["spBv1.0/g/+/n", "spBv1.0/g/+/n/d"]),
         ] {
             let mut presences = Presences::default();
             topics.iter().for_each(|topic| presences.record(At::default(), topic, "online", Means::Online, true));
