@@ -96,6 +96,9 @@ struct Outcome<'a> {
     /// Arrived and did not match.
     #[serde(skip_serializing_if = "is_zero")]
     other_messages: u64,
+    /// Those of them that were too large to be compared.
+    #[serde(skip_serializing_if = "is_zero")]
+    not_compared: u64,
     #[serde(skip_serializing_if = "is_zero")]
     retained_ignored: u64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -287,6 +290,7 @@ impl Exchange<'_> {
                     max: millis(at(received - 1)),
                 },
                 other_messages: answers.others,
+                not_compared: answers.uncompared,
                 retained_ignored: answers.retained,
                 own_requests_ignored: answers.echoes,
                 late_or_extra_responses: answers.late_or_extra,
@@ -305,7 +309,8 @@ impl Exchange<'_> {
         let seconds = self.request.timeout.as_secs();
         let mut message = format!("the request was sent, but no answer came on {filter} within {seconds} s");
         for (count, what) in [
-            (answers.others, "that did not match what was expected"),
+            (answers.others - answers.uncompared, "that did not match what was expected"),
+            (answers.uncompared, "that is too large to be compared with it"),
             (answers.retained, "that is retained, so older than the request"),
             (answers.echoes, "that is the request itself, which is no answer"),
         ] {

@@ -270,6 +270,8 @@ fn bounds_hold_for_numbers_that_are_not_read_to_the_last_digit() {
         let inside = if value.abs() > 1.0 { bound("minimum") < value && value < bound("maximum") } else { true };
         assert!(inside && bound("minimum") <= value && value <= bound("maximum"), "{text}: {schema}");
     }
+    let least = group_schema(&["-9223372036854775808", "-9223372036854775809"])["minimum"].as_f64();
+    assert!(least.is_some_and(|least| least < i64::MIN as f64), "the second is read as equal to the first");
     for text in ["21.123456789", "1e-7", "0.000001234567890123", "1750000000.123", "-1.5e300", "9007199254740993"] {
         let schema = group_schema(&[text]);
         let exact = text.starts_with("-1.5") || schema["minimum"] == schema["maximum"];

@@ -81,12 +81,15 @@ fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
 }
 
 /// A bound that is not within what it bounds. Decimals of more than fifteen digits are read to within two of the numbers
-/// that there are, perhaps as one of fewer digits, and integers of more than 64 bits as a number near them.
+/// that there are, perhaps as one of fewer digits, and integers of more than 64 bits as a number near them, which the least
+/// of 64 bits equals.
 fn bound(number: &Number, outward: fn(f64) -> f64) -> Number {
     let text = number.to_string();
     let written = text.trim_start_matches(['-', '0', '.']).bytes().take_while(|c| *c != b'e');
-    let is_near =
-        |value: &f64| number.is_f64() && (written.filter(u8::is_ascii_digit).count() > 13 || value.abs() > 9e18);
+    let is_near = |value: &f64| match number.is_f64() {
+        true => written.filter(u8::is_ascii_digit).count() > 13 || value.abs() > 9e18,
+        false => number.as_i64() == Some(i64::MIN),
+    };
     let value = number.as_f64().filter(is_near).map(|value| outward(outward(value)));
     value.and_then(Number::from_f64).unwrap_or_else(|| number.clone())
 }
