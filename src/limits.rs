@@ -336,6 +336,8 @@ pub const REPORTS_KEPT: usize = 40;
 pub const MENTIONS_KEPT: usize = 5;
 /// Times of their own that a device's topics tell, and Sparkplug nodes whose numbers are followed.
 pub const DEVICE_CLOCKS_MAX: usize = 16;
+/// Names of Sparkplug metrics that are remembered for their aliases: those of some nodes with some hundred metrics.
+pub const SPARKPLUG_ALIASES_MAX: usize = 512;
 /// A device's clock may be so far from this machine's.
 pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(10);
 /// A retained message whose own time is older is stale; sleepy sensors report less often than once an hour.

@@ -41,7 +41,29 @@ pub struct Field {
     pub no_temperature: [Option<(u32, At)>; 2],
     /// Whether the latest value is far from the one before, if there was one.
     has_jumped: bool,
+    /// When it was last far from the values before, and for how long.
+    pub away: Option<Away>,
 }
+
+/// Values far from those before them.
+#[derive(Clone, Copy)]
+pub struct Away {
+    /// What it was before.
+    pub from: f64,
+    /// The first that was far from it.
+    pub value: f64,
+    /// When that came.
+    pub at: At,
+    /// How many there were.
+    pub length: u32,
+    /// Whether it came back near to what it was before.
+    pub is_over: bool,
+}
+
+/// So far a value must jump to be looked at as one that cannot be …
+const FAR: f64 = 50.0;
+/// … and so much of the jump it may stay away from where it was when it is back.
+const BACK: f64 = 0.2;
 
 /// A DS18B20 that does not answer, as its libraries tell it …
 pub const DISCONNECTED: f64 = -127.0;
@@ -82,19 +104,37 @@ impl Fields {
             Value::Number(number) => self.number(at, path, number.as_f64().unwrap_or_default(), limit),
             Value::Null => self.lost(at, path),
             Value::String(text) if is_no_number(text) => self.lost(at, path),
+            Value::String(text) => written(text).into_iter().for_each(|number| self.number(at, path, number, limit)),
             Value::Object(members) if depth < FIELD_DEPTH_MAX => {
+                // A server of OPC UA's values says so of one that it could not read.
+                let is_bad = members.get("q") == Some(&Value::Bool(false));
                 for (name, value) in members {
-                    let end = path.len();
-                    if end > 0 {
-                        path.push('.');
-                    }
-                    path.push_str(&name[..name.floor_char_boundary(40)]);
-                    self.walk(at, value, path, depth + 1, limit);
-                    path.truncate(end);
+                    let value = if is_bad && name == "v" { &Value::Null } else { value };
+                    self.below(at, name, value, path, depth, limit);
+                }
+            }
+            Value::Array(items) if depth < FIELD_DEPTH_MAX => {
+                for item in items {
+                    let name = match list_name(item) {
+                        Some(name) => name,
+                        None if items.len() == 1 && item.is_object() => "0",
+                        None => continue,
+                    };
+                    self.below(at, name, item, path, depth, limit);
                 }
             }
             _ => {}
         }
+    }
+
+    fn below(&mut self, at: At, name: &str, value: &Value, path: &mut String, depth: usize, limit: usize) {
+        let end = path.len();
+        if end > 0 {
+            path.push('.');
+        }
+        path.push_str(&name[..name.floor_char_boundary(40)]);
+        self.walk(at, value, path, depth + 1, limit);
+        path.truncate(end);
     }
 
     fn number(&mut self, at: At, path: &str, value: f64, limit: usize) {
@@ -113,9 +153,20 @@ impl Fields {
     }
 }
 
+/// How an object in a list is called, where the list has one for each of several things.
+fn list_name(item: &Value) -> Option<&str> {
+    ["id", "name", "n", "tag", "key"].iter().find_map(|name| item.get(*name)?.as_str())
+}
+
+/// A decimal number that is written as text: its digits alone may be a name.
+fn written(text: &str) -> Option<f64> {
+    let is_decimal = || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+    (text.len() <= 20 && text.contains('.') && is_decimal()).then(|| text.parse().ok()).flatten()
+}
+
 /// What sensors say when they have no number.
 pub fn is_no_number(text: &str) -> bool {
-    ["nan", "null", "unavailable", "none", "inf", "-inf", "err", "error"]
+    ["nan", "null", "unavailable", "unknown", "undef", "n/a", "none", "inf", "-inf", "err", "error"]
         .iter()
         .any(|word| word.eq_ignore_ascii_case(text.trim()))
 }
@@ -141,12 +192,14 @@ impl Field {
             fell_at: None,
             no_temperature: [(value == DISCONNECTED).then_some((1, at)), None],
             has_jumped: true,
+            away: None,
         }
     }
 
     fn add(&mut self, at: At, value: f64) {
         self.seen += 1;
         self.steps.add(at, self.last, value);
+        self.note_away(at, value);
         if value == DISCONNECTED {
             self.has_no_temperature(0, at);
         }
@@ -169,6 +222,20 @@ impl Field {
         self.changes += 1;
         self.run = Run { length: 1, value, changes_before: self.changes, began: at };
         self.last = value;
+    }
+
+    fn note_away(&mut self, at: At, value: f64) {
+        let far = self.away.map_or(FAR, |away| (away.value - away.from).abs());
+        match &mut self.away {
+            Some(away) if !away.is_over => {
+                away.is_over = (value - away.from).abs() <= BACK * (away.value - away.from).abs();
+                away.length += u32::from(!away.is_over);
+            }
+            _ if (value - self.last).abs() >= far => {
+                self.away = Some(Away { from: self.last, value, at, length: 1, is_over: false });
+            }
+            _ => {}
+        }
     }
 
     fn has_no_temperature(&mut self, which: usize, at: At) {
@@ -270,6 +337,28 @@ mod tests {
             let told = fields.iter().next().expect("a field").no_temperature;
             assert_eq!(told.map(|told| told.map_or(0, |(count, _)| count)), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn numbers_are_found_in_lists_with_names_and_in_text() {
+        let list = |v: f64, q: bool| json!({"values": [{"id": "P.Temp", "v": v, "q": q}, {"id": "P.Flow", "v": 1, "q": true}]});
+        let (mut fields, at) = (Fields::default(), At::default());
+        fields.record(at, &list(20.5, true), 100);
+        fields.record(at, &list(20.5, false), 100);
+        fields.record(
+            at,
+            &json!({"Messages": [{"SequenceNumber": 7}], "outTemp": "4.25", "version": "1.4.2", "id": "82007"}),
+            100,
+        );
+        fields.record(at, &json!({"pairs": [[1, 2], [3, 4]], "list": [1, 2], "outTemp": "N/A"}), 100);
+        let told: Vec<_> = fields.iter().map(|field| (&*field.path, field.seen, field.lost)).collect();
+        let expected = [
+            ("values.P.Temp.v", 1, 1),
+            ("values.P.Flow.v", 2, 0),
+            ("Messages.0.SequenceNumber", 1, 0),
+            ("outTemp", 1, 1),
+        ];
+        assert_eq!(told, expected);
     }
 
     fn frozen(values: Vec<f64>) -> bool {

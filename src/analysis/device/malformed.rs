@@ -90,7 +90,11 @@ pub(super) fn judge(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
             "{} on {topic}, of {} in all, cannot be read as {}, which they seem to be meant as",
             count((*number).into(), "payload"),
             model.live,
-            if *packed { "CBOR or MessagePack" } else { "JSON" }
+            match *packed {
+                _ if topic.starts_with("spBv1.0/") => "Sparkplug's Protobuf",
+                true => "CBOR or MessagePack",
+                false => "JSON",
+            }
         ),
         evidence: vec![format!("{} {what}{payload}", time(*at))],
         advice: "receivers drop such messages: look for a cut buffer, a missing quote, NaN where JSON has none, or an encoding other than UTF-8",

@@ -17,6 +17,7 @@ pub(super) fn is_measurement(path: &str, topic: &str) -> bool {
         "voltage",
         "current",
         "power",
+        "apower",
         "speed",
         "rpm",
         "illuminance",
@@ -66,6 +67,22 @@ pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
     is_named && !has_part(name, &["templat", "tempo", "tempt"])
 }
 
+/// Between which numbers it must be, whatever is measured with; `None` when nobody can tell.
+pub(super) fn range(path: &str, topic: &str) -> Option<std::ops::RangeInclusive<f64>> {
+    let name = own_name(path, topic);
+    let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if is(&["lat", "latitude"]) {
+        Some(-90.0..=90.0)
+    } else if is(&["lon", "lng", "long", "longitude"]) {
+        Some(-180.0..=180.0)
+    } else if has_part(name, &["humid", "moist"]) || is(&["hum", "rh", "soc"]) {
+        // Not all are calibrated.
+        Some(-5.0..=105.0)
+    } else {
+        is_temperature(path, topic).then_some(-273.15..=f64::INFINITY)
+    }
+}
+
 /// Whether it is one of something that heats itself, and fast.
 pub(super) fn is_hot_by_nature(path: &str, topic: &str) -> bool {
     let parts = &["cpu", "gpu", "core", "board", "soc", "chip"];
@@ -79,7 +96,7 @@ pub(super) fn is_uptime(path: &str, topic: &str) -> bool {
 
 /// The name that tells what a number is: its member's, or the topic's last level that is more than "state" or "value".
 fn own_name<'a>(path: &'a str, topic: &'a str) -> &'a str {
-    let says_something = |name: &&str| !matches!(*name, "" | "value" | "state" | "status");
+    let says_something = |name: &&str| !matches!(*name, "" | "v" | "val" | "value" | "Value" | "state" | "status");
     path.rsplit('.').chain(topic.rsplit('/')).find(says_something).unwrap_or_default()
 }
 
@@ -126,6 +143,22 @@ mod tests {
             [("illuminance", true), ("min_temp", false), ("tempMax", false), ("influx", false), ("compressor", false)]
         {
             assert_eq!(is_measurement(name, "t"), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_bounds_a_number_is_told_by_its_name() {
+        for (path, value, expected) in [
+            ("relative_humidity", 655.35, Some(false)),
+            ("position.lat", 48.1, Some(true)),
+            ("lng", 181.0, Some(false)),
+            ("Hum_SHT", 50.0, None),
+            ("hum", -40.0, Some(false)),
+            ("outTemp", -300.0, Some(false)),
+            ("power", -1e9, None),
+            ("battery.Soc.value", 6553.5, Some(false)),
+        ] {
+            assert_eq!(range(path, "t").map(|range| range.contains(&value)), expected, "{path}");
         }
     }
 

@@ -6,6 +6,7 @@ pub mod clocks;
 pub mod commands;
 pub mod fields;
 pub mod findings;
+mod impossible;
 pub mod labels;
 pub mod malformed;
 mod meaning;

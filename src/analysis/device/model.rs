@@ -68,6 +68,7 @@ pub struct Device {
     /// Their messages that name the device.
     pub mentions: Vec<Mention>,
     field_count: usize,
+    aliases: sparkplug::Aliases,
 }
 
 /// A topic of the device.
@@ -177,6 +178,7 @@ impl Device {
             similar,
             mentions: Vec::new(),
             field_count: 0,
+            aliases: sparkplug::Aliases::default(),
         }
     }
 
@@ -209,6 +211,10 @@ impl Device {
                 text.and_then(|text| serde_json::from_str(text).ok())
             }
             _ => None,
+        };
+        let json = match sparkplug::parts(topic) {
+            Some(parts) if is_whole && json.is_none() => self.aliases.metrics(&parts, payload),
+            _ => json,
         };
         let text = text.unwrap_or_default();
         let (is_news, new_topic) = match is_full {
@@ -285,7 +291,8 @@ impl Device {
         model.timing.add(at.elapsed);
         if place == Place::State {
             model.malformed.note(message, inspection.kind, text, json);
-            json.into_iter().for_each(|json| {
+            // A Sparkplug payload has all of its sender's metrics, or some of them, in any order.
+            json.filter(|_| sparkplug::parts(topic).is_none()).into_iter().for_each(|json| {
                 model.units.record(at, json);
                 model.labels.record(json);
             });
@@ -369,7 +376,7 @@ impl Device {
         let Some(seq) = sparkplug::header(message.payload).and_then(|header| header.seq) else { return };
         let seq = seq as f64;
         match node.last.replace(seq) {
-            Some(last) => node.steps.add(message.at, last, seq),
+            Some(last) => node.steps.add_within_256(message.at, last, seq),
             None => node.steps.begin(seq),
         }
     }

@@ -3,10 +3,10 @@
 use super::At;
 use super::fields::{DISCONNECTED, Field, POWER_ON, Run};
 use super::findings::{Finding, Grade, time};
-use super::meaning;
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
+use super::{impossible, meaning};
 use crate::analysis::words::count;
 use crate::limits::NEVER_MOVED_MESSAGES;
 
@@ -49,6 +49,9 @@ fn number(topic: &str, field: &Field, unread: u64, several: bool, found: &mut Ve
             evidence: vec![format!("{} {name} = {to}", time(at))],
             advice: "if nobody restarted it, look for its reset reason: power, watchdog, crash",
         });
+    }
+    if !several {
+        impossible::judge(&name, field, topic, found);
     }
     let measures = meaning::is_measurement(&field.path, topic);
     if measures && meaning::is_temperature(&field.path, topic) {

@@ -1,4 +1,8 @@
-//! Sparkplug B from outside: what its topics say, and time and sequence number of a payload.
+//! Sparkplug B from outside: what its topics say, time and sequence number of a payload, and the numbers in it.
+
+use serde_json::{Map, Value};
+
+use crate::limits::SPARKPLUG_ALIASES_MAX;
 
 /// The parts of a topic `spBv1.0/GROUP/TYPE/NODE[/DEVICE]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,25 +37,105 @@ pub struct Header {
 pub fn header(mut payload: &[u8]) -> Option<Header> {
     let mut header = Header::default();
     while !payload.is_empty() {
-        let key = varint(&mut payload)?;
-        let skip = match key & 7 {
-            0 => {
-                let value = varint(&mut payload)?;
-                match key >> 3 {
-                    1 => header.timestamp = Some(value),
-                    3 => header.seq = Some(value),
-                    _ => {}
-                }
-                0
-            }
-            1 => 8,
-            2 => usize::try_from(varint(&mut payload)?).ok()?,
-            5 => 4,
-            _ => return None,
-        };
-        payload = payload.get(skip..)?;
+        match part(&mut payload)? {
+            (1, Part::Number(value)) => header.timestamp = Some(value),
+            (3, Part::Number(value)) => header.seq = Some(value),
+            _ => {}
+        }
     }
     Some(header)
+}
+
+/// The names of metrics, which births tell and data leave out.
+#[derive(Default)]
+pub struct Aliases(Vec<(Box<str>, u64, Box<str>)>);
+
+impl Aliases {
+    /// The metrics of a node's payload that are numbers, or are none for now, by name. `None` when it is no Protobuf
+    /// message.
+    pub fn metrics(&mut self, of: &Parts<'_>, mut payload: &[u8]) -> Option<Value> {
+        let mut metrics = Map::new();
+        while !payload.is_empty() {
+            if let (2, Part::Bytes(metric)) = part(&mut payload)?
+                && let (Some(name), value) = self.metric(of, metric)?
+            {
+                metrics.insert(name, value);
+            }
+        }
+        Some(Value::Object(metrics))
+    }
+
+    fn metric(&mut self, of: &Parts<'_>, mut payload: &[u8]) -> Option<(Option<String>, Value)> {
+        let (mut name, mut alias, mut datatype, mut value) = (None, None, 0, None);
+        while !payload.is_empty() {
+            match part(&mut payload)? {
+                (1, Part::Bytes(bytes)) => name = std::str::from_utf8(bytes).ok(),
+                (2, Part::Number(number)) => alias = Some(number),
+                (4, Part::Number(number)) => datatype = number,
+                (7, Part::Number(1)) => value = Some(Value::Null),
+                (10, Part::Number(bits)) if datatype <= 3 => value = Some((bits as u32 as i32).into()),
+                (11, Part::Number(bits)) if datatype == 4 => value = Some((bits as i64).into()),
+                // Dates are no measurements.
+                (10 | 11, Part::Number(number)) if datatype != 13 => value = Some(number.into()),
+                (12, Part::Four(bits)) => value = Some(f64::from(f32::from_le_bytes(bits)).into()),
+                (13, Part::Eight(bits)) => value = Some(f64::from_le_bytes(bits).into()),
+                _ => {}
+            }
+        }
+        let name = match (name.filter(|name| !name.is_empty()), alias) {
+            (Some(name), Some(alias)) => {
+                self.learn(of.node, alias, name);
+                Some(name.to_owned())
+            }
+            (Some(name), None) => Some(name.to_owned()),
+            (None, Some(alias)) => {
+                Some(self.name(of.node, alias).map_or_else(|| format!("alias {alias}"), str::to_owned))
+            }
+            (None, None) => None,
+        };
+        Some((name.filter(|_| value.is_some()), value.unwrap_or_default()))
+    }
+
+    fn name(&self, node: &str, alias: u64) -> Option<&str> {
+        let known = |(of, number, _): &&(Box<str>, u64, Box<str>)| **of == *node && *number == alias;
+        self.0.iter().find(known).map(|(_, _, name)| &**name)
+    }
+
+    fn learn(&mut self, node: &str, alias: u64, name: &str) {
+        if self.0.len() < SPARKPLUG_ALIASES_MAX && self.name(node, alias).is_none() {
+            self.0.push((node.into(), alias, name.into()));
+        }
+    }
+}
+
+/// What a field of a Protobuf message has.
+enum Part<'a> {
+    Number(u64),
+    Four([u8; 4]),
+    Eight([u8; 8]),
+    Bytes(&'a [u8]),
+}
+
+/// Takes the next field off a Protobuf message: its number, and what it has.
+fn part<'a>(payload: &mut &'a [u8]) -> Option<(u64, Part<'a>)> {
+    let key = varint(payload)?;
+    let part = match key & 7 {
+        0 => Part::Number(varint(payload)?),
+        1 => Part::Eight(take(payload, 8)?.try_into().ok()?),
+        2 => {
+            let length = varint(payload)?;
+            Part::Bytes(take(payload, usize::try_from(length).ok()?)?)
+        }
+        5 => Part::Four(take(payload, 4)?.try_into().ok()?),
+        _ => return None,
+    };
+    Some((key >> 3, part))
+}
+
+fn take<'a>(payload: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = payload.split_at_checked(length)?;
+    *payload = rest;
+    Some(taken)
 }
 
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
@@ -86,6 +170,29 @@ mod tests {
         ] {
             assert_eq!(header(broken), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn metrics_have_the_names_that_a_birth_told() {
+        let of = parts("spBv1.0/G/DBIRTH/edge/d").expect("parts");
+        let mut aliases = Aliases::default();
+        // Names, aliases, types and values: a float, a negative Int16, a null, a string.
+        let metrics: [&[u8]; 4] = [
+            b"\x0a\x04Temp\x10\x01\x20\x09\x65\x00\x00\xac\x41",
+            b"\x0a\x01n\x20\x02\x50\xfe\xff\xff\xff\x0f",
+            b"\x0a\x01p\x10\x02\x38\x01",
+            b"\x0a\x01s\x20\x0c\x7a\x01x",
+        ];
+        let payload = |metrics: &[&[u8]]| {
+            metrics.iter().flat_map(|metric| [&[0x12, metric.len() as u8], *metric].concat()).collect::<Vec<_>>()
+        };
+        let expected = serde_json::json!({"Temp": 21.5, "n": -2, "p": null});
+        assert_eq!(aliases.metrics(&of, &payload(&metrics)), Some(expected));
+        let data = payload(&[b"\x10\x01\x69\x00\x00\x00\x00\x00\x00\x36\x40", b"\x10\x07\x58\x05"]);
+        assert_eq!(aliases.metrics(&of, &data), Some(serde_json::json!({"Temp": 22.0, "alias 7": 5})));
+        assert_eq!(aliases.metrics(&of, &data[..9]), None, "cut");
+        (0..1000).for_each(|alias| aliases.learn("edge", alias, "x"));
+        assert_eq!(aliases.0.len(), SPARKPLUG_ALIASES_MAX);
     }
 
     #[test]

@@ -107,6 +107,21 @@ impl Steps {
         self.example.get_or_insert((at, from, to));
     }
 
+    /// Takes a step of what is known to begin anew behind 255: what left out a few numbers on the way lost them.
+    pub(super) fn add_within_256(&mut self, at: At, from: f64, to: f64) {
+        const FEW: f64 = 64.0;
+        let left_out = to + 255.0 - from;
+        if to < from && left_out > 0.0 && left_out <= FEW && self.highest == from {
+            self.all += 1;
+            self.note_slow(at.elapsed, false);
+            self.missing += left_out as u64;
+            self.highest = to;
+            self.example.get_or_insert((at, from, to));
+        } else {
+            self.add(at, from, to);
+        }
+    }
+
     fn note_slow(&mut self, at: Duration, is_same: bool) {
         let interval = at.saturating_sub(self.last_at);
         let is_late = !self.last_interval.is_zero() && interval * 2 >= self.last_interval;
@@ -170,6 +185,22 @@ mod tests {
             steps.add(at, std::mem::replace(&mut last, value), value);
         }
         steps
+    }
+
+    #[test]
+    fn a_gap_across_the_end_of_one_byte_is_no_beginning_anew() {
+        for (from, to, expected) in [
+            (253.0, 0.0, (2, 0)),
+            (254.0, 3.0, (4, 0)),
+            (255.0, 0.0, (0, 0)),
+            (255.0, 1.0, (1, 0)),
+            (90.0, 0.0, (0, 1)),
+            (90.0, 93.0, (2, 0)),
+        ] {
+            let mut steps = Steps::from(At::default(), from);
+            steps.add_within_256(At::default(), from, to);
+            assert_eq!((steps.missing, steps.resets), expected, "{from} {to}");
+        }
     }
 
     /// Whether a counter is one of messages, with the numbers that came again, when each comes `interval` behind the

@@ -1,0 +1,82 @@
+//! Values that cannot be: outside what any such number may be, or far away for a message or two.
+
+use super::fields::{Away, DISCONNECTED, Field};
+use super::findings::{Finding, Grade, time};
+use super::meaning;
+use crate::analysis::words::count;
+
+/// No temperature goes so far away and comes back …
+const TEMPERATURE_FAR: f64 = 100.0;
+/// … within so many messages.
+const SHORT: u32 = 3;
+
+/// What sensors and their drivers say in place of a number.
+const STAND_INS: [f64; 14] = [
+    65_535.0, 32_767.0, 32_768.0, 6553.5, 3276.7, 3276.8, 655.35, 327.67, 327.68, 999.0, 999.9, 9999.0, 9999.9,
+    99_999.0,
+];
+
+/// Adds what is impossible in a number of one thing.
+pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
+    let Some(away) = field.away.filter(|away| is_impossible(field, away, topic)) else { return };
+    found.push(Finding {
+        kind: "impossible_value",
+        severity: Grade::Warning,
+        finding: format!("{name} went from {} to {}, which cannot be", away.from, away.value),
+        evidence: vec![format!(
+            "{} {name} = {}, so far in {}",
+            time(away.at),
+            away.value,
+            count(away.length.into(), "message")
+        )],
+        advice: "the sensor, its wiring or what reads it is at fault: receivers should drop such a value",
+    });
+}
+
+fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
+    let Away { from, value, length, is_over, .. } = *away;
+    if value == DISCONNECTED || meaning::is_setting(&field.path, topic) {
+        return false;
+    }
+    let is_outside = |range: std::ops::RangeInclusive<f64>| range.contains(&from) && !range.contains(&value);
+    let is_temperature =
+        || meaning::is_temperature(&field.path, topic) && !meaning::is_hot_by_nature(&field.path, topic);
+    let is_spike = || is_over && length <= SHORT && (value - from).abs() >= TEMPERATURE_FAR && is_temperature();
+    // Where as many are so, it may rather be its scale.
+    let is_rare = length * 2 < field.seen;
+    let is_stand_in = || is_rare && STAND_INS.contains(&value.abs()) && meaning::is_restless(&field.path, topic);
+    meaning::range(&field.path, topic).is_some_and(is_outside) || is_spike() || is_stand_in()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::device::At;
+    use crate::analysis::device::fields::Fields;
+    use serde_json::json;
+
+    #[test]
+    fn what_cannot_be_is_told_from_what_changes_fast() {
+        for (name, values, expected) in [
+            ("temperature", &[21.0, 21.1, 21.2, 850.0, 21.2][..], true),
+            ("temperature", &[21.0, 21.1, 21.2, -999.0, -999.0], true),
+            ("temperature", &[21.0, 21.1, 21.2, -127.0, 21.2], false),
+            ("temperature", &[21.0, 90.0, 21.2, 21.0, 21.2], false),
+            ("temperature", &[21.0, 21.0, 180.0, 181.0, 182.0], false),
+            ("cpu_temp", &[21.0, 21.1, 21.2, 850.0, 21.2], false),
+            ("target_temperature", &[21.0, 21.1, 21.2, 850.0, 21.2], false),
+            ("humidity", &[44.0, 45.0, 46.0, 655.35, 47.0], true),
+            ("humidity", &[44.0, 45.0, 46.0, 99.0, 47.0], false),
+            ("humidity", &[440.0, 450.0, 512.0, 440.0, 501.0], false),
+            ("lat", &[51.0, 51.0, 451.1, 51.0], true),
+            ("pressure", &[1012.0, 1012.1, 65_535.0, 1012.0], true),
+            ("power", &[10.0, 10.0, 2999.0, 10.0], false),
+            ("battery", &[80.0, 80.0, 255.0, 80.0], false),
+        ] {
+            let (mut fields, mut found) = (Fields::default(), Vec::new());
+            values.iter().for_each(|value| _ = fields.record(At::default(), &json!({name: value}), 100));
+            judge(name, fields.iter().next().expect("a field"), "t", &mut found);
+            assert_eq!(!found.is_empty(), expected, "{name} {values:?}");
+        }
+    }
+}
