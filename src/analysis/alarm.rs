@@ -41,16 +41,49 @@ pub fn role(name: &str) -> Role {
     use Severity::{Error, Warning};
     // Asked for each member of each message, so only words with the same first letter are compared.
     let groups: &[(&[&str], Role)] = match first_letter(name) {
-        b'l' => &[(&["level"], Level), (&["lasterror"], Report(Warning)), (&["lowbattery"], Flag(Warning))],
-        b's' => &[(&["severity", "status", "state"], Level), (&["smoke"], Flag(Warning))],
+        b'l' => &[
+            (&["level"], Level),
+            (&["lasterror"], Report(Warning)),
+            (&["lowbattery", "lowbat", "lowbatt"], Flag(Warning)),
+        ],
+        b's' => {
+            &[(&["severity", "status", "state", "statustext", "statusmessage"], Level), (&["smoke"], Flag(Warning))]
+        }
         b'h' => &[(&["health"], Level), (&["haserror", "hasfault"], Report(Error))],
         b'r' => &[(&["result", "restartreason", "resetreason"], Level)],
         b'c' => &[(&["condition"], Level), (&["carbonmonoxide"], Flag(Warning))],
         b'e' => &[(
-            &["error", "errors", "err", "errorcode", "errormessage", "errormsg", "errortext", "exception"],
+            &[
+                "error",
+                "errors",
+                "err",
+                "errorcode",
+                "errormessage",
+                "errormsg",
+                "errortext",
+                "errorstr",
+                "errorstate",
+                "errorstatus",
+                "errordescription",
+                "exception",
+            ],
             Report(Error),
         )],
-        b'f' => &[(&["fault", "faults", "faultcode", "faultmessage", "failure", "failures"], Report(Error))],
+        b'f' => &[(
+            &[
+                "fault",
+                "faults",
+                "faultcode",
+                "faultmessage",
+                "faulttext",
+                "faultstr",
+                "faultstate",
+                "faultstatus",
+                "failure",
+                "failures",
+            ],
+            Report(Error),
+        )],
         b'a' => &[(&["alarm", "alarms", "alarmcode"], Report(Error))],
         b'm' => &[(&["malfunction"], Report(Error))],
         b'w' => &[(&["warning", "warnings", "warn"], Report(Warning)), (&["waterleak"], Flag(Warning))],
@@ -59,11 +92,30 @@ pub fn role(name: &str) -> Role {
         }
         b'u' => &[(&["undervoltage"], Flag(Error))],
         b'p' => &[(&["problem"], Flag(Error))],
-        b'b' => &[(&["batterylow", "batlow"], Flag(Warning))],
+        b'b' => &[(&["batterylow", "batlow", "batterycritical"], Flag(Warning))],
         b't' => &[(&["tamper"], Flag(Warning))],
-        _ => return Role::Plain,
+        _ => &[],
     };
-    groups.iter().find(|(words, _)| is_named(words, name)).map_or(Role::Plain, |(_, role)| *role)
+    groups.iter().find(|(words, _)| is_named(words, name)).map_or_else(|| role_of_end(name), |(_, role)| *role)
+}
+
+/// What the end of a longer name says: `pvfaultcode`, `gcode_state`.
+fn role_of_end(name: &str) -> Role {
+    let ends = |ends: &[&str]| {
+        ends.iter().any(|end| {
+            name.len()
+                .checked_sub(end.len())
+                .and_then(|at| name.get(at..))
+                .is_some_and(|own| own.eq_ignore_ascii_case(end))
+        })
+    };
+    if ends(&["errorcode", "error_code", "faultcode", "fault_code"]) && !matches!(first_letter(name), b'l' | b'o') {
+        Role::Report(Severity::Error)
+    } else if ends(&["_state", "_status"]) || name.ends_with("State") || name.ends_with("Status") {
+        Role::Level
+    } else {
+        Role::Plain
+    }
 }
 
 /// What a topic says of its payload by its last level; `None` for topics whose messages describe a device rather than
@@ -71,13 +123,18 @@ pub fn role(name: &str) -> Role {
 pub fn role_of_topic(topic: &str) -> Option<Role> {
     let (before, last) = topic.rsplit_once('/').unwrap_or(("", topic));
     let is_discovery = last == "config" && (before.starts_with("homeassistant/") || before.starts_with("tasmota/"));
-    let describes = |level: &str| level.starts_with('$') && level != "$state" && level != "$stats";
+    let tells = |level: &str| matches!(level, "$state" | "$stats" | "$log" | "$alert");
+    // Azure has properties in the topic: `$.ct=application%2Fjson`.
+    let describes = |level: &str| level.starts_with('$') && !level.starts_with("$.") && !tells(level);
     let is_attribute = topic.contains("/$") && topic.split('/').skip(1).any(describes);
     // `Alarms/HighTemperature` is one of several; `alarm/battery` is most likely the battery of an alarm.
     let of_list = || match before.rsplit('/').next().map(role) {
         Some(report @ Role::Report(_)) if before.ends_with('s') && part(last) != Part::Describes => report,
         _ => Role::Plain,
     };
+    if last == "rejected" && before.starts_with("$aws/") {
+        return Some(Role::Report(Severity::Error));
+    }
     let own = |role: Role| if role == Role::Plain { of_list() } else { role };
     (!is_discovery && !is_attribute).then(|| own(role(last)))
 }
@@ -157,7 +214,9 @@ pub fn is_all_well(text: &str) -> bool {
     ];
     let text = text.trim();
     let opening = text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    is_named(WELL, text) || is_zero(text) || (opening.len() < text.len() && is_in(&["no", "ok", "none"], opening))
+    is_named(WELL, text)
+        || is_zero(text)
+        || (opening.len() < text.len() && is_in(&["no", "ok", "none", "kein", "keine"], opening))
 }
 
 /// Whether a value is that of a flag that is set.
@@ -383,6 +442,14 @@ mod tests {
             ("battery_low", Role::Flag(Severity::Warning)),
             ("Reset Reason", Role::Level),
             ("error_topic", Role::Plain),
+            ("pvfaultcode", Role::Report(Severity::Error)),
+            ("inverter_error_code", Role::Report(Severity::Error)),
+            ("lastErrorCode", Role::Plain),
+            ("old_error_code", Role::Plain),
+            ("gcode_state", Role::Level),
+            ("deviceStatus", Role::Level),
+            ("fault_state", Role::Report(Severity::Error)),
+            ("batteryCritical", Role::Flag(Severity::Warning)),
             ("errand", Role::Plain),
             ("battery", Role::Plain),
         ] {
@@ -399,13 +466,30 @@ mod tests {
         assert_eq!(role_of_topic("$SYS/broker/state"), Some(Role::Level));
         assert_eq!(role_of_topic("N/1/Alarms/HighTemperature"), Some(Role::Report(Severity::Error)));
         assert_eq!(role_of_topic("home/alarm/battery"), Some(Role::Plain));
+        assert_eq!(role_of_topic("homie/5/pump/$log/error"), Some(Role::Report(Severity::Error)));
+        assert_eq!(role_of_topic("devices/pump/messages/events/$.ct=application%2Fjson"), Some(Role::Plain));
+        let rejected = Some(Role::Report(Severity::Error));
+        assert_eq!(role_of_topic("$aws/things/pump/shadow/update/rejected"), rejected);
+        assert_eq!(role_of_topic("line/parts/rejected"), Some(Role::Plain));
         assert_eq!(role_of_topic("fault"), Some(Role::Report(Severity::Error)));
     }
 
     #[test]
     fn what_says_that_all_is_well_is_known_in_its_forms() {
-        for well in ["0", "0.0", "0x00", "no alarm", "OK", "ok: running", "None", "No Fault", "OFF", " normal ", "n/a"]
-        {
+        for well in [
+            "0",
+            "0.0",
+            "0x00",
+            "no alarm",
+            "OK",
+            "ok: running",
+            "None",
+            "No Fault",
+            "OFF",
+            " normal ",
+            "n/a",
+            "Kein Fehler.",
+        ] {
             assert!(is_all_well(well), "{well}");
         }
         for bad in ["1", "E0F", "overcurrent", "okapi", "not ok", "ON", "nothing works"] {

@@ -41,6 +41,8 @@ pub struct Answer {
     pub sure: bool,
     /// It came late and said nothing new: on a topic that beats it is no answer.
     is_old: bool,
+    /// It came long before its topic's next beat was due.
+    is_early: bool,
 }
 
 impl Commands {
@@ -59,8 +61,9 @@ impl Commands {
         }
     }
 
-    /// Takes a live message of the device, which may be an answer. `is_news` when it differs from the one before.
-    pub fn answer(&mut self, at: At, topic: &str, payload: &str, is_news: bool) {
+    /// Takes a live message of the device, which may be an answer. `is_news` when it differs from the one before,
+    /// `is_early` when it came long before its topic's beat was due.
+    pub fn answer(&mut self, at: At, topic: &str, payload: &str, is_news: bool, is_early: bool) {
         let waits = |command: &&mut Command| {
             let in_time = at.elapsed.saturating_sub(command.at.elapsed) <= LATE_ANSWER_WAIT;
             !command.retained && in_time && command.answer.as_ref().is_none_or(|answer| answer.is_old)
@@ -68,7 +71,7 @@ impl Commands {
         for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
             let (sure, delay) = (belongs(&command.topic, topic), at.elapsed.saturating_sub(command.at.elapsed));
             let is_old = !is_news && delay > ANSWER_WAIT;
-            let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old };
+            let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old, is_early };
             if sure && (!is_old || command.answer.is_none()) {
                 command.answer = Some(answer());
             } else if is_news
@@ -96,7 +99,7 @@ impl Command {
     /// The answer; when none is sure, what came next on a topic that does not beat anyway.
     pub fn answer(&self, beats: impl Fn(&str) -> bool) -> Option<&Answer> {
         let belonging = self.answer.as_ref().filter(|answer| !(answer.is_old && beats(&answer.topic)));
-        belonging.or_else(|| self.next.iter().find(|next| !beats(&next.topic)))
+        belonging.or_else(|| self.next.iter().find(|next| next.is_early || !beats(&next.topic)))
     }
 
     /// Whether it should have been answered by `end` and was not. When one of the device's topics belongs to the
@@ -126,8 +129,20 @@ fn preview(text: &str) -> Box<str> {
 /// Whether a message on `answer` is one to a command on `command`: `x/set` and `x`, `x/set` and `x/state`, `cmnd/x/POWER`
 /// and `stat/x/RESULT`.
 fn belongs(command: &str, answer: &str) -> bool {
-    const ANSWERS: &[&str] =
-        &["state", "status", "result", "response", "reply", "ack", "get_result", "rpc", "answer", "out"];
+    const ANSWERS: &[&str] = &[
+        "state",
+        "status",
+        "result",
+        "response",
+        "reply",
+        "ack",
+        "get_result",
+        "rpc",
+        "answer",
+        "out",
+        "res",
+        "report",
+    ];
     if let Some(name) = command.strip_prefix("cmnd/").and_then(|rest| rest.rsplit_once('/')).map(|(name, _)| name) {
         return answer
             .strip_prefix("stat/")
@@ -148,7 +163,7 @@ fn belongs(command: &str, answer: &str) -> bool {
     let mut base = command;
     while let Some((before, last)) = base.rsplit_once('/') {
         base = before;
-        if matches!(last, "set" | "get" | "cmd" | "command" | "commands" | "cmnd" | "request" | "rpc") {
+        if matches!(last, "set" | "get" | "cmd" | "command" | "commands" | "cmnd" | "request" | "req" | "rpc") {
             break;
         }
     }
@@ -181,6 +196,8 @@ mod tests {
             ("zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/bridge/response/permit_join", true),
             ("home/pump1/request", "home/pump1/response", true),
             ("home/pump1/cmd", "home/pump1/temperature", false),
+            ("cmd/site/pump1/req", "cmd/site/pump1/res", true),
+            ("device/01S00C/request", "device/01S00C/report", true),
             ("homie/d/n/p/set", "homie/d/n/p", true),
             ("hm/set/Bath/SET_TEMPERATURE", "hm/status/Bath/SET_TEMPERATURE", true),
             ("hm/set/Bath/SET_TEMPERATURE", "hm/status/Bath/ACTUAL_TEMPERATURE", false),
@@ -196,18 +213,22 @@ mod tests {
     fn the_answer_that_belongs_wins_over_the_one_that_came_next() {
         let mut commands = Commands::default();
         commands.record(at(0), "p/cmd", "on", false);
-        commands.answer(at(10), "p/beat", "tick", false);
-        commands.answer(at(20), "p/temperature", "21", true);
-        commands.answer(at(90), "p/status", "on", false);
-        commands.answer(at(120), "p/status", "off", true);
+        commands.answer(at(10), "p/beat", "tick", false, false);
+        commands.answer(at(20), "p/temperature", "21", true, false);
+        commands.answer(at(90), "p/status", "on", false, false);
+        commands.answer(at(120), "p/status", "off", true, false);
         let answer = commands.iter().next().and_then(|command| command.answer(|_| false)).expect("an answer");
         assert_eq!((&*answer.topic, answer.delay, answer.sure), ("p/status", Duration::from_millis(90), true));
         commands.record(at(200), "x/cmd", "on", false);
-        commands.answer(at(210), "p/temperature", "22", true);
-        commands.answer(at(220), "p/door", "open", true);
+        commands.answer(at(210), "p/temperature", "22", true, false);
+        commands.answer(at(220), "p/door", "open", true, false);
         let command = commands.iter().last().expect("a command");
         assert_eq!(command.answer(|topic| topic == "p/temperature").map(|answer| &*answer.topic), Some("p/door"));
         assert!(command.answer(|_| true).is_none());
+        commands.record(at(300), "x/cmd", "off", false);
+        commands.answer(at(310), "p/door", "closed", true, true);
+        let command = commands.iter().last().expect("a command");
+        assert_eq!(command.answer(|_| true).map(|answer| &*answer.payload), Some("closed"), "before the next beat");
     }
 
     #[test]
@@ -221,11 +242,11 @@ mod tests {
         ] {
             let mut commands = Commands::default();
             commands.record(at(0), "s/relay/0/command", "off", false);
-            commands.answer(at(delay), "s/relay/0", "on", is_news);
+            commands.answer(at(delay), "s/relay/0", "on", is_news, false);
             let command = commands.iter().next().expect("a command");
             let told = command.is_unanswered(at(60_000).elapsed, ["s/relay/0"].into_iter(), |_| beats);
             assert_eq!(told, expected, "{delay} {is_news} {beats}");
-            commands.answer(at(delay + 10), "s/relay/0", "off", true);
+            commands.answer(at(delay + 10), "s/relay/0", "off", true, false);
             assert!(commands.iter().next().and_then(|command| command.answer(|_| beats)).is_some());
         }
     }
@@ -235,7 +256,7 @@ mod tests {
         let mut commands = Commands::default();
         commands.record(at(0), "p/set", "on", false);
         commands.record(at(0), "p/set", "kept", true);
-        commands.answer(at(1 + LATE_ANSWER_WAIT.as_millis() as u64), "p", "late", true);
+        commands.answer(at(1 + LATE_ANSWER_WAIT.as_millis() as u64), "p", "late", true, false);
         let unanswered =
             |end| commands.iter().filter(|command| command.is_unanswered(end, ["p"].into_iter(), |_| false)).count();
         assert_eq!((unanswered(ANSWER_WAIT), unanswered(ANSWER_WAIT * 2)), (0, 1));

@@ -25,7 +25,10 @@ pub struct Field {
     rises: u32,
     falls: u32,
     least: f64,
-    greatest: f64,
+    /// The greatest value.
+    pub greatest: f64,
+    /// Whether it never had decimals.
+    pub is_whole: bool,
     run: Run,
     longest: Run,
     second: u32,
@@ -183,6 +186,7 @@ impl Field {
             falls: 0,
             least: value,
             greatest: value,
+            is_whole: value.fract() == 0.0,
             run,
             longest: Run::default(),
             second: 0,
@@ -198,6 +202,7 @@ impl Field {
 
     fn add(&mut self, at: At, value: f64) {
         self.seen += 1;
+        self.is_whole &= value.fract() == 0.0;
         self.steps.add(at, self.last, value);
         self.note_away(at, value);
         if value == DISCONNECTED {

@@ -95,6 +95,7 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
 pub fn judge(device: &Device, end: At) -> Vec<Finding> {
     let mut found = Vec::new();
     presences(device, end, &mut found);
+    alerts(device, &mut found);
     reports(device, &mut found);
     beats(device, end, &mut found);
     bridges::judge(device, &mut found);
@@ -215,6 +216,18 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
             advice: "it may hang with its connection open, or the broker has not noticed yet that it is gone: wait one and a half keep-alives and look again",
         });
     }
+}
+
+/// A Homie device that is there and wants help.
+fn alerts(device: &Device, found: &mut Vec<Finding>) {
+    let is_alert = |presence: &&Presence| presence.topic.ends_with("/$state") && &*presence.value == "alert";
+    found.extend(device.presences.iter().find(is_alert).map(|presence| Finding {
+        kind: "reports_warnings",
+        severity: Grade::Warning,
+        finding: "the device is there and says that somebody must look after it".to_owned(),
+        evidence: vec![shown(presence)],
+        advice: "look up what it reports in the device's manual, and what its other topics say",
+    }));
 }
 
 fn reports(device: &Device, found: &mut Vec<Finding>) {

@@ -67,6 +67,13 @@ pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
     is_named && !has_part(name, &["templat", "tempo", "tempt"])
 }
 
+/// Whether an answer says, as those of HTTP do, that something was refused or failed: a code with words for it.
+pub(super) fn is_refusal(json: &serde_json::Value) -> bool {
+    let code = ["code", "statusCode", "status_code"].iter().find_map(|name| json.get(*name)?.as_u64());
+    let has_words = || ["message", "msg", "text", "error", "reason"].iter().any(|name| json[*name].is_string());
+    code.is_some_and(|code| (400..600).contains(&code)) && has_words()
+}
+
 /// Between which numbers it must be, whatever is measured with; `None` when nobody can tell.
 pub(super) fn range(path: &str, topic: &str) -> Option<std::ops::RangeInclusive<f64>> {
     let name = own_name(path, topic);
@@ -143,6 +150,18 @@ mod tests {
             [("illuminance", true), ("min_temp", false), ("tempMax", false), ("influx", false), ("compressor", false)]
         {
             assert_eq!(is_measurement(name, "t"), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_a_code_and_words() {
+        for (json, expected) in [
+            (serde_json::json!({"code": 409, "message": "Version conflict"}), true),
+            (serde_json::json!({"code": 200, "message": "OK"}), false),
+            (serde_json::json!({"code": 450}), false),
+            (serde_json::json!(409), false),
+        ] {
+            assert_eq!(is_refusal(&json), expected, "{json}");
         }
     }
 

@@ -17,6 +17,7 @@ pub mod places;
 pub mod presence;
 pub mod sparkplug;
 pub mod steps;
+mod supply;
 pub mod timing;
 pub mod told_time;
 pub mod units;

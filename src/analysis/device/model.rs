@@ -18,7 +18,7 @@ use super::steps::Steps;
 use super::timing::Timing;
 use super::told_time::ToldTime;
 use super::units::Units;
-use super::{At, Message};
+use super::{At, Message, meaning};
 use crate::analysis::alarm::{Severity, role_of_topic};
 use crate::analysis::decode::{Form, decode};
 use crate::analysis::payload::{self, Inspection, Kind};
@@ -152,6 +152,11 @@ pub struct Taken {
 /// So many messages of others are looked into for their time, and one in as many later.
 const OTHERS_READ: u64 = 64;
 
+/// Whether a topic is one of those on which some devices are asked for a value, BASE/get/NAME.
+fn is_asked(topic: &str) -> bool {
+    topic.rsplit('/').nth(1) == Some("get")
+}
+
 impl Device {
     /// A device of which nothing is known.
     pub fn new(name: Name) -> Self {
@@ -193,9 +198,6 @@ impl Device {
         let inspection = payload::inspect_message(topic, payload, payload_bytes, INSPECT_MAX_BYTES);
         let is_full = self.topics.len() >= DEVICE_TOPICS_MAX && self.topics.value(topic).is_none();
         let place = place(topic);
-        if place != Place::Command && !retain {
-            self.live += 1;
-        }
         self.retained += u64::from(retain);
         let is_whole = payload.len() == payload_bytes;
         let decoded = match inspection.kind {
@@ -217,6 +219,15 @@ impl Device {
             _ => json,
         };
         let text = text.unwrap_or_default();
+        // What is told of a value is no question for it: openWB has its state on …/get/NAME.
+        let place = match place {
+            Place::Command if is_asked(topic) && json.as_ref().is_some_and(|json| !json.is_object()) => Place::State,
+            place => place,
+        };
+        self.live += u64::from(place != Place::Command && !retain);
+        let is_early = place == Place::State
+            && self.commands.count > 0
+            && self.topics.value(topic).is_some_and(|model| model.timing.is_early(at.elapsed));
         let (is_news, new_topic) = match is_full {
             true => {
                 self.untracked += 1;
@@ -232,10 +243,11 @@ impl Device {
             Place::Description => {}
             Place::State => {
                 if !retain {
-                    self.commands.answer(at, topic, text, is_news);
+                    self.commands.answer(at, topic, text, is_news, is_early);
                 }
                 self.note_state(message, text, json.as_ref());
-                if let Some(severity) = inspection.severity {
+                let refused = || json.as_ref().filter(|json| meaning::is_refusal(json)).map(|_| Severity::Error);
+                if let Some(severity) = inspection.severity.or_else(refused) {
                     self.report(message, severity, inspection.shape, text);
                 }
             }

@@ -143,3 +143,45 @@ fn numbers_that_a_gateway_shares_among_its_nodes_leave_no_gap_in_any() {
         assert_eq!(kinds.iter().filter(|kind| **kind == "counter_gap").count(), expected, "{kinds:?}");
     }
 }
+
+/// The kinds of what is found in messages of device `d`, one a second.
+fn kinds(messages: &[(&str, &[u8])]) -> Vec<&'static str> {
+    let mut device = Device::new(Name::new("d", false));
+    let mut at = At::default();
+    for (topic, payload) in messages {
+        at.elapsed += Duration::from_secs(1);
+        device.record(&Message { at, topic, payload, payload_bytes: payload.len(), retain: false });
+    }
+    at.elapsed += Duration::from_secs(60);
+    judge(&device, at).iter().map(|finding| finding.kind).collect()
+}
+
+#[test]
+fn refusals_and_calls_for_help_are_reports() {
+    for (topic, payload, expected) in [
+        ("cmd/d/res", &br#"{"id":"c1","code":500,"message":"actuator jammed"}"#[..], &["reports_errors"][..]),
+        ("homie/d/$state", b"alert", &["reports_warnings"]),
+        ("homie/d/$state", b"ready", &[]),
+        ("homie/5/d/$log/error", b"flow sensor does not respond", &["reports_errors"]),
+    ] {
+        assert_eq!(kinds(&[(topic, payload)]), expected, "{topic}");
+    }
+}
+
+#[test]
+fn values_on_topics_called_get_are_told_and_not_asked_for() {
+    let (told, asked) = (&b"7300.5"[..], &b""[..]);
+    assert_eq!(kinds(&[("d/cp/2/get/power", told), ("d/state", told)]), [""; 0]);
+    assert_eq!(kinds(&[("d/get/state", asked), ("d/state", told)]), [""; 0]);
+    assert_eq!(kinds(&[("d/state", told), ("d/get/state", asked)]), ["no_answer"]);
+}
+
+#[test]
+fn a_cut_sparkplug_payload_is_told() {
+    let whole = [0x12, 7, 0x0a, 1, b'p', 0x20, 3, 0x50, 5];
+    let message = |length: usize| ("spBv1.0/g/DDATA/n/d", &whole[..length]);
+    for (last, expected) in [(9, false), (6, true)] {
+        let found = kinds(&[message(9), message(9), message(9), message(last)]);
+        assert_eq!(found.contains(&"malformed_json"), expected, "{found:?}");
+    }
+}

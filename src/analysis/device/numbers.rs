@@ -6,7 +6,7 @@ use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
-use super::{impossible, meaning};
+use super::{impossible, meaning, supply};
 use crate::analysis::words::count;
 use crate::limits::NEVER_MOVED_MESSAGES;
 
@@ -52,6 +52,7 @@ fn number(topic: &str, field: &Field, unread: u64, several: bool, found: &mut Ve
     }
     if !several {
         impossible::judge(&name, field, topic, found);
+        supply::judge(&name, field, topic, found);
     }
     let measures = meaning::is_measurement(&field.path, topic);
     if measures && meaning::is_temperature(&field.path, topic) {

@@ -42,7 +42,7 @@ pub enum Convention {
 
 /// What a topic is for.
 pub fn place(topic: &str) -> Place {
-    const COMMANDS: &[&str] = &["set", "get", "cmd", "command", "commands", "cmnd", "request", "rpc"];
+    const COMMANDS: &[&str] = &["set", "get", "cmd", "command", "commands", "cmnd", "request", "req", "rpc"];
     let levels: Vec<&str> = topic.split('/').collect();
     let (first, last) = (levels[0], levels[levels.len() - 1]);
     let describes = crate::analysis::alarm::role_of_topic(topic).is_none()
@@ -128,6 +128,7 @@ mod tests {
             ("spBv1.0/g/NDATA/node", Place::State),
             ("hm/set/Bath/SET_TEMPERATURE", Place::Command),
             ("hm/status/Bath/SET_TEMPERATURE", Place::State),
+            ("cmd/site/pump/req", Place::Command),
             ("set", Place::Command),
             ("homeassistant/light/lamp/config", Place::Description),
             ("homie/d/$name", Place::Description),

@@ -124,7 +124,12 @@ pub fn read<'a>(topic: &str, text: &'a str, json: Option<&'a Value>) -> Option<(
     let is = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
     let strong = is(STRONG, last) || topic.starts_with("spBv1.0/STATE/");
     if !strong && !is(WEAK, last) {
-        return None;
+        // Some have the device's name last: stat/NAME. Nothing but the word itself tells what that is about.
+        let before = topic.rsplit('/').nth(1).unwrap_or_default();
+        let is_plain = json.is_none() && text.len() <= PLAIN_MAX_BYTES;
+        let is_named = is_plain && (is(STRONG, before) || is(WEAK, before) || is(&["stat"], before));
+        return if is_named && is(&["online", "offline"], text.trim()) { word(text, false, false) } else { None }
+            .map(|means| (text, means));
     }
     let is_homie = last == "$state";
     match json {
@@ -143,6 +148,9 @@ pub fn read<'a>(topic: &str, text: &'a str, json: Option<&'a Value>) -> Option<(
         _ => word(text, strong, is_homie).map(|means| (text, means)),
     }
 }
+
+/// Longer than any word that says whether a device is there.
+const PLAIN_MAX_BYTES: usize = 16;
 
 fn of_flag(value: bool) -> (&'static str, Means) {
     if value { ("true", Means::Online) } else { ("false", Means::Offline) }
@@ -216,6 +224,10 @@ mod tests {
             ("pump/status", "running", None),
             ("pump/status", r#"{"flow":3}"#, None),
             ("pump/flow", "online", None),
+            ("msh/EU/2/stat/!da5a8c10", "offline", Some(Means::Offline)),
+            ("status/pump7", "online", Some(Means::Online)),
+            ("status/pump7", "dead", None),
+            ("pump/status/door", "lost", None),
             ("blind/state", "down", None),
         ] {
             let json = serde_json::from_str(payload).ok();

@@ -61,6 +61,13 @@ impl Timing {
         }
     }
 
+    /// Whether a message is more than one that beats a little early.
+    pub fn is_early(&self, at: Duration) -> bool {
+        const EARLY: f64 = 0.6;
+        let Some(since) = self.last.map(|last| at.saturating_sub(last)) else { return false };
+        self.rhythm(at).is_some_and(|rhythm| rhythm.is_regular && since < rhythm.median.mul_f64(EARLY))
+    }
+
     /// The connection was away: what comes next is no interval.
     pub fn interrupted(&mut self) {
         self.last = None;
@@ -167,6 +174,14 @@ mod tests {
         times.extend((0..50).map(|n| 1300 + n * 20));
         let rhythm = of(&times, 3500).expect("a rhythm");
         assert_eq!((rhythm.is_regular, rhythm.missed, rhythm.silent), (true, 0, None));
+    }
+
+    #[test]
+    fn what_comes_between_two_beats_is_early() {
+        let mut timing = Timing::default();
+        [0, 10, 20, 30, 40].into_iter().for_each(|second| timing.add(Duration::from_secs(second)));
+        assert!(timing.is_early(Duration::from_secs(42)));
+        assert!(!timing.is_early(Duration::from_secs(48)));
     }
 
     #[test]

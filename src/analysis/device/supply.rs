@@ -1,0 +1,100 @@
+//! Batteries that are nearly empty, and signals that barely arrive.
+
+use super::fields::Field;
+use super::findings::{Finding, Grade};
+use super::meaning::has_part;
+use crate::analysis::words::count;
+
+/// Percent: below it a battery should be changed.
+const BATTERY_LOW: f64 = 10.0;
+/// Wi-Fi that is weaker, in dBm, loses packets.
+const WIFI_WEAK: f64 = -87.0;
+/// Zigbee's link quality, of 255.
+const LINK_WEAK: f64 = 10.0;
+
+/// Adds what the latest of a number says of battery and signal.
+pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
+    let own = field.name(topic);
+    let (kind, what, advice) = if is_battery(own, field.last, field.is_whole) {
+        ("low_battery", "the battery is low", "change or charge it")
+    } else if is_weak(own, field, topic) {
+        (
+            "weak_signal",
+            "the signal is weak",
+            "bring the device and the next access point or router closer together, or look at its antenna",
+        )
+    } else {
+        return;
+    };
+    found.push(Finding {
+        kind,
+        severity: Grade::Warning,
+        finding: format!("{what}: {name} is {}", field.last),
+        evidence: vec![format!("{name} = {} in the last of {}", field.last, count(field.seen.into(), "message"))],
+        advice,
+    });
+}
+
+/// Only what is called like a share in percent: voltages have decimals, and 0 is told by those who do not know.
+fn is_battery(own: &str, last: f64, is_whole: bool) -> bool {
+    const NAMES: [&str; 12] = [
+        "battery",
+        "batterylevel",
+        "batterypercent",
+        "batterypercentage",
+        "batterypct",
+        "batterycharge",
+        "batterystate",
+        "batterysoc",
+        "batt",
+        "bat",
+        "batpct",
+        "batterychargestate",
+    ];
+    let letters: String = own.chars().filter(char::is_ascii_alphanumeric).collect();
+    let is = |name: &str| letters.eq_ignore_ascii_case(name);
+    let is_low = is_whole && (1.0..=BATTERY_LOW).contains(&last) && NAMES.iter().any(|name| is(name));
+    is_low || (is("batteryok") && last == 0.0)
+}
+
+/// Radios of other kinds hear far less than Wi-Fi does.
+fn is_weak(own: &str, field: &Field, topic: &str) -> bool {
+    let is_wifi = |name: &str| has_part(name, &["wifi", "wlan"]);
+    let is_signal = has_part(own, &["rssi", "signal"]) && (is_wifi(&field.path) || is_wifi(topic));
+    let wifi = is_signal && (-110.0..=WIFI_WEAK).contains(&field.greatest);
+    let link = own.eq_ignore_ascii_case("linkquality") && (1.0..=LINK_WEAK).contains(&field.greatest);
+    field.seen >= 3 && (wifi || link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::device::At;
+    use crate::analysis::device::fields::Fields;
+    use serde_json::json;
+
+    #[test]
+    fn empty_batteries_and_weak_signals_are_told_by_names_that_have_a_scale() {
+        for (path, values, expected) in [
+            ("battery", &[8.0, 7.0, 7.0][..], Some("low_battery")),
+            ("batteryLevel", &[3.0], Some("low_battery")),
+            ("battery_ok", &[1.0, 0.0], Some("low_battery")),
+            ("battery_ok", &[1.0], None),
+            ("battery", &[3.1, 3.0], None),
+            ("battery", &[64.0, 11.0], None),
+            ("battery", &[0.0], None),
+            ("battery_voltage", &[3.0], None),
+            ("batt1", &[1.0], None),
+            ("wifi_signal", &[-92.0, -89.0, -90.0], Some("weak_signal")),
+            ("wifi_signal", &[-92.0, -70.0, -90.0], None),
+            ("rssi", &[-110.0, -109.0, -110.0], None),
+            ("linkquality", &[7.0, 9.0, 8.0], Some("weak_signal")),
+            ("linkquality", &[7.0, 40.0, 8.0], None),
+        ] {
+            let (mut fields, mut found) = (Fields::default(), Vec::new());
+            values.iter().for_each(|value| _ = fields.record(At::default(), &json!({path: value}), 100));
+            judge(path, fields.iter().next().expect("a field"), "t", &mut found);
+            assert_eq!(found.pop().map(|finding| finding.kind), expected, "{path} {values:?}");
+        }
+    }
+}
