@@ -12,10 +12,14 @@
 //! program that prints a line; memory at rest, with sessions, at the peak of calls that see many messages, and behind
 //! them; whether memory grows over a thousand connections or an hour's worth of calls; the latency of `ping` while
 //! messages flood in; request rates; the round trip of publish_message against a plain socket; CPU time per message.
-//! Servers that name their tools otherwise are known by a small table (support/server.rs); where one stops early, the
-//! messages it counted are shown. Mosquitto is needed where a real broker matters; where counts must be exact
-//! or the broker must not be the slower side, a broker inside this program sends the flood. Counts are checked, times
-//! are only shown: compare ratios, not times from different machines.
+//! Mosquitto is needed where a real broker matters; where counts must be exact or the broker must not be the slower side,
+//! a broker inside this program sends the flood. Counts are checked, times are only shown: compare ratios, not times from
+//! different machines.
+//!
+//! Another server's COMMAND must be its process, so a script ends with `exec`. Names that it gives to its tools are known
+//! by a small table (support/server.rs). What it cannot do is said on stderr and missing in the table. One that does
+//! less than it is asked is shown with what it counted and returned, and its CPU time per message is that of as many
+//! messages as it takes. One that knows no `ping` answers it with an error, which is timed as well.
 
 // Its output is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]

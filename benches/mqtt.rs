@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         }
     }
     if "through Mosquitto".contains(&options.only) {
-        failed |= !through_mosquitto(&options.subjects, &mut table);
+        failed |= !through_mosquitto(&options.subjects, &fake, &mut table);
     }
     for (column, subject) in options.subjects.iter().enumerate() {
         if !"huge".contains(&options.only) {
@@ -78,6 +78,8 @@ fn compare(
     let many = flood(messages);
     // Slower by an order of magnitude or two: fewer messages say the same.
     let few = flood(messages / 10);
+    let floods = subjects.iter().map(|subject| fitting(name, subject, fake, messages).map(flood));
+    let floods: Vec<Option<Flood>> = floods.collect();
     let mut drains: Vec<Vec<Drain>> = (0..READERS.len() + subjects.len()).map(|_| Vec::new()).collect();
     let mut peaks: Vec<Vec<f64>> = subjects.iter().map(|_| Vec::new()).collect();
     let mut fine = true;
@@ -86,7 +88,8 @@ fn compare(
         drains[1].push(drain::decode(fake, &many).expect("a loopback socket"));
         drains[2].extend(drain::mosquitto_sub(fake, &few).expect("mosquitto_sub reads"));
         for (index, subject) in subjects.iter().enumerate() {
-            match drain::collect(subject, fake, if subject.is_ours { &many } else { &few }) {
+            let Some(flood) = &floods[index] else { continue };
+            match drain::collect(subject, fake, flood) {
                 Ok((drain, peak)) => {
                     drains[READERS.len() + index].push(drain);
                     peaks[index].push(peak);
@@ -112,10 +115,18 @@ fn compare(
     fine
 }
 
+/// How many of so many messages a subject is measured with; `None` when it cannot collect at all.
+fn fitting(name: &str, subject: &Subject, fake: &FakeBroker, messages: usize) -> Option<usize> {
+    let wanted = if subject.is_ours { messages } else { messages / 10 };
+    drain::takes(subject, fake, wanted).map_err(|why| eprintln!("{name}, {}: {why}", subject.name)).ok()
+}
+
 /// The same through a real broker, where system calls and the broker's pace weigh as in life.
-fn through_mosquitto(subjects: &[Subject], table: &mut Table) -> bool {
+fn through_mosquitto(subjects: &[Subject], fake: &FakeBroker, table: &mut Table) -> bool {
     let broker = Mosquitto::start().expect("a Mosquitto");
     let mut fine = true;
+    let counts = subjects.iter().map(|subject| fitting("through Mosquitto", subject, fake, through::MESSAGES));
+    let counts: Vec<Option<usize>> = counts.collect();
     for (name, payload) in [("text of 64 B", vec![b'x'; 64]), ("JSON of 64 B", reading(7, 64))] {
         let name = format!("{name} through Mosquitto: CPU per message");
         let mut bare = Vec::new();
@@ -123,8 +134,9 @@ fn through_mosquitto(subjects: &[Subject], table: &mut Table) -> bool {
         // In turns: which of the processes share a processor decides more than they do, and changes with time.
         for _ in 0..ROUNDS_THROUGH {
             bare.push(through::bare(&broker, &payload).expect("the bare loop").cpu_us);
-            for (subject, times) in subjects.iter().zip(&mut ours) {
-                match through::collect(subject, &broker, &payload) {
+            for ((subject, times), messages) in subjects.iter().zip(&mut ours).zip(&counts) {
+                let Some(messages) = *messages else { continue };
+                match through::collect(subject, &broker, &payload, messages) {
                     Ok(drain) => times.push(drain.cpu_us),
                     Err(why) => {
                         eprintln!("{name}, {}: {why}", subject.name);

@@ -111,6 +111,24 @@ pub fn mosquitto_sub(fake: &FakeBroker, flood: &Flood) -> io::Result<Option<Drai
     }
 }
 
+/// How many of so many messages a server takes in one call: ours all, another as many as it counts before it stops. What it
+/// is sent beyond would be work for nothing, and make each that it counts look dear.
+pub fn takes(subject: &Subject, fake: &FakeBroker, wanted: usize) -> Result<usize> {
+    const TRIED: usize = 2000;
+    if subject.is_ours {
+        return Ok(wanted);
+    }
+    let mut server = Server::ready(subject)?;
+    server.list_tools()?;
+    let session = server.connect(fake.port)?;
+    fake.prepare(&Flood::readings(TRIED, 50, 64));
+    let arguments = json!({ "session_id": session, "topic_pattern": "#", "duration_seconds": 20, "max_messages": TRIED,
+        "keep": 1 });
+    let result = server.call("subscribe_and_collect", &arguments)?;
+    let counted = server.counted(&result, "original_message_count", TRIED)?;
+    Ok(if counted < TRIED { counted } else { wanted })
+}
+
 /// A server with `subscribe_and_collect`, which counts all and keeps one; memory above idle at its peak, in kB, too.
 pub fn collect(subject: &Subject, fake: &FakeBroker, flood: &Flood) -> Result<(Drain, f64)> {
     let mut server = Server::ready(subject)?;

@@ -26,10 +26,10 @@ impl Flood {
         Self { cycle: Arc::from([]), cycle_messages: 1, messages: 0, huge_bytes: 0 }
     }
 
-    /// `messages` over `topics` topics, their payloads made by `payload` for each place in the cycle. `messages` is a
-    /// multiple of the cycle's length.
+    /// `messages` over `topics` topics, their payloads made by `payload` for each place in the cycle. Where `messages` is no
+    /// multiple of the cycle's length, the cycle is as long as they are many.
     pub fn of(messages: usize, topics: usize, cycle_messages: usize, payload: impl Fn(usize) -> Vec<u8>) -> Self {
-        assert!(messages.is_multiple_of(cycle_messages), "whole cycles only");
+        let cycle_messages = if messages.is_multiple_of(cycle_messages) { cycle_messages } else { messages };
         let packet = |n: usize| packets::publish(&topic(n % topics), None, &payload(n));
         let cycle: Vec<u8> = (0..cycle_messages).flat_map(packet).collect();
         Self { cycle: cycle.into(), cycle_messages, messages, huge_bytes: 0 }

@@ -20,8 +20,8 @@ const REST: Duration = Duration::from_millis(800);
 /// After `initialize`, and with one and five sessions that were used.
 pub fn at_rest(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut Table) -> Result<()> {
     let url = format!("mqtt://127.0.0.1:{}", broker.port);
-    for (when, sessions) in [("after initialize", 0), ("1 live session", 1), ("5 live sessions", 5)] {
-        rest_with(subject, sessions, &url, when, column, table)?;
+    for (when, sessions) in [("after initialize", 0), ("1 session", 1), ("5 sessions", 5)] {
+        rest_with(subject, sessions, (&url, broker.port), when, column, table)?;
     }
     Ok(())
 }
@@ -30,7 +30,7 @@ pub fn at_rest(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut
 pub fn over_tls(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut Table) -> Result<()> {
     let subject = subject.with_env("SSL_CERT_FILE", &broker.certificate().to_string_lossy());
     let url = format!("mqtts://localhost:{}", broker.tls_port);
-    match rest_with(&subject, 5, &url, "5 live TLS sessions", column, table) {
+    match rest_with(&subject, 5, (&url, broker.tls_port), "5 TLS sessions", column, table) {
         Ok(connect_ms) => table.set(column, "connect over TLS", "ms", connect_ms),
         // A gap in the table tells it.
         Err(why) if why.contains("this build has no TLS") => {}
@@ -39,16 +39,16 @@ pub fn over_tls(subject: &Subject, broker: &Mosquitto, column: usize, table: &mu
     Ok(())
 }
 
-/// With so many sessions at this URL; the median time of their connects, in milliseconds.
+/// With so many sessions at this URL and its port; the median time of their connects, in milliseconds.
 fn rest_with(
     subject: &Subject,
     sessions: usize,
-    url: &str,
+    (url, port): (&str, u16),
     when: &str,
     column: usize,
     table: &mut Table,
 ) -> Result<f64> {
-    let (mut seen, mut connects) = ([const { Vec::new() }; 4], Vec::new());
+    let (mut seen, mut connects) = ([const { Vec::new() }; 5], Vec::new());
     for _ in 0..STARTS {
         let mut server = Server::ready(subject)?;
         if sessions > 0 {
@@ -65,11 +65,16 @@ fn rest_with(
         }
         sleep(if sessions > 0 { REST } else { REST / 4 });
         let read = |field| process::status(server.pid, field);
-        let now = [read("VmRSS"), read("RssAnon"), process::pss_kb(server.pid), read("Threads")];
+        let open = process::connections_to(port);
+        if subject.is_ours && open != sessions {
+            return Err(format!("{open} connections are open instead of {sessions}"));
+        }
+        let now = [read("VmRSS"), read("RssAnon"), process::pss_kb(server.pid), read("Threads"), open as f64];
         seen.iter_mut().zip(now).for_each(|(values, value)| values.push(value));
     }
-    let names = [("RSS", "kB"), ("RssAnon", "kB"), ("Pss", "kB"), ("threads", "")];
-    for ((name, unit), values) in names.into_iter().zip(seen) {
+    let names = [("RSS", "kB"), ("RssAnon", "kB"), ("Pss", "kB"), ("threads", ""), ("connections open", "")];
+    // Without a session there is no connection to speak of.
+    for ((name, unit), values) in names.into_iter().zip(seen).take(if sessions > 0 { 5 } else { 4 }) {
         table.set(column, &format!("{when}: {name}"), unit, median(values));
     }
     Ok(median(connects))
@@ -85,9 +90,18 @@ struct Load {
     exact: &'static [(&'static str, usize)],
 }
 
-fn loads() -> [Load; 3] {
+fn loads() -> [Load; 4] {
     let many = || Flood::readings(100_000, 2000, 200);
     [
+        // So few that a server with narrow limits can do the same.
+        Load {
+            name: "collect 500 × 1 KiB, keep 50",
+            flood: Flood::readings(500, 50, 1024),
+            tool: "subscribe_and_collect",
+            arguments: json!({ "topic_pattern": "#", "duration_seconds": 20, "max_messages": 500, "keep": 50,
+                "max_response_bytes": 1_048_576 }),
+            exact: &[("original_message_count", 500), ("message_count", 50)],
+        },
         Load {
             name: "collect 1000 × 1 KiB, keep 500",
             flood: Flood::readings(1000, 50, 1024),
@@ -116,7 +130,7 @@ fn loads() -> [Load; 3] {
 /// Peak and what stays for calls that see many messages.
 pub fn under_load(subject: &Subject, fake: &FakeBroker, column: usize, table: &mut Table) -> Result<()> {
     for load in loads() {
-        let mut seen = [const { Vec::new() }; 5];
+        let mut seen = [const { Vec::new() }; 6];
         for _ in 0..STARTS {
             let now = watch(subject, fake, &load)?;
             seen.iter_mut().zip(now).for_each(|(values, value)| values.push(value));
@@ -127,6 +141,7 @@ pub fn under_load(subject: &Subject, fake: &FakeBroker, column: usize, table: &m
             ("RSS afterwards", "% of idle"),
             ("answer", "KiB"),
             ("messages counted", ""),
+            ("messages or topics in the answer", ""),
         ];
         for ((what, unit), values) in names.into_iter().zip(seen) {
             table.set(column, &format!("{}: {what}", load.name), unit, median(values));
@@ -135,7 +150,7 @@ pub fn under_load(subject: &Subject, fake: &FakeBroker, column: usize, table: &m
     Ok(())
 }
 
-fn watch(subject: &Subject, fake: &FakeBroker, load: &Load) -> Result<[f64; 5]> {
+fn watch(subject: &Subject, fake: &FakeBroker, load: &Load) -> Result<[f64; 6]> {
     let mut server = Server::ready(subject)?;
     server.list_tools()?;
     let session = server.connect(fake.port)?;
@@ -147,14 +162,20 @@ fn watch(subject: &Subject, fake: &FakeBroker, load: &Load) -> Result<[f64; 5]> 
     process::reset_peak(server.pid);
     let result = server.call(load.tool, &arguments)?;
     let peak = process::status(server.pid, "VmHWM");
-    let counts = load.exact.iter().map(|(field, value)| server.counted(&result, field, *value));
+    let counts = load.exact.iter().map(|(field, value)| match result.get(field) {
+        // It did the work, and does not say how much.
+        None if !subject.is_ours => Ok(f64::NAN),
+        _ => server.counted(&result, field, *value).map(|count| count as f64),
+    });
     // What another server counts besides the messages is its own affair.
     let counts = counts.take(if subject.is_ours { usize::MAX } else { 1 });
     let counts = counts.collect::<Result<Vec<_>>>().map_err(|why| format!("{}: {why}", load.name))?;
     sleep(Duration::from_millis(500));
     let after = process::status(server.pid, "VmRSS");
     let answer_bytes = result.to_string().len() as f64;
-    Ok([peak - idle, after - idle, after / idle * 100.0, answer_bytes / 1024.0, counts[0] as f64])
+    let listed = ["messages", "topics"].iter().find_map(|list| result[list].as_array());
+    let entries = listed.map_or(f64::NAN, |list| list.len() as f64);
+    Ok([peak - idle, after - idle, after / idle * 100.0, answer_bytes / 1024.0, counts[0], entries])
 }
 
 /// What a thousand connections that were closed leave behind.

@@ -17,6 +17,18 @@ pub fn pss_kb(pid: u32) -> f64 {
     number_after(&read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("it runs"), "Pss")
 }
 
+/// Connections that are open to a port of this machine.
+pub fn connections_to(port: u16) -> usize {
+    const ESTABLISHED: &str = "01";
+    let local_port = format!(":{port:04X}");
+    let is_open = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(1);
+        fields.next().is_some_and(|local| local.ends_with(&local_port)) && fields.nth(1) == Some(ESTABLISHED)
+    };
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| read_to_string(path).unwrap_or_default());
+    tables.iter().map(|table| table.lines().filter(is_open).count()).sum()
+}
+
 fn number_after(text: &str, field: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     let word = line.and_then(|line| line.split_whitespace().next());

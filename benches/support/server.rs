@@ -140,7 +140,7 @@ impl Server {
 
     /// Starts a tool call; its id.
     pub fn begin(&mut self, tool: &str, arguments: &Value) -> Result<u64> {
-        let name = self.name_of(tool).to_owned();
+        let name = self.name_of(tool)?.to_owned();
         let mut arguments = arguments.clone();
         if !self.is_ours {
             for (_, argument) in TEXT_ELSEWHERE.iter().filter(|(ours, _)| *ours == tool) {
@@ -194,19 +194,10 @@ impl Server {
         opened["session_id"].as_str().map(str::to_owned).ok_or_else(|| format!("no session_id in {opened}"))
     }
 
-    /// Waits for the answer to `id`, keeping others for later.
+    /// Waits for the answer to `id`, keeping others for later; its result.
     pub fn wait_for(&mut self, id: u64) -> Result<Value> {
-        loop {
-            if let Some(index) = self.early.iter().position(|(other, _)| *other == id) {
-                return result_of(&self.early.swap_remove(index).1);
-            }
-            self.read_line()?;
-            match id_of(&self.line) {
-                Some(other) if other == id => return result_of(&self.line),
-                Some(other) => self.early.push((other, self.line.clone())),
-                None => {}
-            }
-        }
+        self.read_answer(id)?;
+        result_of(&self.line)
     }
 
     /// Whether the answer to `id` came while something else was waited for.
@@ -214,18 +205,40 @@ impl Server {
         self.early.iter().any(|(other, _)| *other == id)
     }
 
-    /// The time of one `ping`.
+    /// The time of one `ping`. Another server may not know it: that it says so is an answer as well.
     pub fn ping(&mut self) -> Result<Duration> {
         let began = Instant::now();
         let id = self.send("ping", &json!({}))?;
-        self.wait_for(id)?;
-        Ok(began.elapsed())
+        self.read_answer(id)?;
+        let took = began.elapsed();
+        if self.is_ours {
+            result_of(&self.line)?;
+        }
+        Ok(took)
     }
 
-    fn name_of<'a>(&'a self, tool: &'a str) -> &'a str {
-        let has = |name: &str| self.names.iter().any(|known| known == name);
+    /// What it calls a tool of ours; before `list_tools`, the same.
+    pub fn name_of<'a>(&'a self, tool: &'a str) -> Result<&'a str> {
+        let has = |name: &str| self.names.is_empty() || self.names.iter().any(|known| known == name);
         let others = OTHER_NAMES.iter().find(|(ours, _)| *ours == tool).map_or(&[][..], |(_, others)| others);
-        if has(tool) { tool } else { others.iter().copied().find(|name| has(name)).unwrap_or(tool) }
+        let mut names = std::iter::once(tool).chain(others.iter().copied());
+        names.find(|name| has(name)).ok_or_else(|| format!("it has no tool like {tool}"))
+    }
+
+    /// Reads on until `line` is the answer to `id`.
+    fn read_answer(&mut self, id: u64) -> Result<()> {
+        if let Some(index) = self.early.iter().position(|(other, _)| *other == id) {
+            self.line = self.early.swap_remove(index).1;
+            return Ok(());
+        }
+        loop {
+            self.read_line()?;
+            match id_of(&self.line) {
+                Some(other) if other == id => return Ok(()),
+                Some(other) => self.early.push((other, self.line.clone())),
+                None => {}
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::drain;
 use super::fake_broker::{FakeBroker, Flood, reading};
 use super::mosquitto::{BareClient, Mosquitto};
 use super::options::Subject;
@@ -73,16 +74,20 @@ fn note(column: usize, table: &mut Table, name: &str, times: &[Duration]) {
 pub fn rates(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut Table) -> Result<()> {
     let mut server = Server::ready(subject)?;
     server.list_tools()?;
-    server.connect(broker.port)?;
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
-    table.set(column, "ping, 16 in flight", "1/s", rate(&mut server, &ping.to_string())?);
+    // That it knows no `ping` is an answer of another server, too.
+    let wanted = if subject.is_ours { "\"result\"" } else { "\"id\"" };
+    table.set(column, "ping, 16 in flight", "1/s", rate(&mut server, &ping.to_string(), wanted)?);
+    server.connect(broker.port)?;
+    server.call("list_active_connections", &json!({}))?;
     let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": { "name": "list_active_connections", "arguments": {} } });
-    table.set(column, "tools/call list_active_connections, 16 in flight", "1/s", rate(&mut server, &list.to_string())?);
+        "params": { "name": server.name_of("list_active_connections")?, "arguments": {} } });
+    let per_second = rate(&mut server, &list.to_string(), "\"result\"")?;
+    table.set(column, "tools/call list_active_connections, 16 in flight", "1/s", per_second);
     Ok(())
 }
 
-fn rate(server: &mut Server, request: &str) -> Result<f64> {
+fn rate(server: &mut Server, request: &str, wanted: &str) -> Result<f64> {
     const WINDOW: usize = 16;
     const AT_MOST: usize = 40_000;
     let limit = Duration::from_millis(1500);
@@ -95,7 +100,7 @@ fn rate(server: &mut Server, request: &str) -> Result<f64> {
         server.write(&window)?;
         for _ in 0..WINDOW {
             let answer = server.read_line()?;
-            if !answer.contains("\"result\"") || answer.contains("\"isError\":true") {
+            if !answer.contains(wanted) || answer.contains("\"isError\":true") {
                 return Err(format!("not a result: {answer}"));
             }
         }
@@ -150,7 +155,7 @@ pub fn publish(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut
 
 /// CPU time per message of a flood that nobody keeps much of.
 pub fn cpu(subject: &Subject, fake: &FakeBroker, column: usize, table: &mut Table) -> Result<()> {
-    let messages = if subject.is_ours { 500_000 } else { 20_000 };
+    let messages = drain::takes(subject, fake, if subject.is_ours { 500_000 } else { 20_000 })?;
     let mut server = Server::ready(subject)?;
     server.list_tools()?;
     let session = server.connect(fake.port)?;

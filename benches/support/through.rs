@@ -13,7 +13,7 @@ use super::process;
 use super::server::{Result, Server};
 
 /// Messages of one flood.
-const MESSAGES: usize = 100_000;
+pub const MESSAGES: usize = 100_000;
 const TOPIC: &str = "bench/flood";
 
 /// A loop that decodes each packet with mqttrs and counts.
@@ -24,7 +24,7 @@ pub fn bare(broker: &Mosquitto, payload: &[u8]) -> Result<Drain> {
     socket.write_all(&packets::subscribe(TOPIC)).map_err(|error| error.to_string())?;
     packets::read(socket).map_err(|error| error.to_string())?;
     broker.wait_for_subscription(before);
-    let flood = start(broker, payload);
+    let flood = start(broker, payload, MESSAGES);
     let (began, cpu) = (Instant::now(), process::own_thread_cpu_us());
     let mut buffer = vec![0; 64 << 10];
     let (mut filled, mut messages) = (0, 0);
@@ -42,27 +42,28 @@ pub fn bare(broker: &Mosquitto, payload: &[u8]) -> Result<Drain> {
 }
 
 /// A server with `subscribe_and_collect`, which counts all and keeps one.
-pub fn collect(subject: &Subject, broker: &Mosquitto, payload: &[u8]) -> Result<Drain> {
+pub fn collect(subject: &Subject, broker: &Mosquitto, payload: &[u8], messages: usize) -> Result<Drain> {
     let mut server = Server::ready(subject)?;
+    server.list_tools()?;
     let session = server.connect(broker.port)?;
     let before = broker.subscriptions();
     let arguments = json!({ "session_id": session, "topic_pattern": TOPIC, "duration_seconds": 50,
-        "max_messages": MESSAGES, "keep": 1 });
+        "max_messages": messages, "keep": 1 });
     let call = server.begin("subscribe_and_collect", &arguments)?;
     broker.wait_for_subscription(before);
-    let flood = start(broker, payload);
+    let flood = start(broker, payload, messages);
     let (began, cpu) = (Instant::now(), process::cpu_us(server.pid));
     let result = server.outcome(call)?;
-    let counted = server.counted(&result, "original_message_count", MESSAGES)?;
+    let counted = server.counted(&result, "original_message_count", messages)?;
     let drain = Drain::since(began, counted, process::cpu_us(server.pid) - cpu);
     flood.join().map_err(|_| "the publisher failed")?;
     Ok(drain)
 }
 
-fn start(broker: &Mosquitto, payload: &[u8]) -> std::thread::JoinHandle<()> {
+fn start(broker: &Mosquitto, payload: &[u8], messages: usize) -> std::thread::JoinHandle<()> {
     let (port, payload) = (broker.port, payload.to_vec());
     std::thread::spawn(move || {
         let mut publisher = BareClient::connect(port).expect("Mosquitto runs");
-        publisher.flood(TOPIC, &payload, MESSAGES).expect("Mosquitto reads");
+        publisher.flood(TOPIC, &payload, messages).expect("Mosquitto reads");
     })
 }
