@@ -1,6 +1,7 @@
 //! What monitor_performance returns: figures, and a paragraph that a person understands.
 
-use std::fmt::Write;
+mod summary;
+
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -361,83 +362,6 @@ impl<'a> Measured<'a> {
             Some("before is what the broker had published last; it publishes at its own pace (Mosquitto every 10 s)")
         };
         Broker { facts: if detail.facts { facts } else { Vec::new() }, note: note.filter(|_| detail.words) }
-    }
-
-    fn summary(&self, rates: Option<Rates>, bursts: &[Burst], ping: &Ping) -> String {
-        let (live, mut text) = (self.traffic.live, String::new());
-        let duration = seconds(self.heard.elapsed);
-        // Writing to a string cannot fail.
-        let out = &mut text;
-        if live.messages == 0 {
-            let filter = &self.filter[..self.filter.floor_char_boundary(SHORT_NAME_BYTES)];
-            let _ = write!(
-                out,
-                "No message was published on {filter} in {duration} s, although the broker granted the subscription; the \
-                 traffic may be rarer than that, or the user may not read it: brokers do not tell."
-            );
-        } else {
-            self.describe_traffic(out, rates, bursts);
-        }
-        if let (Some(median), Some(max)) = (ping.median, ping.max) {
-            let _ = write!(out, " The broker answered pings in {median} ms (median of {}, at most {max}).", ping.count);
-        }
-        if self.traffic.retained.messages > 0 {
-            let _ = write!(
-                out,
-                " {} came with the subscription, not counted as traffic.",
-                count(self.traffic.retained.messages, "retained message")
-            );
-        }
-        if !self.heard.interruptions.is_empty() {
-            let away = duration - self.connected_seconds();
-            let _ = write!(
-                out,
-                " The connection was lost {}, for {away:.1} s in all; rates are of the time with a connection.",
-                count(self.heard.interruptions.len() as u64, "time")
-            );
-        }
-        text
-    }
-
-    fn describe_traffic(&self, out: &mut String, rates: Option<Rates>, bursts: &[Burst]) {
-        let (live, rate) = (self.traffic.live, self.rate(rates));
-        let (topics, untracked) = self.traffic.topics();
-        let more = if untracked > 0 { "more than " } else { "" };
-        let _ = write!(
-            out,
-            "{} with {} of payload arrived in {} s on {more}{}: {} a second on average, {} in \
-             the busiest second, {} or fewer in 95 % of the seconds.",
-            count(live.messages, "message"),
-            count(live.bytes, "byte"),
-            seconds(self.heard.elapsed),
-            count(topics as u64, "topic"),
-            rate.mean,
-            rate.peak_second,
-            rate.p95_second
-        );
-        if let Some(first) = self.top(By::Messages, 1, SHORT_NAME_BYTES).first().filter(|_| topics > 1) {
-            let _ =
-                write!(out, " The busiest topic, {}, has {:.0} % of the messages", first.topic, 100.0 * first.share);
-            match self.top(By::Bytes, 1, SHORT_NAME_BYTES).first().filter(|heavy| heavy.topic != first.topic) {
-                Some(heavy) => {
-                    let _ = write!(out, "; most bytes, {:.0} %, are of {}.", 100.0 * heavy.share, heavy.topic);
-                }
-                None => out.push('.'),
-            }
-        }
-        match bursts.iter().max_by_key(|burst| burst.messages) {
-            None => out.push_str(" There was no burst."),
-            Some(burst) => {
-                let _ = write!(
-                    out,
-                    " Bursts: {}, the largest of {} in {} s, {:.1} times the mean.",
-                    bursts.len(),
-                    count(burst.messages, "message"),
-                    burst.length,
-                    burst.messages as f64 / burst.length as f64 / rate.mean
-                );
-            }
-        }
     }
 }
 
