@@ -52,38 +52,8 @@ pub fn role(name: &str) -> Role {
         b'h' => &[(&["health"], Level), (&["haserror", "hasfault"], Report(Error))],
         b'r' => &[(&["result", "restartreason", "resetreason"], Level)],
         b'c' => &[(&["condition"], Level), (&["carbonmonoxide"], Flag(Warning))],
-        b'e' => &[(
-            &[
-                "error",
-                "errors",
-                "err",
-                "errorcode",
-                "errormessage",
-                "errormsg",
-                "errortext",
-                "errorstr",
-                "errorstate",
-                "errorstatus",
-                "errordescription",
-                "exception",
-            ],
-            Report(Error),
-        )],
-        b'f' => &[(
-            &[
-                "fault",
-                "faults",
-                "faultcode",
-                "faultmessage",
-                "faulttext",
-                "faultstr",
-                "faultstate",
-                "faultstatus",
-                "failure",
-                "failures",
-            ],
-            Report(Error),
-        )],
+        b'e' => &[(&["error", "errors", "err", "errorcode", "errormessage", "errormsg", "exception"], Report(Error))],
+        b'f' => &[(&["fault", "faults", "faultcode", "faultmessage", "failure", "failures"], Report(Error))],
         b'a' => &[(&["alarm", "alarms", "alarmcode"], Report(Error))],
         b'm' => &[(&["malfunction"], Report(Error))],
         b'w' => &[(&["warning", "warnings", "warn"], Report(Warning)), (&["waterleak"], Flag(Warning))],
@@ -91,7 +61,7 @@ pub fn role(name: &str) -> Role {
             &[(&["overtemperature", "overtemp", "overpower", "overcurrent", "overvoltage", "overload"], Flag(Error))]
         }
         b'u' => &[(&["undervoltage"], Flag(Error))],
-        b'p' => &[(&["problem"], Flag(Error))],
+        b'p' => &[(&["problem"], Flag(Error)), (&["printerror"], Report(Error))],
         b'b' => &[(&["batterylow", "batlow", "batterycritical"], Flag(Warning))],
         b't' => &[(&["tamper"], Flag(Warning))],
         _ => &[],
@@ -99,19 +69,16 @@ pub fn role(name: &str) -> Role {
     groups.iter().find(|(words, _)| is_named(words, name)).map_or_else(|| role_of_end(name), |(_, role)| *role)
 }
 
-/// What the end of a longer name says: `pvfaultcode`, `gcode_state`.
+/// What the ends of a longer name say: `pvfaultcode`, `fault_state`, `gcode_state`.
 fn role_of_end(name: &str) -> Role {
-    let ends = |ends: &[&str]| {
-        ends.iter().any(|end| {
-            name.len()
-                .checked_sub(end.len())
-                .and_then(|at| name.get(at..))
-                .is_some_and(|own| own.eq_ignore_ascii_case(end))
-        })
-    };
-    if ends(&["errorcode", "error_code", "faultcode", "fault_code"]) && !matches!(first_letter(name), b'l' | b'o') {
+    let part = |range: std::ops::Range<usize>| name.get(range).unwrap_or_default();
+    let ends = |end: &str| part(name.len().saturating_sub(end.len())..name.len()).eq_ignore_ascii_case(end);
+    let is_in_it = is_in(&["error", "fault"], part(0..5));
+    let tells = ["text", "str", "state", "status", "description"].into_iter().any(ends);
+    let is_code = ["errorcode", "error_code", "faultcode", "fault_code"].into_iter().any(ends);
+    if (is_in_it && tells) || (is_code && !matches!(first_letter(name), b'l' | b'o')) {
         Role::Report(Severity::Error)
-    } else if ends(&["_state", "_status"]) || name.ends_with("State") || name.ends_with("Status") {
+    } else if ends("_state") || ends("_status") || name.ends_with("State") || name.ends_with("Status") {
         Role::Level
     } else {
         Role::Plain
@@ -442,6 +409,7 @@ mod tests {
             ("battery_low", Role::Flag(Severity::Warning)),
             ("Reset Reason", Role::Level),
             ("error_topic", Role::Plain),
+            ("print_error", Role::Report(Severity::Error)),
             ("pvfaultcode", Role::Report(Severity::Error)),
             ("inverter_error_code", Role::Report(Severity::Error)),
             ("lastErrorCode", Role::Plain),

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::root;
 
-const STREAMS: [&str; 10] = [
+const STREAMS: [&str; 12] = [
     "zigbee2mqtt",
     "tasmota",
     "sparkplug",
@@ -32,6 +32,8 @@ const STREAMS: [&str; 10] = [
     "lorawan",
     "gateways",
     "chargers",
+    "sparkplug_metrics",
+    "makers",
 ];
 
 #[derive(Clone)]

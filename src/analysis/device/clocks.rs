@@ -90,6 +90,21 @@ impl Clocks {
 }
 
 impl Clock {
+    /// By how many quarters of an hour it differs from others that tell their local time in the same way, and agree.
+    pub fn off_zone(&self, others: &Clocks) -> Option<i64> {
+        const QUARTER_MS: i64 = 900_000;
+        let quarters =
+            |clock: &Clock| (clock.latest.0 - clock.latest.1.unix_ms as i64 + QUARTER_MS / 2).div_euclid(QUARTER_MS);
+        let is_alike = |other: &&Clock| {
+            let same_end = other.topic.rsplit('/').next() == self.topic.rsplit('/').next();
+            other.count > 0 && other.is_local && other.path == self.path && same_end
+        };
+        let alike = || others.iter().filter(is_alike).map(quarters);
+        let first = alike().next()?;
+        let is_told = self.is_local && self.count > 1 && self.goes() && alike().count() > 1;
+        (is_told && alike().all(|other| other == first)).then(|| quarters(self) - first).filter(|off| *off != 0)
+    }
+
     /// Whether it goes as this machine's does. A time that stands still is that of some event, one that runs faster is
     /// of messages that waited, or are played again.
     pub fn goes(&self) -> bool {
@@ -100,19 +115,29 @@ impl Clock {
     }
 }
 
+/// The one item of a list, as OPC UA's messages come in.
+fn only(value: &serde_json::Value) -> &serde_json::Value {
+    match value.as_array().map(Vec::as_slice) {
+        Some([item]) => item,
+        _ => value,
+    }
+}
+
 fn first_time(value: &serde_json::Value, prefix: &str) -> Option<(String, ToldTime)> {
     let members = value.as_object()?;
     let of_member = |(name, value): (&String, &serde_json::Value)| {
         let path = format!("{prefix}{name}");
         let time = match value {
-            serde_json::Value::Number(number) => told_time::of_number(number.as_f64()?),
-            serde_json::Value::String(text) => told_time::of_text(text),
+            serde_json::Value::Number(number) => told_time::of_number_called(name, number.as_f64()?),
+            serde_json::Value::String(text) => {
+                told_time::of_text(text).or_else(|| told_time::of_number(text.parse().ok()?))
+            }
             _ => None,
         };
         Some((path, time?))
     };
     let own = members.iter().filter(|(name, _)| told_time::is_name(name)).find_map(of_member);
-    let nested = || members.iter().find_map(|(name, value)| first_time(value, &format!("{name}.")));
+    let nested = || members.iter().find_map(|(name, value)| first_time(only(value), &format!("{name}.")));
     own.or_else(|| if prefix.is_empty() { nested() } else { None })
 }
 
@@ -133,6 +158,29 @@ mod tests {
         clocks.record_json(at, "d", &json!({"v": 1, "ts": NOW + 1000}), false);
         let clock = clocks.iter().next().expect("a clock");
         assert_eq!((clock.count, clock.least, clock.greatest, clock.retained), (2, 1000, 2000, None));
+    }
+
+    #[test]
+    fn local_times_of_another_zone_are_told_from_those_of_others() {
+        let told = |hours: i64, others: &[i64]| {
+            let (mut clocks, mut all) = (Clocks::default(), Clocks::default());
+            let local = |hours: i64| ToldTime::Local(NOW as i64 + hours * 3_600_000);
+            let at = At { unix_ms: NOW, ..At::default() };
+            for second in 0..3 {
+                let at = At { elapsed: Duration::from_secs(second), unix_ms: NOW + second * 1000 };
+                let ToldTime::Local(ms) = local(hours) else { return None };
+                clocks.record(at, "tele/d/STATE", "Time", ToldTime::Local(ms + second as i64 * 1000), false);
+            }
+            for (number, hours) in others.iter().enumerate() {
+                all.record(at, &format!("tele/o{number}/STATE"), "Time", local(*hours), false);
+            }
+            all.record(at, "script/utc", "Time", local(0), false);
+            clocks.iter().next().expect("a clock").off_zone(&all)
+        };
+        assert_eq!(told(3, &[1, 1, 1]), Some(8));
+        assert_eq!(told(1, &[1, 1]), None);
+        assert_eq!(told(3, &[1, 2]), None, "they differ");
+        assert_eq!(told(3, &[1]), None, "one is no measure");
     }
 
     #[test]
@@ -173,5 +221,11 @@ mod tests {
         assert_eq!(clocks.iter().count(), 0);
         clocks.record_json(At::default(), "d", &json!({"params": {"ts": NOW as f64 / 1e3}}), false);
         assert_eq!(clocks.iter().next().map(|clock| &*clock.path), Some("params.ts"));
+        let list = json!({"Messages": [{"Timestamp": "2025-03-01T12:00:07Z"}]});
+        for value in [list, json!({"dateTime": "1740830407.0"}), json!({"unixtime": 40})] {
+            let mut clocks = Clocks::default();
+            clocks.record_json(At::default(), "d", &value, false);
+            assert_eq!(clocks.iter().count(), 1, "{value}");
+        }
     }
 }

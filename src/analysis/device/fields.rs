@@ -10,7 +10,11 @@ use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX, NEVER_MOVED_FOR, NEVE
 
 /// The numbers of one topic.
 #[derive(Default)]
-pub struct Fields(Vec<Field>);
+pub struct Fields {
+    all: Vec<Field>,
+    /// Messages that were objects.
+    messages: u32,
+}
 
 /// One number over time.
 pub struct Field {
@@ -24,6 +28,8 @@ pub struct Field {
     pub changes: u32,
     rises: u32,
     falls: u32,
+    /// The number of the latest message that had it.
+    last_message: u32,
     least: f64,
     /// The greatest value.
     pub greatest: f64,
@@ -40,6 +46,8 @@ pub struct Field {
     pub lost_at: At,
     /// When it fell as an uptime does after a restart.
     pub fell_at: Option<(At, f64, f64)>,
+    /// How often it jumped back to where it had fallen from, as no uptime does.
+    pub jumps_back: u32,
     /// How often it was what a sensor of temperature says when it has none, and when last: disconnected, power on.
     pub no_temperature: [Option<(u32, At)>; 2],
     /// Whether the latest value is far from the one before, if there was one.
@@ -63,6 +71,11 @@ pub struct Away {
     pub is_over: bool,
 }
 
+/// An uptime in seconds grows no faster, whatever delays the messages.
+const UPTIME_STEP: f64 = 2.0;
+const UPTIME_SLACK: f64 = 10.0;
+/// What was in so many messages belongs to each.
+const ABSENT_BEHIND: u32 = 8;
 /// So far a value must jump to be looked at as one that cannot be …
 const FAR: f64 = 50.0;
 /// … and so much of the jump it may stay away from where it was when it is back.
@@ -91,15 +104,22 @@ pub struct Run {
 impl Fields {
     /// Takes a message's value. `room` is how many new fields may be kept; the number of those that were is returned.
     pub fn record(&mut self, at: At, value: &Value, room: usize) -> usize {
-        let before = self.0.len();
+        let before = self.all.len();
         let limit = FIELDS_PER_TOPIC_MAX.min(before + room);
+        self.messages += u32::from(value.is_object());
         self.walk(at, value, &mut String::new(), 0, limit);
-        self.0.len() - before
+        self.all.len() - before
     }
 
     /// All of them, in the order in which they were first seen.
     pub fn iter(&self) -> impl Iterator<Item = &Field> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// Messages without a number that had been in each from the first to the last that had it, for as long as counts.
+    pub fn absent(&self, field: &Field) -> u32 {
+        let was_always = field.seen >= ABSENT_BEHIND && field.seen == field.last_message;
+        if was_always { self.messages - field.last_message } else { 0 }
     }
 
     fn walk(&mut self, at: At, value: &Value, path: &mut String, depth: usize, limit: usize) {
@@ -141,15 +161,16 @@ impl Fields {
     }
 
     fn number(&mut self, at: At, path: &str, value: f64, limit: usize) {
-        if let Some(field) = self.0.iter_mut().find(|field| *field.path == *path) {
+        if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
             field.add(at, value);
-        } else if self.0.len() < limit {
-            self.0.push(Field::new(at, path, value));
+            field.last_message = self.messages;
+        } else if self.all.len() < limit {
+            self.all.push(Field { last_message: self.messages, ..Field::new(at, path, value) });
         }
     }
 
     fn lost(&mut self, at: At, path: &str) {
-        if let Some(field) = self.0.iter_mut().find(|field| *field.path == *path) {
+        if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
             field.lost += 1;
             field.lost_at = at;
         }
@@ -184,6 +205,7 @@ impl Field {
             changes: 0,
             rises: 0,
             falls: 0,
+            last_message: 0,
             least: value,
             greatest: value,
             is_whole: value.fract() == 0.0,
@@ -194,6 +216,7 @@ impl Field {
             lost: 0,
             lost_at: at,
             fell_at: None,
+            jumps_back: 0,
             no_temperature: [(value == DISCONNECTED).then_some((1, at)), None],
             has_jumped: true,
             away: None,
@@ -218,6 +241,11 @@ impl Field {
         }
         self.has_jumped = jumps;
         self.rises += u32::from(value > self.last);
+        // A device that restarts with each message comes back too, no faster than time goes.
+        let is_fast = value - self.last > UPTIME_STEP * self.steps.last_interval.as_secs_f64() + UPTIME_SLACK;
+        let has_returned =
+            |(_, from, to): (At, f64, f64)| is_fast && value >= from && (value - self.last) * 2.0 > from - to;
+        self.jumps_back += u32::from(self.fell_at.is_some_and(has_returned));
         if value < self.last {
             self.falls += 1;
             self.fell_at = Some((at, self.last, value));

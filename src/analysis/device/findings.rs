@@ -11,7 +11,7 @@ use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::presence::{self, Means, Presence};
 use super::timing::Rhythm;
-use super::{At, bridges, malformed, numbers};
+use super::{At, bridges, malformed, meaning, numbers};
 use crate::analysis::alarm::Severity;
 use crate::analysis::sort::sort_by;
 use crate::analysis::words::count;
@@ -105,6 +105,7 @@ pub fn judge(device: &Device, end: At) -> Vec<Finding> {
     }
     numbers::judge(device, &mut found);
     clocks(device, end, &mut found);
+    zones(device, &mut found);
     commands(device, end, &mut found);
     sort_by(&mut found, |a, b| a.severity.cmp(&b.severity));
     found
@@ -263,12 +264,22 @@ fn reports(device: &Device, found: &mut Vec<Finding>) {
 /// Topics that have stopped, and those that skipped beats: one finding each, since most often all do so together.
 fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
     let began = |at: Duration| Timestamp(end.unix_ms.saturating_sub(end.elapsed.saturating_sub(at).as_millis() as u64));
-    let (mut stopped, mut skipped) = (Vec::new(), Vec::new());
+    let (mut stopped, mut skipped, mut slower) = (Vec::new(), Vec::new(), Vec::new());
     let (mut missed, mut first) = (0, None);
     // A status that changes is told elsewhere.
     let changes = |topic: &str| device.presences.iter().any(|other| *other.topic == *topic && other.change_count > 0);
     for (topic, model) in device.topics().filter(|(topic, model)| may_beat(topic, model) && !changes(topic)) {
-        let Some(rhythm) = model.timing.rhythm(end.elapsed).filter(|rhythm| rhythm.is_regular) else { continue };
+        let Some(rhythm) = model.timing.rhythm(end.elapsed) else { continue };
+        let slowed = model.timing.slowed().filter(|_| is_beat_by_name(topic) || tells_uptime(topic, model));
+        if let Some((before, after)) =
+            slowed.filter(|(_, after)| rhythm.silent.is_none_or(|silent| silent < *after * 3))
+        {
+            slower.push(format!("{topic} came every {}, and then every {}", span(before), span(after)));
+            continue;
+        }
+        if !rhythm.is_regular {
+            continue;
+        }
         let every = span(rhythm.median);
         if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || is_beat_by_name(topic)) {
             missed += rhythm.missed;
@@ -283,6 +294,15 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
                 span(silent)
             ));
         }
+    }
+    if let Some(first) = slower.first() {
+        found.push(Finding {
+            kind: "slower_beat",
+            severity: Grade::Warning,
+            finding: first.clone(),
+            evidence: few(slower),
+            advice: "somebody set another interval, or the device is too busy or saves power",
+        });
     }
     if let Some(first) = first {
         found.push(Finding {
@@ -310,6 +330,11 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
             advice: "check whether the device still runs, and whether only these topics are concerned",
         });
     }
+}
+
+/// Whether a topic tells how the device itself is: it does not come when something happens.
+fn tells_uptime(topic: &str, model: &TopicModel) -> bool {
+    model.fields.iter().any(|field| meaning::is_uptime(&field.path, topic))
 }
 
 /// Tasmota's stat/ has answers to commands and buttons, however evenly they come.
@@ -395,6 +420,29 @@ fn clocks(device: &Device, end: At, found: &mut Vec<Finding>) {
             finding: format!("what the broker keeps on {} is {} old", clock.topic, span(Duration::from_millis(age(ms) as u64))),
             evidence: vec![format!("{} = {} in the retained message; nothing live came", clock.path, Timestamp(ms.max(0) as u64))],
             advice: "new subscribers take it for the present state: find out why the device no longer publishes it, or delete it with clear_retained",
+        });
+    }
+}
+
+/// A local time in another zone than those that others tell in the same way.
+fn zones(device: &Device, found: &mut Vec<Finding>) {
+    if let Some((clock, quarters)) =
+        device.clocks.iter().find_map(|clock| Some((clock, clock.off_zone(&device.other_clocks)?)))
+    {
+        found.push(Finding {
+            kind: "clock_offset",
+            severity: Grade::Warning,
+            finding: format!(
+                "the local time that {} tells is {} h from that of its kind",
+                clock.topic,
+                quarters as f64 / 4.0
+            ),
+            evidence: vec![format!(
+                "{} in the message that came at {}",
+                Timestamp(clock.latest.0.max(0) as u64),
+                time(clock.latest.1)
+            )],
+            advice: "check the device's time zone and daylight saving",
         });
     }
 }

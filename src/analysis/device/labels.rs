@@ -8,6 +8,13 @@ use crate::analysis::payload;
 /// Whether one topic's messages are of several things in turn.
 #[derive(Default)]
 pub struct Labels {
+    all: Turns,
+    /// Without what is just called `id`, which may be the message's.
+    others: Turns,
+}
+
+#[derive(Default)]
+struct Turns {
     first: Option<u64>,
     is_away: bool,
     returns: u32,
@@ -17,15 +24,21 @@ impl Labels {
     /// Takes a message's value.
     pub(super) fn record(&mut self, value: &Value) {
         let Some(members) = value.as_object() else { return };
-        let label = label(members, true);
-        let is_first = *self.first.get_or_insert(label) == label;
-        self.returns += u32::from(is_first && self.is_away);
-        self.is_away = !is_first;
+        self.all.record(label(members, true));
+        self.others.record(label_of(members, true, |name| name != "id"));
     }
 
     /// What is only numbered through does not come back to its first number, or does so when it restarts.
     pub(super) fn are_several(&self) -> bool {
-        self.returns >= 2
+        self.all.returns.max(self.others.returns) >= 2
+    }
+}
+
+impl Turns {
+    fn record(&mut self, label: u64) {
+        let is_first = *self.first.get_or_insert(label) == label;
+        self.returns += u32::from(is_first && self.is_away);
+        self.is_away = !is_first;
     }
 }
 
@@ -59,6 +72,8 @@ const PARTS: &[&str] = &[
     "index",
     "object",
     "source",
+    "from",
+    "src",
     "topic",
     "location",
     "room",
@@ -76,12 +91,16 @@ const OTHERS: &[&str] =
 
 /// What they say, as one number; with `deep` also one level below.
 pub(super) fn label(members: &Map<String, Value>, deep: bool) -> u64 {
-    members.iter().fold(0, |all: u64, (name, value)| {
+    label_of(members, deep, |_| true)
+}
+
+fn label_of(members: &Map<String, Value>, deep: bool, counts: fn(&str) -> bool) -> u64 {
+    members.iter().filter(|(name, _)| counts(name)).fold(0, |all: u64, (name, value)| {
         let is_label = || has_part(name, PARTS) && !has_part(name, OTHERS);
         let own = match value {
             Value::String(value) if is_label() => payload::hash(value.as_bytes()),
             Value::Number(value) if !value.is_f64() && is_label() => payload::hash(value.to_string().as_bytes()),
-            Value::Object(members) if deep => label(members, false),
+            Value::Object(members) if deep => label_of(members, false, counts),
             _ => return all,
         };
         all.rotate_left(5) ^ own
@@ -103,6 +122,7 @@ mod tests {
         assert!(several(|n| json!({"devEui": format!("d{}", n % 2), "fCnt": n})));
         assert!(several(|n| json!({"node": n % 3, "v": 1})));
         assert!(several(|n| json!({"deviceInfo": {"devEui": format!("d{}", n % 2)}})));
+        assert!(several(|n| json!({"id": n * 7919, "from": n % 2})), "a number of the message's own");
         assert!(!several(|n| json!({"id": n, "name": "pump"})));
         assert!(!several(|n| json!({"sensor": "a", "value": n % 2, "sensor_value": n % 2})));
         assert!(!several(|n| json!(n % 2)));

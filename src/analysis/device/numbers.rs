@@ -13,10 +13,7 @@ use crate::limits::NEVER_MOVED_MESSAGES;
 /// Adds what the numbers of all topics show.
 pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
     for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
-        // What could not be read was not left out.
-        let unread = model.malformed.count.into();
-        let several = model.labels.are_several();
-        model.fields.iter().for_each(|field| number(topic, field, unread, several, found));
+        model.fields.iter().for_each(|field| number(topic, model, field, found));
         frozen(device, topic, model, found);
     }
     nodes(device, found);
@@ -28,7 +25,9 @@ pub(super) fn of_topic(topic: &str, path: &str) -> String {
 }
 
 /// Where a topic carries `several` things in turn, a number jumps from one's to the other's.
-fn number(topic: &str, field: &Field, unread: u64, several: bool, found: &mut Vec<Finding>) {
+fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Finding>) {
+    // What could not be read was not left out.
+    let (unread, several) = (model.malformed.count.into(), model.labels.are_several());
     let name = of_topic(topic, &field.path);
     if field.is_counter(topic) {
         if several && field.steps.late > 0 {
@@ -42,6 +41,12 @@ fn number(topic: &str, field: &Field, unread: u64, several: bool, found: &mut Ve
         .filter(|(_, from, _)| !((several && field.falls_often()) || WRAPS.contains(from)))
         .filter(|_| meaning::is_uptime(&field.path, topic))
     {
+        if field.jumps_back > 0 {
+            if !several && field.jumps_back > 1 {
+                found.push(senders(&name, field, (at, from, to)));
+            }
+            return;
+        }
         found.push(Finding {
             kind: "restarted",
             severity: Grade::Warning,
@@ -58,7 +63,19 @@ fn number(topic: &str, field: &Field, unread: u64, several: bool, found: &mut Ve
     if measures && meaning::is_temperature(&field.path, topic) {
         no_temperature(&name, field, several || meaning::is_hot_by_nature(&field.path, topic), found);
     }
-    if measures && field.lost > 0 && field.seen >= 3 {
+    let absent = model.fields.absent(field);
+    if measures && absent >= ABSENT_FROM && !several && meaning::is_temperature(&field.path, topic) {
+        found.push(Finding {
+            kind: "lost_value",
+            severity: Grade::Warning,
+            finding: format!(
+                "{name} was in all of {} and then in none of {absent}",
+                count(field.seen.into(), "message")
+            ),
+            evidence: vec![format!("the last number was {}", field.last)],
+            advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
+        });
+    } else if measures && field.lost > 0 && field.seen >= 3 {
         found.push(Finding {
             kind: "lost_value",
             severity: Grade::Warning,
@@ -68,6 +85,23 @@ fn number(topic: &str, field: &Field, unread: u64, several: bool, found: &mut Ve
         });
     }
 }
+
+/// What falls and jumps back to where it was is told by two.
+fn senders(name: &str, field: &Field, (at, from, to): (At, f64, f64)) -> Finding {
+    Finding {
+        kind: "several_senders",
+        severity: Grade::Warning,
+        finding: format!(
+            "{name} jumped back and forth {}: two senders share the topic",
+            count(field.jumps_back.into(), "time")
+        ),
+        evidence: vec![format!("{} {name} fell from {from} to {to}, and then went on from {from}", time(at))],
+        advice: "two devices may have the same name or configuration: compare client ids and where the messages come from",
+    }
+}
+
+/// So many messages without a number that had been in each: some programs leave out a sensor that fails.
+const ABSENT_FROM: u32 = 5;
 
 /// Sensors of the DS18B20 kind are in most things that measure a temperature.
 fn no_temperature(name: &str, field: &Field, is_hot: bool, found: &mut Vec<Finding>) {
@@ -223,6 +257,19 @@ mod tests {
     }
 
     #[test]
+    fn a_temperature_that_is_left_out_for_good_is_lost() {
+        let with = |is_there: fn(u32) -> bool| {
+            (0..30).map(move |n| match is_there(n) {
+                true => json!({"Time": n, "DS18B20-1": {"Temperature": 20.0 + f64::from(n % 7) / 10.0}, "n": 1}),
+                false => json!({"Time": n, "n": 1}),
+            })
+        };
+        assert_eq!(kinds(with(|n| n < 15)), ["lost_value"]);
+        assert_eq!(kinds(with(|n| n < 27)), [""; 0], "not for long");
+        assert_eq!(kinds(with(|n| n % 2 == 0 && n < 20)), [""; 0], "was not always there");
+    }
+
+    #[test]
     fn numbers_of_several_devices_in_turn_are_not_those_of_one() {
         // Three of the one for each of the other.
         let of = |n: u32| if n % 4 == 3 { ("b", 7 + n / 4, 85.0) } else { ("a", 5000 + n - n / 4, 21.0) };
@@ -235,7 +282,9 @@ mod tests {
             let (_, number, temp) = of(n);
             json!({"fCnt": number, "uptime": number * 60, "temp": temp})
         };
-        assert_eq!(kinds((0..60).map(unnamed)), ["counter_backwards", "no_temperature", "restarted"]);
+        assert_eq!(kinds((0..60).map(unnamed)), ["counter_backwards", "no_temperature", "several_senders"]);
+        let loops = |n: u32| json!({"uptime": n % 3 + 5});
+        assert_eq!(kinds((0..20).map(loops)), ["restarted"], "again and again");
         let uptimes = |first: u64| kinds((0..20).map(move |n| json!({"uptime": (first + n * 1000) % 4_294_967_296})));
         assert_eq!(uptimes(4_294_960_000), [""; 0], "four bytes of milliseconds");
         let shared = |n: u32| json!({"devEui": of(n).0, "fCnt": n + n / 30, "uptime": n % 40});

@@ -15,6 +15,13 @@ const LINK_WEAK: f64 = 10.0;
 /// Adds what the latest of a number says of battery and signal.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
     let own = field.name(topic);
+    // Z-Wave's and Homie's: battery/level.
+    let is_level = |level: &str| level.eq_ignore_ascii_case("level") && topic.split('/').any(|part| part == "battery");
+    let own = match own {
+        "value" => topic.rsplit('/').next().unwrap_or_default(),
+        _ => own,
+    };
+    let own = if is_level(own) { "batterylevel" } else { own };
     let (kind, what, advice) = if is_battery(own, field.last, field.is_whole) {
         ("low_battery", "the battery is low", "change or charge it")
     } else if is_weak(own, field, topic) {
@@ -95,6 +102,12 @@ mod tests {
             values.iter().for_each(|value| _ = fields.record(At::default(), &json!({path: value}), 100));
             judge(path, fields.iter().next().expect("a field"), "t", &mut found);
             assert_eq!(found.pop().map(|finding| finding.kind), expected, "{path} {values:?}");
+        }
+        for (topic, expected) in [("zwave/attic/battery/endpoint_0/level", 1), ("tank/level", 0)] {
+            let (mut fields, mut found) = (Fields::default(), Vec::new());
+            fields.record(At::default(), &json!({"value": 3}), 100);
+            judge(topic, fields.iter().next().expect("a field"), topic, &mut found);
+            assert_eq!(found.len(), expected, "{topic}");
         }
     }
 }

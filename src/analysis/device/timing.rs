@@ -68,6 +68,23 @@ impl Timing {
         self.rhythm(at).is_some_and(|rhythm| rhythm.is_regular && since < rhythm.median.mul_f64(EARLY))
     }
 
+    /// Whether the beat became slower on the way and stayed so: from which interval to which.
+    pub fn slowed(&self) -> Option<(Duration, Duration)> {
+        const BEFORE: usize = 5;
+        const AFTER: usize = 3;
+        let all: Vec<u32> = self.intervals.iter().copied().collect();
+        let is_near = |interval: &u32, median: u32| f64::from(interval.abs_diff(median)) <= 0.25 * f64::from(median);
+        let before = middle(&mut all.get(..BEFORE)?.to_vec());
+        let begin = all.iter().rposition(|interval| is_near(interval, before))? + 1;
+        let (fast, slow) = all.split_at(begin);
+        let after = middle(&mut slow.get(..AFTER).map(|_| slow.to_vec())?);
+        let was_regular = fast.iter().filter(|interval| is_near(interval, before)).count() * 5 >= fast.len() * 4;
+        let is_regular = slow.iter().all(|interval| is_near(interval, after));
+        let is_slower = before >= SHORTEST_BEAT_MICROS && f64::from(after) >= MISSED_FROM * f64::from(before);
+        let micros = |micros: u32| Duration::from_micros(micros.into());
+        (was_regular && is_regular && is_slower).then(|| (micros(before), micros(after)))
+    }
+
     /// The connection was away: what comes next is no interval.
     pub fn interrupted(&mut self) {
         self.last = None;
@@ -182,6 +199,25 @@ mod tests {
         [0, 10, 20, 30, 40].into_iter().for_each(|second| timing.add(Duration::from_secs(second)));
         assert!(timing.is_early(Duration::from_secs(42)));
         assert!(!timing.is_early(Duration::from_secs(48)));
+    }
+
+    #[test]
+    fn a_beat_that_becomes_slower_is_told_from_one_with_gaps() {
+        let slowed = |seconds: &[u64]| {
+            let (mut timing, mut at) = (Timing::default(), Duration::ZERO);
+            timing.add(at);
+            for second in seconds {
+                at += Duration::from_secs(*second);
+                timing.add(at);
+            }
+            timing.slowed().map(|(before, after)| (before.as_secs(), after.as_secs()))
+        };
+        assert_eq!(slowed(&[5, 5, 5, 5, 5, 5, 15, 15, 15]), Some((5, 15)));
+        assert_eq!(slowed(&[5, 5, 5, 5, 5, 5, 15, 15, 5]), None, "gaps");
+        assert_eq!(slowed(&[5, 5, 5, 5, 5, 5, 15, 15]), None, "too few");
+        assert_eq!(slowed(&[5, 5, 5, 5, 5, 5, 5, 5]), None);
+        assert_eq!(slowed(&[15, 15, 15, 15, 15, 5, 5, 5]), None, "faster");
+        assert_eq!(slowed(&[5, 5, 5, 5, 5, 10, 20, 40]), None, "backs off");
     }
 
     #[test]

@@ -35,6 +35,13 @@ pub fn of_number(value: f64) -> Option<ToldTime> {
     Some(ToldTime::Exact(ms as i64))
 }
 
+/// The same; what is called so and is smaller was counted from 1970 by a clock that nobody has set.
+pub fn of_number_called(name: &str, value: f64) -> Option<ToldTime> {
+    let is_unix = ["unixtime", "epoch"].iter().any(|known| known.eq_ignore_ascii_case(name));
+    of_number(value)
+        .or_else(|| (is_unix && (0.0..1e9).contains(&value)).then_some(ToldTime::Exact((value * 1e3) as i64)))
+}
+
 /// `2025-03-01T12:00:00.5+01:00` and its kin.
 pub fn of_text(text: &str) -> Option<ToldTime> {
     let text = text.trim();
