@@ -48,6 +48,8 @@ pub struct Field {
     pub fell_at: Option<(At, f64, f64)>,
     /// How often it jumped back to where it had fallen from, as no uptime does.
     pub jumps_back: u32,
+    /// How often it rose faster than time goes, if it is an uptime in seconds.
+    pub leaps: u32,
     /// How often it was what a sensor of temperature says when it has none, and when last: disconnected, power on.
     pub no_temperature: [Option<(u32, At)>; 2],
     /// Whether the latest value is far from the one before, if there was one.
@@ -217,6 +219,7 @@ impl Field {
             lost_at: at,
             fell_at: None,
             jumps_back: 0,
+            leaps: 0,
             no_temperature: [(value == DISCONNECTED).then_some((1, at)), None],
             has_jumped: true,
             away: None,
@@ -243,6 +246,7 @@ impl Field {
         self.rises += u32::from(value > self.last);
         // A device that restarts with each message comes back too, no faster than time goes.
         let is_fast = value - self.last > UPTIME_STEP * self.steps.last_interval.as_secs_f64() + UPTIME_SLACK;
+        self.leaps += u32::from(is_fast);
         let has_returned =
             |(_, from, to): (At, f64, f64)| is_fast && value >= from && (value - self.last) * 2.0 > from - to;
         self.jumps_back += u32::from(self.fell_at.is_some_and(has_returned));

@@ -332,9 +332,10 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether a topic tells how the device itself is: it does not come when something happens.
+/// Whether a topic tells how the device itself is: it does not come when something happens, unless it is where it moves.
 fn tells_uptime(topic: &str, model: &TopicModel) -> bool {
-    model.fields.iter().any(|field| meaning::is_uptime(&field.path, topic))
+    let any = |is: fn(&str, &str) -> bool| model.fields.iter().any(|field| is(&field.path, topic));
+    any(meaning::is_uptime) && !any(meaning::is_place)
 }
 
 /// Tasmota's stat/ has answers to commands and buttons, however evenly they come.

@@ -38,13 +38,13 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
     if value == DISCONNECTED || meaning::is_setting(&field.path, topic) {
         return false;
     }
-    let is_outside = |range: std::ops::RangeInclusive<f64>| range.contains(&from) && !range.contains(&value);
+    // Where most are so, it may rather be its scale.
+    let is_odd = length * 3 < field.seen * 2;
+    let is_outside = |range: std::ops::RangeInclusive<f64>| is_odd && range.contains(&from) && !range.contains(&value);
     let is_temperature =
         || meaning::is_temperature(&field.path, topic) && !meaning::is_hot_by_nature(&field.path, topic);
     let is_spike = || is_over && length <= SHORT && (value - from).abs() >= TEMPERATURE_FAR && is_temperature();
-    // Where as many are so, it may rather be its scale.
-    let is_rare = length * 2 < field.seen;
-    let is_stand_in = || is_rare && STAND_INS.contains(&value.abs()) && meaning::is_restless(&field.path, topic);
+    let is_stand_in = || is_odd && STAND_INS.contains(&value.abs()) && meaning::is_restless(&field.path, topic);
     meaning::range(&field.path, topic).is_some_and(is_outside) || is_spike() || is_stand_in()
 }
 
@@ -67,6 +67,7 @@ mod tests {
             ("target_temperature", &[21.0, 21.1, 21.2, 850.0, 21.2], false),
             ("humidity", &[44.0, 45.0, 46.0, 655.35, 47.0], true),
             ("humidity", &[44.0, 45.0, 46.0, 99.0, 47.0], false),
+            ("soil_moisture", &[99.0, 412.0, 430.0, 425.0, 440.0], false),
             ("humidity", &[440.0, 450.0, 512.0, 440.0, 501.0], false),
             ("lat", &[51.0, 51.0, 451.1, 51.0], true),
             ("pressure", &[1012.0, 1012.1, 65_535.0, 1012.0], true),

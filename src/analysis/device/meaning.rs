@@ -74,13 +74,19 @@ pub(super) fn is_refusal(json: &serde_json::Value) -> bool {
     code.is_some_and(|code| (400..600).contains(&code)) && has_words()
 }
 
+/// Whether it tells where something is.
+pub(super) fn is_place(path: &str, topic: &str) -> bool {
+    let name = own_name(path, topic);
+    ["lat", "latitude", "lon", "lng", "long", "longitude"].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// Between which numbers it must be, whatever is measured with; `None` when nobody can tell.
 pub(super) fn range(path: &str, topic: &str) -> Option<std::ops::RangeInclusive<f64>> {
     let name = own_name(path, topic);
     let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
     if is(&["lat", "latitude"]) {
         Some(-90.0..=90.0)
-    } else if is(&["lon", "lng", "long", "longitude"]) {
+    } else if is_place(path, topic) {
         Some(-180.0..=180.0)
     } else if has_part(name, &["humid", "moist"]) || is(&["hum", "rh", "soc"]) {
         // Not all are calibrated.
@@ -102,7 +108,7 @@ pub(super) fn is_uptime(path: &str, topic: &str) -> bool {
 }
 
 /// The name that tells what a number is: its member's, or the topic's last level that is more than "state" or "value".
-fn own_name<'a>(path: &'a str, topic: &'a str) -> &'a str {
+pub(super) fn own_name<'a>(path: &'a str, topic: &'a str) -> &'a str {
     let says_something = |name: &&str| !matches!(*name, "" | "v" | "val" | "value" | "Value" | "state" | "status");
     path.rsplit('.').chain(topic.rsplit('/')).find(says_something).unwrap_or_default()
 }

@@ -185,3 +185,19 @@ fn a_cut_sparkplug_payload_is_told() {
         assert_eq!(found.contains(&"malformed_json"), expected, "{found:?}");
     }
 }
+
+#[test]
+fn what_tells_how_the_device_is_must_not_slow_down_unless_it_tells_where_it_is() {
+    for (payload, expected) in [(&br#"{"uptime":5}"#[..], true), (br#"{"uptime":5,"lat":48.1}"#, false), (b"{}", false)]
+    {
+        let mut device = Device::new(Name::new("d", false));
+        let mut at = At::default();
+        for step in [5, 5, 5, 5, 5, 5, 5, 5, 5, 15, 15, 15, 15] {
+            at.elapsed += Duration::from_secs(step);
+            let message = Message { at, topic: "d/info", payload, payload_bytes: payload.len(), retain: false };
+            device.record(&message);
+        }
+        let found: Vec<_> = judge(&device, at).iter().map(|finding| finding.kind).collect();
+        assert_eq!(found.contains(&"slower_beat"), expected, "{found:?}");
+    }
+}

@@ -38,11 +38,11 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
         counter(&name, &steps, (steps.restarts(field.name(topic)), ""), found);
     } else if let Some((at, from, to)) = field
         .fell_at
-        .filter(|(_, from, _)| !((several && field.falls_often()) || WRAPS.contains(from)))
+        .filter(|(_, from, _)| !((several && (field.falls_often() || field.leaps > 0)) || WRAPS.contains(from)))
         .filter(|_| meaning::is_uptime(&field.path, topic))
     {
         if field.jumps_back > 0 {
-            if !several && field.jumps_back > 1 {
+            if field.jumps_back > 1 {
                 found.push(senders(&name, field, (at, from, to)));
             }
             return;
@@ -287,6 +287,14 @@ mod tests {
         assert_eq!(kinds((0..20).map(loops)), ["restarted"], "again and again");
         let uptimes = |first: u64| kinds((0..20).map(move |n| json!({"uptime": (first + n * 1000) % 4_294_967_296})));
         assert_eq!(uptimes(4_294_960_000), [""; 0], "four bytes of milliseconds");
+        let mesh = |n: u32| {
+            let (from, started) = [(0, 3000), (1, 90_000), (2, 700)][(n / 2 % 3) as usize];
+            json!({"id": n * 7919, "from": from, "uptime": started + n})
+        };
+        assert_eq!(kinds((0..17).map(mesh)), [""; 0], "each for a while");
+        let silent = |n: u32| json!({"id": n, "from": n % 2});
+        let once = [(0, 3000), (1, 90_000), (2, 700)].map(|(from, uptime)| json!({"from": from, "uptime": uptime}));
+        assert_eq!(kinds((0..8).map(silent).chain(once)), [""; 0], "each once");
         let shared = |n: u32| json!({"devEui": of(n).0, "fCnt": n + n / 30, "uptime": n % 40});
         assert_eq!(kinds((0..60).map(shared)), ["counter_gap", "restarted"], "one sequence for all, and one restart");
     }

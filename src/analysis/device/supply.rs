@@ -2,11 +2,11 @@
 
 use super::fields::Field;
 use super::findings::{Finding, Grade};
-use super::meaning::has_part;
+use super::meaning::{has_part, own_name};
 use crate::analysis::words::count;
 
-/// Percent: below it a battery should be changed.
-const BATTERY_LOW: f64 = 10.0;
+/// Percent: a battery in it should be changed. 1 is a flag of some.
+const BATTERY_LOW: std::ops::RangeInclusive<f64> = 2.0..=10.0;
 /// Wi-Fi that is weaker, in dBm, loses packets.
 const WIFI_WEAK: f64 = -87.0;
 /// Zigbee's link quality, of 255.
@@ -14,14 +14,10 @@ const LINK_WEAK: f64 = 10.0;
 
 /// Adds what the latest of a number says of battery and signal.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
-    let own = field.name(topic);
+    let own = own_name(&field.path, topic);
     // Z-Wave's and Homie's: battery/level.
-    let is_level = |level: &str| level.eq_ignore_ascii_case("level") && topic.split('/').any(|part| part == "battery");
-    let own = match own {
-        "value" => topic.rsplit('/').next().unwrap_or_default(),
-        _ => own,
-    };
-    let own = if is_level(own) { "batterylevel" } else { own };
+    let is_level = own.eq_ignore_ascii_case("level") && topic.split('/').any(|part| part == "battery");
+    let own = if is_level { "batterylevel" } else { own };
     let (kind, what, advice) = if is_battery(own, field.last, field.is_whole) {
         ("low_battery", "the battery is low", "change or charge it")
     } else if is_weak(own, field, topic) {
@@ -60,7 +56,7 @@ fn is_battery(own: &str, last: f64, is_whole: bool) -> bool {
     ];
     let letters: String = own.chars().filter(char::is_ascii_alphanumeric).collect();
     let is = |name: &str| letters.eq_ignore_ascii_case(name);
-    let is_low = is_whole && (1.0..=BATTERY_LOW).contains(&last) && NAMES.iter().any(|name| is(name));
+    let is_low = is_whole && BATTERY_LOW.contains(&last) && NAMES.iter().any(|name| is(name));
     is_low || (is("batteryok") && last == 0.0)
 }
 
@@ -90,6 +86,7 @@ mod tests {
             ("battery", &[3.1, 3.0], None),
             ("battery", &[64.0, 11.0], None),
             ("battery", &[0.0], None),
+            ("battery", &[1.0, 1.0], None),
             ("battery_voltage", &[3.0], None),
             ("batt1", &[1.0], None),
             ("wifi_signal", &[-92.0, -89.0, -90.0], Some("weak_signal")),
@@ -103,9 +100,13 @@ mod tests {
             judge(path, fields.iter().next().expect("a field"), "t", &mut found);
             assert_eq!(found.pop().map(|finding| finding.kind), expected, "{path} {values:?}");
         }
-        for (topic, expected) in [("zwave/attic/battery/endpoint_0/level", 1), ("tank/level", 0)] {
+        for (topic, value, expected) in [
+            ("zwave/attic/battery/endpoint_0/level", json!({"value": 3}), 1),
+            ("tank/level", json!({"value": 3}), 0),
+            ("greenhouse/sensor/wifi_signal/state", json!(-91), 1),
+        ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
-            fields.record(At::default(), &json!({"value": 3}), 100);
+            (0..3).for_each(|_| _ = fields.record(At::default(), &value, 100));
             judge(topic, fields.iter().next().expect("a field"), topic, &mut found);
             assert_eq!(found.len(), expected, "{topic}");
         }
