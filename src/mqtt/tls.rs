@@ -9,6 +9,8 @@ pub mod channel;
 pub mod channel;
 #[cfg(feature = "tls")]
 mod material;
+#[cfg(feature = "tls")]
+mod pem;
 pub mod trouble;
 #[cfg(feature = "tls")]
 mod verifier;

@@ -124,11 +124,15 @@ fn renewed_files_are_used_at_the_next_connect_and_no_key_file_stays_in_memory() 
     let broker = ca.issue("broker", &Wanted::default()).serve(&wants);
     let (mut server, _files) = configured(&broker, "localhost", json!({"plant": with_client(&ca, &used)}));
     assert_refused(&mut server, "plant", "refused the client certificate");
-    for (from, to) in [(&right.certificate, &used.certificate), (&right.key, &used.key)] {
-        std::fs::copy(from, to).expect("a copy");
-    }
+    // The key stands in both files, as the one file of both that some tools write does.
+    let read = |path| std::fs::read_to_string(path).expect("a file");
+    let (certificate, key) = (read(&right.certificate), read(&right.key));
+    std::fs::write(&used.certificate, format!("{key}{certificate}")).expect("a file");
+    std::fs::write(&used.key, &key).expect("a file");
     assert_connects(&mut server, "plant");
-    let key = std::fs::read_to_string(&right.key).expect("a key");
-    let line = key.lines().nth(1).expect("a line of the key");
-    assert_eq!(find_in_memory(server.pid(), &[line]), Vec::<&str>::new());
+    // Not the first bytes: an allocator writes over those of what it was given back.
+    let lines: Vec<&str> =
+        key.lines().filter(|line| !line.starts_with('-')).map(|line| &line[line.len() / 2..]).collect();
+    assert!(lines.len() > 1, "{lines:?}");
+    assert_eq!(find_in_memory(server.pid(), &lines), Vec::<&str>::new());
 }

@@ -12,11 +12,12 @@ use std::sync::{Arc, Weak};
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys, RootCertStore};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::TlsOptions;
+use super::pem::{Damaged, Section, sections};
 use super::trouble::{Cause, TlsTrouble};
 use super::verifier::fingerprint;
 use crate::limits::TLS_FILE_MAX_BYTES;
@@ -136,9 +137,7 @@ fn client_from(certificate_path: PathBuf, key_path: PathBuf) -> Result<Certified
         return Err(cannot("is encrypted with a passphrase: give the key without one, readable for this user alone"));
     }
     let no_key = "has no private key in PEM form (PKCS#8, PKCS#1 or SEC1)";
-    let mut der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| cannot(no_key))?;
-    let key = any_supported_type(&der);
-    der.zeroize();
+    let key = key_from(&pem).ok_or_else(|| cannot(no_key))?;
     let key = key.map_err(|_| {
         cannot(
             "has a key that is damaged or of a kind that is not supported (RSA from 2048 bits, P-256, P-384, Ed25519)",
@@ -163,16 +162,36 @@ fn is_key_of(certified: &CertifiedKey) -> bool {
     }
 }
 
+/// The first private key of a file, or why it cannot be used; `None` where there is none in PEM form.
+fn key_from(pem: &[u8]) -> Option<Result<Arc<dyn SigningKey>, Error>> {
+    for section in sections(pem) {
+        let section = section.ok()?;
+        let of: fn(&[u8]) -> PrivateKeyDer<'_> = match section.label {
+            b"PRIVATE KEY" => |der| PrivateKeyDer::Pkcs8(der.into()),
+            b"RSA PRIVATE KEY" => |der| PrivateKeyDer::Pkcs1(der.into()),
+            b"EC PRIVATE KEY" => |der| PrivateKeyDer::Sec1(der.into()),
+            _ => continue,
+        };
+        return Some(any_supported_type(&of(&section.bytes().ok()?)));
+    }
+    None
+}
+
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsTrouble> {
     let pem = contents(option, path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    // A key among them is passed over unread.
+    let certificate = |section: Result<Section<'_>, Damaged>| match section {
+        Ok(section) if section.label != b"CERTIFICATE" => None,
+        section => Some(section.and_then(|section| Ok(CertificateDer::from(section.bytes()?.to_vec())))),
+    };
+    let found: Result<Vec<_>, Damaged> = sections(&pem).filter_map(certificate).collect();
     let shown = path.display();
     match found {
         Ok(found) if found.is_empty() => Err(settings(format!("{option} {shown} has no certificate in PEM form"))),
         Ok(found) => Ok(found),
-        Err(_) => Err(settings(format!("{option} {shown} has a certificate with damaged PEM form"))),
+        Err(Damaged) => Err(settings(format!("{option} {shown} has a certificate with damaged PEM form"))),
     }
 }
 
