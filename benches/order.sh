@@ -91,6 +91,8 @@ collecting() {
 
 secure() {
     starting
+    # A name that is looked up, whatever comes of it.
+    ask tools/call "{\"name\":\"establish_connection\",\"arguments\":{\"connection_string\":\"mqtt://$(hostname):$PORT\"}}"
     establish "mqtts://localhost:$TLS_PORT"
     ask publish_message "{\"session_id\":\"$session\",\"topic\":\"order\",\"payload\":1,\"qos\":1}"
     ask close_connection "{\"session_id\":\"$session\"}"

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -224,12 +224,17 @@ pub async fn until<T>(deadline: Instant, future: impl Future<Output = T>) -> Opt
     .await
 }
 
-/// A literal address needs no look-up, and no helper thread for it.
+/// A literal address needs no look-up, and `localhost` is the loopback everywhere (RFC 6761, 6.3): no helper thread and
+/// no resolver for them, which would be the larger part of what such a session costs.
 async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, Trouble> {
-    if let Ok(address) = endpoint.host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, endpoint.port)]);
-    }
     let (host, port) = (endpoint.host.clone(), endpoint.port);
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    if host.eq_ignore_ascii_case("localhost") {
+        // The last one's refusal is told, and not every machine has IPv6.
+        return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
+    }
     let found = smol::unblock(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)).await;
     found.map_err(|error| Trouble::NameLookup(plain(&error)))
 }
@@ -243,16 +248,16 @@ pub fn plain(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
 
     use super::*;
 
     /// Connects; gives the stages that were told.
-    fn stages(port: u16) -> (Vec<String>, Result<Link, Trouble>) {
+    fn stages(host: &str, port: u16) -> (Vec<String>, Result<Link, Trouble>) {
         let told = Rc::new(RefCell::new(Vec::new()));
         let to = told.clone();
         let observer: Observer = Rc::new(move |stage, _| to.borrow_mut().push(format!("{stage:?}")));
-        let endpoint = Endpoint { host: "127.0.0.1".into(), port, tls: None };
+        let endpoint = Endpoint { host: host.into(), port, tls: None };
         let deadline = Instant::now() + Duration::from_secs(10);
         let link = smol::block_on(open(&endpoint, &Policy::default(), &mut Stages::new(Some(&observer)), deadline));
         (told.take(), link)
@@ -262,13 +267,25 @@ mod tests {
     fn each_stage_that_is_done_is_told_in_order() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (told, link) = stages(port);
+        let (told, link) = stages("127.0.0.1", port);
         assert!(link.is_ok());
         assert_eq!(told, [format!("Dns([127.0.0.1:{port}])"), format!("Tcp(127.0.0.1:{port})")]);
         drop((listener, link));
-        let (told, link) = stages(port);
+        let (told, link) = stages("127.0.0.1", port);
         assert!(matches!(link.err(), Some(Trouble::Unreachable(_))));
         assert_eq!(told, [format!("Dns([127.0.0.1:{port}])")]);
+    }
+
+    #[test]
+    fn localhost_is_the_loopback_of_both_families_without_a_look_up() {
+        let (listener, address) = listening("127.0.0.1");
+        let port = address.port();
+        let (told, link) = stages("LocalHost", port);
+        assert!(link.is_ok());
+        assert_eq!(told, [format!("Dns([[::1]:{port}, 127.0.0.1:{port}])"), format!("Tcp(127.0.0.1:{port})")]);
+        drop((listener, link));
+        let Some(Trouble::Unreachable(why)) = stages("localhost", port).1.err() else { panic!("refused") };
+        assert!(why.starts_with("127.0.0.1"), "{why}");
     }
 
     fn listening(host: &str) -> (TcpListener, SocketAddr) {

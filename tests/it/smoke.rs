@@ -41,7 +41,8 @@ fn the_main_job_works_from_handshake_to_end() {
 #[test]
 fn a_host_name_is_looked_up() {
     let (broker, mut server) = (Mosquitto::start(), Server::start());
-    let url = format!("mqtt://localhost:{}", broker.port());
+    // No address by itself: the resolver reads it as 127.0.0.1.
+    let url = format!("mqtt://127.1:{}", broker.port());
     let opened = server.call("establish_connection", json!({ "connection_string": url }));
     assert_eq!(opened["status"], "connected", "{opened}");
 }
