@@ -58,7 +58,8 @@ establish() {
 
 connecting() {
     starting
-    establish "mqtt://127.0.0.1:$PORT"
+    # The broker listens on one of its two addresses, as many do.
+    establish "mqtt://localhost:$PORT"
     for qos in 0 1 2; do
         ask publish_message "{\"session_id\":\"$session\",\"topic\":\"order/$qos\",\"payload\":{\"n\":1.5,\"s\":\"x\"},\"qos\":$qos,\"retain\":true}"
     done

@@ -123,18 +123,21 @@ async fn connect(
 
 /// The first of `addresses` that takes a connection; each that is silent gets its share of the time that is left.
 async fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> Result<(Async<TcpStream>, SocketAddr), Trouble> {
-    let mut trouble = Trouble::NameLookup("it has no address".into());
+    let mut last = None;
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - index) as u32;
         let try_until = (Instant::now() + share.max(ADDRESS_TRY_MIN)).min(deadline);
-        trouble = match until(try_until, Async::<TcpStream>::connect(*address)).await {
+        match until(try_until, Async::<TcpStream>::connect(*address)).await {
             Some(Ok(stream)) => return Ok((stream, *address)),
-            Some(Err(error)) => Trouble::Unreachable(format!("{address}: {}", plain(&error))),
-            None => Trouble::Timeout("the TCP connection"),
-        };
+            refused => last = Some((address, refused.and_then(Result::err))),
+        }
     }
-    Err(trouble)
+    Err(match last {
+        Some((address, Some(error))) => Trouble::Unreachable(format!("{address}: {}", plain(&error))),
+        Some((_, None)) => Trouble::Timeout("the TCP connection"),
+        None => Trouble::NameLookup("it has no address".into()),
+    })
 }
 
 impl Link {
