@@ -24,8 +24,9 @@ impl Labels {
     /// Takes a message's value.
     pub(super) fn record(&mut self, value: &Value) {
         let Some(members) = value.as_object() else { return };
-        self.all.record(label(members, true));
-        self.others.record(label_of(members, true, |name| name != "id"));
+        let [all, others] = labels(members, true);
+        self.all.record(all);
+        self.others.record(others);
     }
 
     /// What is only numbered through does not come back to its first number, or does so when it restarts.
@@ -91,19 +92,21 @@ const OTHERS: &[&str] =
 
 /// What they say, as one number; with `deep` also one level below.
 pub(super) fn label(members: &Map<String, Value>, deep: bool) -> u64 {
-    label_of(members, deep, |_| true)
+    labels(members, deep)[0]
 }
 
-fn label_of(members: &Map<String, Value>, deep: bool, counts: fn(&str) -> bool) -> u64 {
-    members.iter().filter(|(name, _)| counts(name)).fold(0, |all: u64, (name, value)| {
+/// The same, and what they say without those that are just called `id`.
+fn labels(members: &Map<String, Value>, deep: bool) -> [u64; 2] {
+    members.iter().fold([0; 2], |before: [u64; 2], (name, value)| {
         let is_label = || has_part(name, PARTS) && !has_part(name, OTHERS);
         let own = match value {
-            Value::String(value) if is_label() => payload::hash(value.as_bytes()),
-            Value::Number(value) if !value.is_f64() && is_label() => payload::hash(value.to_string().as_bytes()),
-            Value::Object(members) if deep => label_of(members, false, counts),
-            _ => return all,
+            Value::String(value) if is_label() => [payload::hash(value.as_bytes()); 2],
+            Value::Number(value) if !value.is_f64() && is_label() => [payload::hash(value.to_string().as_bytes()); 2],
+            Value::Object(members) if deep => labels(members, false),
+            _ => return before,
         };
-        all.rotate_left(5) ^ own
+        let joined = |index: usize| before[index].rotate_left(5) ^ own[index];
+        [joined(0), if name == "id" { before[1] } else { joined(1) }]
     })
 }
 
