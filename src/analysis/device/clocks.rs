@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use super::At;
+use super::findings::{Finding, Grade, span, time};
+use super::model::Device;
+use super::numbers::of_topic;
 use super::told_time::{self, ToldTime};
-use crate::limits::DEVICE_CLOCKS_MAX;
+use super::{At, presence};
+use crate::analysis::words::count;
+use crate::clock::Timestamp;
+use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
 
 /// The clocks that a device's messages show.
 #[derive(Default)]
@@ -112,6 +117,99 @@ impl Clock {
         let uneven = Duration::from_millis(self.greatest.abs_diff(self.least));
         let moves = self.latest.0 != self.first.0;
         self.count == 1 || (moves && uneven <= UNEVEN + passed / 10)
+    }
+}
+
+/// Adds what the device's times show: a clock that is wrong, and messages that are old.
+pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
+    let limit = CLOCK_OFFSET_MAX.as_millis() as i64;
+    let ahead = |clock: &Clock| clock.least > limit;
+    let behind = |clock: &Clock| clock.greatest < -limit;
+    // A single time is looked at only when there is nothing better.
+    let least = if device.clocks.iter().any(|clock| clock.count > 1) { 2 } else { 1 };
+    let wrong = device.clocks.iter().filter(|clock| clock.count >= least && clock.goes());
+    // One device has one clock: the topic that tells it most often stands for all.
+    if let Some(clock) = wrong.filter(|clock| ahead(clock) || behind(clock)).max_by_key(|clock| clock.count) {
+        let nearest = if ahead(clock) { clock.least } else { clock.greatest };
+        let like = |other: &&Clock| {
+            other.count > 0 && (other.greatest - clock.greatest).abs() <= limit.max(nearest.abs() / 100)
+        };
+        let is_ours = device.other_clocks.iter().filter(like).count() >= 2;
+        let word = if ahead(clock) { "ahead of" } else { "behind" };
+        let zone =
+            if clock.is_local { ", not counting whole quarters of an hour, which may be its time zone" } else { "" };
+        let others = if is_ours {
+            "; other devices tell the same, so it is rather this machine's clock that is wrong"
+        } else {
+            ""
+        };
+        found.push(Finding {
+            kind: if is_ours { "clock_of_this_machine" } else { "clock_offset" },
+            severity: if clock.count > 1 && !is_ours { Grade::Warning } else { Grade::Info },
+            finding: format!(
+                "the times that the device tells are {} {word} this machine's{zone}{others}",
+                span(Duration::from_millis(nearest.unsigned_abs()))
+            ),
+            evidence: vec![format!(
+                "{} told {} in a message that came at {} ({}, offsets {} to {} ms)",
+                of_topic(&clock.topic, &clock.path),
+                Timestamp(clock.latest.0.max(0) as u64),
+                time(clock.latest.1),
+                count(clock.count.into(), "message"),
+                clock.least,
+                clock.greatest
+            )],
+            advice: if is_ours {
+                "check NTP on this machine; if the messages are a recording that is played again, this is no fault"
+            } else {
+                "check NTP on the device; a queue that delays messages looks the same"
+            },
+        });
+    }
+    stale(device, end, found);
+    zones(device, found);
+}
+
+/// What the broker keeps and nobody has renewed for long.
+fn stale(device: &Device, end: At, found: &mut Vec<Finding>) {
+    // When every clock here is behind, it is this machine's that is ahead.
+    let live = device.clocks.iter().chain(device.other_clocks.iter()).filter(|clock| clock.count > 0);
+    let behind_all = live.map(|clock| clock.greatest).max().unwrap_or(0).min(0);
+    let age = |ms: i64| end.unix_ms as i64 - ms + behind_all;
+    // A status may tell since when it is so.
+    let kept = device.clocks.iter().filter(|clock| !presence::is_name(&clock.topic));
+    let stale = kept.filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
+    for (clock, ms) in stale.filter(|(_, ms)| age(*ms) > STALE_AFTER.as_millis() as i64).take(DEVICE_CLOCKS_MAX) {
+        found.push(Finding {
+            kind: "stale_retained",
+            severity: Grade::Warning,
+            finding: format!("what the broker keeps on {} is {} old", clock.topic, span(Duration::from_millis(age(ms) as u64))),
+            evidence: vec![format!("{} = {} in the retained message; nothing live came", clock.path, Timestamp(ms.max(0) as u64))],
+            advice: "new subscribers take it for the present state: find out why the device no longer publishes it, or delete it with clear_retained",
+        });
+    }
+}
+
+/// A local time in another zone than those that others tell in the same way.
+fn zones(device: &Device, found: &mut Vec<Finding>) {
+    if let Some((clock, quarters)) =
+        device.clocks.iter().find_map(|clock| Some((clock, clock.off_zone(&device.other_clocks)?)))
+    {
+        found.push(Finding {
+            kind: "clock_offset",
+            severity: Grade::Warning,
+            finding: format!(
+                "the local time that {} tells is {} h from that of its kind",
+                clock.topic,
+                quarters as f64 / 4.0
+            ),
+            evidence: vec![format!(
+                "{} in the message that came at {}",
+                Timestamp(clock.latest.0.max(0) as u64),
+                time(clock.latest.1)
+            )],
+            advice: "check the device's time zone and daylight saving",
+        });
     }
 }
 

@@ -11,14 +11,14 @@ use super::fields::Fields;
 use super::labels::Labels;
 use super::malformed::{Malformed, PAYLOAD_PREVIEW_BYTES};
 use super::names::{Name, Similar};
+use super::nodes::Node;
 use super::places::{Convention, Place, convention, place};
 use super::presence::{self, Means, Presences};
 use super::sparkplug;
-use super::steps::Steps;
 use super::timing::Timing;
 use super::told_time::ToldTime;
 use super::units::Units;
-use super::{At, Message, meaning};
+use super::{At, Message, refusals};
 use crate::analysis::alarm::{Severity, role_of_topic};
 use crate::analysis::decode::{Form, decode};
 use crate::analysis::payload::{self, Inspection, Kind};
@@ -113,18 +113,6 @@ pub struct Report {
     pub payload: Box<str>,
     /// Whether all of them are what the broker had kept.
     pub retained: bool,
-}
-
-/// The sequence numbers of a Sparkplug node.
-pub struct Node {
-    /// GROUP/NODE.
-    pub name: Box<str>,
-    /// Its steps.
-    pub steps: Steps,
-    last: Option<f64>,
-    /// Births behind a death.
-    pub rebirths: u32,
-    is_dead: bool,
 }
 
 /// Messages of another topic that name the device.
@@ -246,7 +234,7 @@ impl Device {
                     self.commands.answer(at, topic, text, is_news, is_early);
                 }
                 self.note_state(message, text, json.as_ref());
-                let refused = || json.as_ref().filter(|json| meaning::is_refusal(json)).map(|_| Severity::Error);
+                let refused = || refusals::severity(topic, text, json.as_ref());
                 if let Some(severity) = inspection.severity.or_else(refused) {
                     self.report(message, severity, inspection.shape, text);
                 }
@@ -343,53 +331,6 @@ impl Device {
         } else if !retain {
             // What is kept so may be the time of some event.
             self.clocks.record_text(at, topic, text);
-        }
-    }
-
-    /// Sparkplug numbers the messages of a node and of the devices behind it in one sequence.
-    fn follow_node(&mut self, message: &Message<'_>) {
-        let parts = sparkplug::parts(message.topic).filter(|_| self.hears_nodes && !message.retain);
-        let Some(parts) = parts else { return };
-        let key = format!("{}/{}", parts.group, parts.node);
-        let index = match self.nodes.iter().position(|node| *node.name == *key) {
-            Some(index) => index,
-            None if self.nodes.len() < DEVICE_CLOCKS_MAX && self.name.is_in(message.topic) => {
-                self.nodes.push(Node {
-                    name: key.into(),
-                    steps: Steps::default(),
-                    last: None,
-                    rebirths: 0,
-                    is_dead: false,
-                });
-                self.nodes.len() - 1
-            }
-            None => return,
-        };
-        // A node's birth and death are also those of the devices behind it.
-        if matches!(parts.kind, "NBIRTH" | "NDEATH") && !self.name.is_in(message.topic) {
-            let topic = format!("spBv1.0/{}/+/{}", parts.group, parts.node);
-            let means = if parts.kind == "NBIRTH" { Means::Online } else { Means::Offline };
-            self.presences.record(message.at, &topic, parts.kind, means, false);
-        }
-        let node = &mut self.nodes[index];
-        match parts.kind {
-            // A birth begins the numbers anew: no step leads there.
-            "NBIRTH" => {
-                node.rebirths += u32::from(std::mem::take(&mut node.is_dead));
-                node.last = None;
-            }
-            "NDEATH" => {
-                (node.last, node.is_dead) = (None, true);
-                return;
-            }
-            "NCMD" | "DCMD" | "STATE" => return,
-            _ => {}
-        }
-        let Some(seq) = sparkplug::header(message.payload).and_then(|header| header.seq) else { return };
-        let seq = seq as f64;
-        match node.last.replace(seq) {
-            Some(last) => node.steps.add_within_256(message.at, last, seq),
-            None => node.steps.begin(seq),
         }
     }
 

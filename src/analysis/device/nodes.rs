@@ -1,0 +1,69 @@
+//! Sparkplug nodes: their numbers, their births and deaths.
+
+use super::Message;
+use super::model::Device;
+use super::presence::Means;
+use super::sparkplug;
+use super::steps::Steps;
+use crate::limits::DEVICE_CLOCKS_MAX;
+
+/// The sequence numbers of a Sparkplug node.
+pub struct Node {
+    /// GROUP/NODE.
+    pub name: Box<str>,
+    /// Its steps.
+    pub steps: Steps,
+    last: Option<f64>,
+    /// Births behind a death.
+    pub rebirths: u32,
+    is_dead: bool,
+}
+
+impl Device {
+    /// Sparkplug numbers the messages of a node and of the devices behind it in one sequence.
+    pub(super) fn follow_node(&mut self, message: &Message<'_>) {
+        let parts = sparkplug::parts(message.topic).filter(|_| self.hears_nodes && !message.retain);
+        let Some(parts) = parts else { return };
+        let key = format!("{}/{}", parts.group, parts.node);
+        let index = match self.nodes.iter().position(|node| *node.name == *key) {
+            Some(index) => index,
+            None if self.nodes.len() < DEVICE_CLOCKS_MAX && self.name.is_in(message.topic) => {
+                self.nodes.push(Node {
+                    name: key.into(),
+                    steps: Steps::default(),
+                    last: None,
+                    rebirths: 0,
+                    is_dead: false,
+                });
+                self.nodes.len() - 1
+            }
+            None => return,
+        };
+        // A node's birth and death are also those of the devices behind it.
+        if matches!(parts.kind, "NBIRTH" | "NDEATH") && !self.name.is_in(message.topic) {
+            let topic = format!("spBv1.0/{}/+/{}", parts.group, parts.node);
+            let means = if parts.kind == "NBIRTH" { Means::Online } else { Means::Offline };
+            self.presences.record(message.at, &topic, parts.kind, means, false);
+        }
+        let node = &mut self.nodes[index];
+        match parts.kind {
+            // A birth begins the numbers anew: no step leads there.
+            "NBIRTH" => {
+                node.rebirths += u32::from(std::mem::take(&mut node.is_dead));
+                node.last = None;
+            }
+            "NDEATH" => {
+                (node.last, node.is_dead) = (None, true);
+                return;
+            }
+            "NCMD" | "DCMD" | "STATE" => return,
+            _ => {}
+        }
+        let Some(seq) = sparkplug::header(message.payload).and_then(|header| header.seq) else { return };
+        let seq = seq as f64;
+        match node.last.replace(seq) {
+            Some(last) => node.steps.add_within_256(message.at, last, seq),
+            None => node.steps.begin(seq),
+        }
+    }
+}
