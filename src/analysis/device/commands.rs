@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::timing::Moment;
 use super::{At, sparkplug};
 use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, LATE_ANSWER_WAIT, PREVIEW_BYTES};
 
@@ -23,6 +26,7 @@ pub struct Command {
     pub payload: Box<str>,
     /// The broker keeps it: the device gets it again whenever it connects.
     pub retained: bool,
+    call: Option<Call>,
     /// What followed on a topic that belongs to the command's.
     answer: Option<Answer>,
     /// What else came next with something new, the first of each topic.
@@ -41,8 +45,16 @@ pub struct Answer {
     pub sure: bool,
     /// It came late and said nothing new: on a topic that beats it is no answer.
     is_old: bool,
-    /// It came long before its topic's next beat was due.
-    is_early: bool,
+    /// How it stands to its topic's beat.
+    moment: Moment,
+}
+
+/// A remote call, as Shelly's are: it is answered on a topic of the caller's.
+struct Call {
+    from: Box<str>,
+    id: Value,
+    /// Whether messages to that caller come here.
+    is_heard: bool,
 }
 
 impl Commands {
@@ -55,24 +67,28 @@ impl Commands {
                 topic: topic.into(),
                 payload: preview(payload),
                 retained,
+                call: Call::read(topic, payload),
                 answer: None,
                 next: Vec::new(),
             });
         }
     }
 
-    /// Takes a live message of the device, which may be an answer. `is_news` when it differs from the one before,
-    /// `is_early` when it came long before its topic's beat was due.
-    pub fn answer(&mut self, at: At, topic: &str, payload: &str, is_news: bool, is_early: bool) {
+    /// Takes a live message of the device, which may be an answer. `is_news` when it differs from the one before.
+    pub fn answer(&mut self, at: At, topic: &str, payload: &str, is_news: bool, moment: Moment) {
         let waits = |command: &&mut Command| {
             let in_time = at.elapsed.saturating_sub(command.at.elapsed) <= LATE_ANSWER_WAIT;
-            !command.retained && in_time && command.answer.as_ref().is_none_or(|answer| answer.is_old)
+            !command.retained
+                && in_time
+                && command.answer.as_ref().is_none_or(|answer| answer.is_old || answer.is_due())
         };
         for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
-            let (sure, delay) = (belongs(&command.topic, topic), at.elapsed.saturating_sub(command.at.elapsed));
+            let delay = at.elapsed.saturating_sub(command.at.elapsed);
+            let sure = command.call.is_none() && belongs(&command.topic, topic);
             let is_old = !is_news && delay > ANSWER_WAIT;
-            let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old, is_early };
-            if sure && (!is_old || command.answer.is_none()) {
+            let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old, moment };
+            let is_better = |known: &Answer| !(is_old || known.is_due() && moment == Moment::Due);
+            if sure && command.answer.as_ref().is_none_or(is_better) {
                 command.answer = Some(answer());
             } else if is_news
                 && delay <= ANSWER_WAIT
@@ -82,6 +98,50 @@ impl Commands {
                 command.next.push(answer());
             }
         }
+    }
+
+    /// Takes a message of others, which may be the answer to a call.
+    pub(super) fn answer_call(&mut self, at: At, topic: &str, payload: &[u8]) {
+        let Some(caller) = topic.strip_suffix("/rpc").filter(|_| !self.kept.is_empty()) else { return };
+        let json: Value = serde_json::from_slice(payload).unwrap_or_default();
+        for command in self.kept.iter_mut().filter(|command| command.answer.is_none()) {
+            let Some(call) = command.call.as_mut().filter(|call| *call.from == *caller) else { continue };
+            call.is_heard = true;
+            if json["id"] == call.id {
+                let delay = at.elapsed.saturating_sub(command.at.elapsed);
+                let payload = preview(std::str::from_utf8(payload).unwrap_or_default());
+                let (moment, is_old) = (Moment::Any, false);
+                command.answer = Some(Answer { topic: topic.into(), payload, delay, sure: true, is_old, moment });
+            }
+        }
+    }
+
+    /// Those that should have been answered by `end` and were not.
+    pub fn unanswered<'a, I: Iterator<Item = &'a str>>(
+        &self,
+        end: Duration,
+        states: impl Fn() -> I,
+        beats: impl Fn(&str) -> bool,
+    ) -> Vec<&Command> {
+        let others = |command: &Command, is: &dyn Fn(&Command) -> bool| {
+            self.kept.iter().any(|other| other.topic == command.topic && is(other))
+        };
+        // Many devices answer nothing: where topics are only named after what is set, silence shows nothing.
+        let is_owed = |command: &Command| {
+            !is_value(&command.topic)
+                || command.expects_answer(states())
+                || others(command, &|other| other.answer(&beats).is_some())
+        };
+        let is_late = |command: &Command| {
+            let late = command.answer.as_ref().filter(|answer| answer.is_due() && beats(&answer.topic));
+            let is_fast = |other: &Command, delay| {
+                other.answer.as_ref().is_some_and(|answer| !answer.is_due() && answer.delay * 5 < delay)
+            };
+            late.is_some_and(|answer| others(command, &|other| is_fast(other, answer.delay)))
+        };
+        let is_unanswered =
+            |command: &&Command| (command.is_unanswered(end, states(), &beats) && is_owed(command)) || is_late(command);
+        self.kept.iter().filter(is_unanswered).collect()
     }
 
     /// The commands that are kept, oldest first.
@@ -99,7 +159,7 @@ impl Command {
     /// The answer; when none is sure, what came next on a topic that does not beat anyway.
     pub fn answer(&self, beats: impl Fn(&str) -> bool) -> Option<&Answer> {
         let belonging = self.answer.as_ref().filter(|answer| !(answer.is_old && beats(&answer.topic)));
-        belonging.or_else(|| self.next.iter().find(|next| next.is_early || !beats(&next.topic)))
+        belonging.or_else(|| self.next.iter().find(|next| next.moment == Moment::Early || !beats(&next.topic)))
     }
 
     /// Whether it should have been answered by `end` and was not. When one of the device's topics belongs to the
@@ -110,12 +170,32 @@ impl Command {
         topics: impl Iterator<Item = &'a str>,
         beats: impl Fn(&str) -> bool,
     ) -> bool {
-        // Remote calls are answered on a topic of the caller's.
-        let is_call = self.topic.ends_with("/rpc");
-        let is_over = !self.retained && !is_call && end.saturating_sub(self.at.elapsed) > ANSWER_WAIT;
-        is_over && self.answer(beats).is_none_or(|answer| !answer.sure && self.expects_answer(topics))
+        if self.retained || end.saturating_sub(self.at.elapsed) <= ANSWER_WAIT {
+            return false;
+        }
+        if self.topic.ends_with("/rpc") {
+            return self.answer.is_none() && self.call.as_ref().is_some_and(|call| call.is_heard);
+        }
+        self.answer(beats).is_none_or(|answer| !answer.sure && self.expects_answer(topics))
     }
 }
+
+impl Answer {
+    /// Whether it came no sooner than the topic's next message would have come anyway.
+    fn is_due(&self) -> bool {
+        self.moment == Moment::Due && self.delay > AT_ONCE
+    }
+}
+
+impl Call {
+    fn read(topic: &str, payload: &str) -> Option<Self> {
+        let json: Value = topic.ends_with("/rpc").then(|| serde_json::from_str(payload).ok()).flatten()?;
+        Some(Self { from: json["src"].as_str()?.into(), id: json.get("id")?.clone(), is_heard: false })
+    }
+}
+
+/// What follows so soon was not waited for.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Topics on which something new came next.
 const NEXT_MAX: usize = 4;
@@ -153,12 +233,12 @@ fn belongs(command: &str, answer: &str) -> bool {
         let is_told = answer.kind.ends_with("DATA") || answer.kind.ends_with("BIRTH");
         return is_told && (command.group, command.node, command.device) == (answer.group, answer.node, answer.device);
     }
-    // NAME/set/… and NAME/status/…, as mqtt-smarthome has them.
-    let (name, item) = command.split_once('/').unwrap_or_default();
-    if let Some(item) =
-        item.strip_prefix("set/").or_else(|| item.strip_prefix("get/")).filter(|item| item.contains('/'))
-    {
+    if let Some((name, item)) = item(command) {
         return answer.strip_prefix(name).and_then(|rest| rest.strip_prefix("/status/")) == Some(item);
+    }
+    // Victron's gateways.
+    if let Some(item) = command.strip_prefix("W/").or_else(|| command.strip_prefix("R/")) {
+        return answer.strip_prefix("N/") == Some(item);
     }
     let mut base = command;
     while let Some((before, last)) = base.rsplit_once('/') {
@@ -173,6 +253,18 @@ fn belongs(command: &str, answer: &str) -> bool {
         None => None,
     };
     behind.is_some_and(|rest| rest.split('/').any(|level| ANSWERS.iter().any(|word| word.eq_ignore_ascii_case(level))))
+}
+
+/// Whether a command's topic is that of a value, and says nothing of answers.
+fn is_value(command: &str) -> bool {
+    item(command).is_some() || ["W/", "R/"].iter().any(|first| command.starts_with(first))
+}
+
+/// NAME and what is set of it by NAME/set/…, which mqtt-smarthome's devices answer on NAME/status/….
+fn item(command: &str) -> Option<(&str, &str)> {
+    let (name, item) = command.split_once('/')?;
+    let item = item.strip_prefix("set/").or_else(|| item.strip_prefix("get/"))?;
+    item.contains('/').then_some((name, item))
 }
 
 #[cfg(test)]
@@ -204,6 +296,8 @@ mod tests {
             ("spBv1.0/g/DCMD/n/d", "spBv1.0/g/DDATA/n/d", true),
             ("spBv1.0/g/DCMD/n/d", "spBv1.0/g/DDATA/n/e", false),
             ("boiler/switch/heat/command", "boiler/switch/heat/state", true),
+            ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/Mode", true),
+            ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/State", false),
         ] {
             assert_eq!(belongs(command, answer), expected, "{command} {answer}");
         }
@@ -213,20 +307,20 @@ mod tests {
     fn the_answer_that_belongs_wins_over_the_one_that_came_next() {
         let mut commands = Commands::default();
         commands.record(at(0), "p/cmd", "on", false);
-        commands.answer(at(10), "p/beat", "tick", false, false);
-        commands.answer(at(20), "p/temperature", "21", true, false);
-        commands.answer(at(90), "p/status", "on", false, false);
-        commands.answer(at(120), "p/status", "off", true, false);
+        commands.answer(at(10), "p/beat", "tick", false, Moment::Any);
+        commands.answer(at(20), "p/temperature", "21", true, Moment::Any);
+        commands.answer(at(90), "p/status", "on", false, Moment::Any);
+        commands.answer(at(120), "p/status", "off", true, Moment::Any);
         let answer = commands.iter().next().and_then(|command| command.answer(|_| false)).expect("an answer");
         assert_eq!((&*answer.topic, answer.delay, answer.sure), ("p/status", Duration::from_millis(90), true));
         commands.record(at(200), "x/cmd", "on", false);
-        commands.answer(at(210), "p/temperature", "22", true, false);
-        commands.answer(at(220), "p/door", "open", true, false);
+        commands.answer(at(210), "p/temperature", "22", true, Moment::Any);
+        commands.answer(at(220), "p/door", "open", true, Moment::Any);
         let command = commands.iter().last().expect("a command");
         assert_eq!(command.answer(|topic| topic == "p/temperature").map(|answer| &*answer.topic), Some("p/door"));
         assert!(command.answer(|_| true).is_none());
         commands.record(at(300), "x/cmd", "off", false);
-        commands.answer(at(310), "p/door", "closed", true, true);
+        commands.answer(at(310), "p/door", "closed", true, Moment::Early);
         let command = commands.iter().last().expect("a command");
         assert_eq!(command.answer(|_| true).map(|answer| &*answer.payload), Some("closed"), "before the next beat");
     }
@@ -242,11 +336,11 @@ mod tests {
         ] {
             let mut commands = Commands::default();
             commands.record(at(0), "s/relay/0/command", "off", false);
-            commands.answer(at(delay), "s/relay/0", "on", is_news, false);
+            commands.answer(at(delay), "s/relay/0", "on", is_news, Moment::Any);
             let command = commands.iter().next().expect("a command");
             let told = command.is_unanswered(at(60_000).elapsed, ["s/relay/0"].into_iter(), |_| beats);
             assert_eq!(told, expected, "{delay} {is_news} {beats}");
-            commands.answer(at(delay + 10), "s/relay/0", "off", true, false);
+            commands.answer(at(delay + 10), "s/relay/0", "off", true, Moment::Any);
             assert!(commands.iter().next().and_then(|command| command.answer(|_| beats)).is_some());
         }
     }
@@ -256,9 +350,67 @@ mod tests {
         let mut commands = Commands::default();
         commands.record(at(0), "p/set", "on", false);
         commands.record(at(0), "p/set", "kept", true);
-        commands.answer(at(1 + LATE_ANSWER_WAIT.as_millis() as u64), "p", "late", true, false);
+        commands.answer(at(1 + LATE_ANSWER_WAIT.as_millis() as u64), "p", "late", true, Moment::Any);
         let unanswered =
             |end| commands.iter().filter(|command| command.is_unanswered(end, ["p"].into_iter(), |_| false)).count();
         assert_eq!((unanswered(ANSWER_WAIT), unanswered(ANSWER_WAIT * 2)), (0, 1));
+    }
+
+    /// How many of the commands are told to be unanswered where there are these topics, of which those that end so beat.
+    fn told(commands: &Commands, topics: &[&str], beating: &str) -> usize {
+        let beats = |topic: &str| topic.ends_with(beating);
+        commands.unanswered(at(600_000).elapsed, || topics.iter().copied(), beats).len()
+    }
+
+    #[test]
+    fn what_was_never_answered_and_has_no_topic_for_answers_owes_none() {
+        let value = "openWB/set/chargepoint/2/set/manual_lock";
+        for (topic, topics, expected) in [
+            (value, &["openWB/chargepoint/2/get/power"][..], 0),
+            (value, &["openWB/status/chargepoint/2/set/manual_lock"], 1),
+            ("R/c0619ab2f1e4/keepalive", &["N/c0619ab2f1e4/heartbeat"], 0),
+            ("W/c0619ab2f1e4/vebus/276/Mode", &["N/c0619ab2f1e4/vebus/276/Mode"], 1),
+            ("line2/press/cmd", &["line2/press/telemetry"], 1),
+        ] {
+            let mut commands = Commands::default();
+            commands.record(at(0), topic, "1", false);
+            assert_eq!(told(&commands, topics, ""), expected, "{topic}");
+        }
+        let mut commands = Commands::default();
+        commands.record(at(0), value, "true", false);
+        commands.answer(at(100), "openWB/chargepoint/2/log", "locked", true, Moment::Any);
+        commands.record(at(100_000), value, "false", false);
+        assert_eq!(told(&commands, &["openWB/chargepoint/2/get/power"], "power"), 1, "it was answered before");
+    }
+
+    #[test]
+    fn the_next_beat_is_no_answer_where_others_were_answered_at_once() {
+        for (first, moment, expected) in
+            [(80, Moment::Due, 1), (80, Moment::Any, 0), (3000, Moment::Due, 0), (80, Moment::Early, 0)]
+        {
+            let mut commands = Commands::default();
+            commands.record(at(0), "s/command/switch:0", "on", false);
+            commands.answer(at(first), "s/status/switch:0", "{}", true, Moment::Any);
+            commands.record(at(100_000), "s/command/switch:0", "off", false);
+            commands.answer(at(104_000), "s/status/switch:0", "{}", true, moment);
+            assert_eq!(told(&commands, &["s/status/switch:0"], ":0"), expected, "{first} {moment:?}");
+            commands.answer(at(106_000), "s/status/switch:0", "{}", true, Moment::Early);
+            assert_eq!(told(&commands, &["s/status/switch:0"], ":0"), 0, "it took its time");
+        }
+    }
+
+    #[test]
+    fn a_call_is_answered_where_it_came_from_by_its_number() {
+        for (answers, expected) in [
+            (&[][..], 0),
+            (&[("mon/rpc", r#"{"id":12,"src":"s","result":{}}"#)], 0),
+            (&[("mon/rpc", r#"{"id":11,"src":"s","result":{}}"#)], 1),
+            (&[("other/rpc", r#"{"id":11}"#), ("s/rpc", r#"{"id":12}"#)], 0),
+        ] {
+            let mut commands = Commands::default();
+            commands.record(at(0), "s/rpc", r#"{"id":12,"src":"mon","method":"Switch.Set"}"#, false);
+            answers.iter().for_each(|(topic, payload)| commands.answer_call(at(90), topic, payload.as_bytes()));
+            assert_eq!(told(&commands, &["s/events/rpc"], "rpc"), expected, "{answers:?}");
+        }
     }
 }

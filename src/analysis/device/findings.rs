@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::commands::Command;
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::presence::{Means, Presence};
@@ -363,10 +362,9 @@ fn commands(device: &Device, end: At, found: &mut Vec<Finding>) {
     let states = || device.topics().filter(|(_, model)| model.place == Place::State).map(|(topic, _)| topic);
     // What comes anyway is no answer.
     let beats = |topic: &str| device.beats(topic, end.elapsed);
-    let is_unanswered = |command: &&Command| command.is_unanswered(end.elapsed, states(), beats);
     // Who asked for commands alone will see no answers.
     let has_states = states().next().is_some();
-    let unanswered: Vec<_> = device.commands.iter().filter(|_| has_states).filter(is_unanswered).collect();
+    let unanswered = if has_states { device.commands.unanswered(end.elapsed, states, beats) } else { Vec::new() };
     if let Some(last) = unanswered.last() {
         let is_expected = unanswered.iter().any(|command| command.expects_answer(states()));
         found.push(Finding {

@@ -15,7 +15,7 @@ use super::nodes::Node;
 use super::places::{Convention, Place, convention, place};
 use super::presence::{self, Means, Presences};
 use super::sparkplug;
-use super::timing::Timing;
+use super::timing::{Moment, Timing};
 use super::told_time::ToldTime;
 use super::units::Units;
 use super::{At, Message, refusals};
@@ -213,9 +213,8 @@ impl Device {
             place => place,
         };
         self.live += u64::from(place != Place::Command && !retain);
-        let is_early = place == Place::State
-            && self.commands.count > 0
-            && self.topics.value(topic).is_some_and(|model| model.timing.is_early(at.elapsed));
+        let known = self.topics.value(topic).filter(|_| place == Place::State && self.commands.count > 0);
+        let moment = known.map_or(Moment::Any, |model| model.timing.moment(at.elapsed));
         let (is_news, new_topic) = match is_full {
             true => {
                 self.untracked += 1;
@@ -231,7 +230,7 @@ impl Device {
             Place::Description => {}
             Place::State => {
                 if !retain {
-                    self.commands.answer(at, topic, text, is_news, is_early);
+                    self.commands.answer(at, topic, text, is_news, moment);
                 }
                 self.note_state(message, text, json.as_ref());
                 let refused = || refusals::severity(topic, text, json.as_ref());
@@ -364,6 +363,7 @@ impl Device {
         }
         let part = &message.payload[..message.payload.len().min(INSPECT_MAX_BYTES)];
         self.bridges.record(message);
+        self.commands.answer_call(message.at, message.topic, part);
         // A few show how they go; to read all would cost too much.
         if !message.retain
             && (self.others < OTHERS_READ || self.others.is_multiple_of(OTHERS_READ))

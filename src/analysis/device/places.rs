@@ -55,14 +55,23 @@ pub fn place(topic: &str) -> Place {
     } else if first == "cmnd"
         || COMMANDS.iter().any(|word| last.eq_ignore_ascii_case(word))
         || (levels.len() > 2 && matches!(levels[levels.len() - 2], "set" | "get"))
+        // A component of a Shelly: ID/command/switch:0.
+        || (levels.len() > 2 && levels[levels.len() - 2] == "command" && last.contains(':'))
         || levels[1..].contains(&"request")
         || (levels.len() > 3 && matches!(levels[1], "set" | "get"))
+        || is_to_victron(&levels)
         || (first == "spBv1.0" && levels.get(2).is_some_and(|kind| kind.ends_with("CMD")))
     {
         Place::Command
     } else {
         Place::State
     }
+}
+
+/// W/PORTAL/… and R/PORTAL/…, where the portal's name is that of its network card.
+fn is_to_victron(levels: &[&str]) -> bool {
+    let is_portal = |name: &str| name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    levels.len() > 2 && matches!(levels[0], "W" | "R") && is_portal(levels[1])
 }
 
 /// Which convention a topic follows, if it shows that.
@@ -120,6 +129,8 @@ mod tests {
             ("zigbee2mqtt/bridge/response/permit_join", Place::State),
             ("shellies/x/relay/0/command", Place::Command),
             ("shellyplus1-1/rpc", Place::Command),
+            ("shellyplus1-1/command/switch:0", Place::Command),
+            ("shellyplus1-1/command/result", Place::State),
             ("spBv1.0/g/NCMD/node", Place::Command),
             ("homie/d/node/prop/set", Place::Command),
             ("shellyplus1-1/events/rpc", Place::State),
@@ -130,6 +141,10 @@ mod tests {
             ("hm/status/Bath/SET_TEMPERATURE", Place::State),
             ("cmd/site/pump/req", Place::Command),
             ("set", Place::Command),
+            ("W/c0619ab2f1e4/vebus/276/Mode", Place::Command),
+            ("R/c0619ab2f1e4/keepalive", Place::Command),
+            ("N/c0619ab2f1e4/vebus/276/Mode", Place::State),
+            ("R/wing/vebus/276/Mode", Place::State),
             ("homeassistant/light/lamp/config", Place::Description),
             ("homie/d/$name", Place::Description),
             ("homie/d/$state", Place::State),

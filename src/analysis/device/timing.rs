@@ -36,6 +36,18 @@ pub struct Rhythm {
     pub silent: Option<Duration>,
 }
 
+/// When a message came, seen from the beat of its topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moment {
+    /// There is no beat, or it came between two.
+    #[default]
+    Any,
+    /// More than a little early.
+    Early,
+    /// It was due.
+    Due,
+}
+
 /// An interval of this many medians has a missed beat in it, unless it is so short that networks make such …
 const MISSED_FROM: f64 = 1.75;
 const GAP_MIN: Duration = Duration::from_millis(500);
@@ -61,11 +73,15 @@ impl Timing {
         }
     }
 
-    /// Whether a message is more than one that beats a little early.
-    pub fn is_early(&self, at: Duration) -> bool {
+    /// How a message that comes now stands to the beat.
+    pub fn moment(&self, at: Duration) -> Moment {
         const EARLY: f64 = 0.6;
-        let Some(since) = self.last.map(|last| at.saturating_sub(last)) else { return false };
-        self.rhythm(at).is_some_and(|rhythm| rhythm.is_regular && since < rhythm.median.mul_f64(EARLY))
+        let Some(since) = self.last.map(|last| at.saturating_sub(last)) else { return Moment::Any };
+        match self.rhythm(at).filter(|rhythm| rhythm.is_regular) {
+            Some(rhythm) if since < rhythm.median.mul_f64(EARLY) => Moment::Early,
+            Some(rhythm) if since.abs_diff(rhythm.median) * 10 <= rhythm.median => Moment::Due,
+            _ => Moment::Any,
+        }
     }
 
     /// Whether the beat became slower on the way and stayed so: from which interval to which.
@@ -197,8 +213,9 @@ mod tests {
     fn what_comes_between_two_beats_is_early() {
         let mut timing = Timing::default();
         [0, 10, 20, 30, 40].into_iter().for_each(|second| timing.add(Duration::from_secs(second)));
-        assert!(timing.is_early(Duration::from_secs(42)));
-        assert!(!timing.is_early(Duration::from_secs(48)));
+        for (second, expected) in [(42, Moment::Early), (47, Moment::Any), (49, Moment::Due), (52, Moment::Any)] {
+            assert_eq!(timing.moment(Duration::from_secs(second)), expected, "{second}");
+        }
     }
 
     #[test]
