@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::root;
 
-const STREAMS: [&str; 12] = [
+const STREAMS: [&str; 13] = [
     "zigbee2mqtt",
     "tasmota",
     "sparkplug",
@@ -34,6 +34,7 @@ const STREAMS: [&str; 12] = [
     "chargers",
     "sparkplug_metrics",
     "makers",
+    "meters",
 ];
 
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::At;
+use super::breaks::Breaks;
 use super::steps::Steps;
 use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX, NEVER_MOVED_FOR, NEVER_MOVED_MESSAGES};
 
@@ -26,12 +27,13 @@ pub struct Field {
     pub last: f64,
     /// How often it changed.
     pub changes: u32,
-    rises: u32,
-    falls: u32,
+    pub(super) rises: u32,
+    pub(super) falls: u32,
     /// The number of the latest message that had it.
     last_message: u32,
-    least: f64,
-    /// The greatest value.
+    /// The least value …
+    pub least: f64,
+    /// … and the greatest.
     pub greatest: f64,
     /// Whether it never had decimals.
     pub is_whole: bool,
@@ -56,6 +58,8 @@ pub struct Field {
     has_jumped: bool,
     /// When it was last far from the values before, and for how long.
     pub away: Option<Away>,
+    /// What breaks with what it was.
+    pub breaks: Breaks,
 }
 
 /// Values far from those before them.
@@ -129,7 +133,7 @@ impl Fields {
             Value::Number(number) => self.number(at, path, number.as_f64().unwrap_or_default(), limit),
             Value::Null => self.lost(at, path),
             Value::String(text) if is_no_number(text) => self.lost(at, path),
-            Value::String(text) => written(text).into_iter().for_each(|number| self.number(at, path, number, limit)),
+            Value::String(text) => self.text(at, path, text, limit),
             Value::Object(members) if depth < FIELD_DEPTH_MAX => {
                 // A server of OPC UA's values says so of one that it could not read.
                 let is_bad = members.get("q") == Some(&Value::Bool(false));
@@ -171,6 +175,16 @@ impl Fields {
         }
     }
 
+    /// Digits alone may be a name, unless they stand where there was a number.
+    fn text(&mut self, at: At, path: &str, text: &str, limit: usize) {
+        let is_known = self.all.iter().any(|field| *field.path == *path);
+        let Some(number) = written(text).filter(|_| is_known || text.contains('.')) else { return };
+        self.number(at, path, number, limit);
+        if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
+            field.breaks.note_text(at);
+        }
+    }
+
     fn lost(&mut self, at: At, path: &str) {
         if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
             field.lost += 1;
@@ -184,10 +198,10 @@ fn list_name(item: &Value) -> Option<&str> {
     ["id", "name", "n", "tag", "key"].iter().find_map(|name| item.get(*name)?.as_str())
 }
 
-/// A decimal number that is written as text: its digits alone may be a name.
+/// A decimal number that is written as text.
 fn written(text: &str) -> Option<f64> {
     let is_decimal = || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
-    (text.len() <= 20 && text.contains('.') && is_decimal()).then(|| text.parse().ok()).flatten()
+    (text.len() <= 20 && is_decimal()).then(|| text.parse().ok()).flatten()
 }
 
 /// What sensors say when they have no number.
@@ -223,6 +237,7 @@ impl Field {
             no_temperature: [(value == DISCONNECTED).then_some((1, at)), None],
             has_jumped: true,
             away: None,
+            breaks: Breaks::default(),
         }
     }
 
@@ -230,6 +245,9 @@ impl Field {
         self.seen += 1;
         self.is_whole &= value.fract() == 0.0;
         self.steps.add(at, self.last, value);
+        let mut breaks = self.breaks;
+        breaks.note(at, value, self);
+        self.breaks = breaks;
         self.note_away(at, value);
         if value == DISCONNECTED {
             self.has_no_temperature(0, at);
@@ -396,6 +414,11 @@ mod tests {
             ("outTemp", 1, 1),
         ];
         assert_eq!(told, expected);
+        let mut fields = Fields::default();
+        for n in 0..12 {
+            fields.record(at, &if n == 7 { json!({"seq": "7"}) } else { json!({"seq": n}) }, 100);
+        }
+        assert_eq!(fields.iter().next().expect("a field").steps.missing, 0, "a number as text is there");
     }
 
     fn frozen(values: Vec<f64>) -> bool {

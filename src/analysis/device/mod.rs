@@ -1,7 +1,8 @@
 //! What a device's messages tell of its health: fed while they pass, judged at the end. It takes all messages of a call
 //! and picks the device's; memory is bounded by limits, whatever passes.
 
-pub mod bridges;
+pub mod breaks;
+mod bridges;
 pub mod clocks;
 pub mod commands;
 pub mod fields;

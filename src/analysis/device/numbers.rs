@@ -6,7 +6,7 @@ use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
-use super::{impossible, meaning, supply};
+use super::{breaks, impossible, meaning, supply};
 use crate::analysis::words::count;
 use crate::limits::NEVER_MOVED_MESSAGES;
 
@@ -57,6 +57,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
     }
     if !several {
         impossible::judge(&name, field, topic, found);
+        breaks::judge(&name, field, topic, model.units.changed().is_some(), found);
         supply::judge(&name, field, topic, found);
     }
     let measures = meaning::is_measurement(&field.path, topic);

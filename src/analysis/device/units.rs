@@ -23,7 +23,7 @@ struct Named {
 }
 
 /// A unit of the same quantity in another system.
-struct Other {
+pub(super) struct Other {
     unit: Box<str>,
     count: u32,
     at: At,
@@ -33,13 +33,14 @@ struct Other {
 const MEMBERS: [&str; 6] = ["unit", "units", "unit_of_measurement", "uom", "temp_unit", "TempUnit"];
 
 /// Quantities with their units by system. What only differs in its prefix, as W and kW do, is chosen by range.
-const QUANTITIES: [&[&str]; 6] = [
+const QUANTITIES: [&[&str]; 7] = [
     &["c celsius", "f fahrenheit", KELVIN],
     &["pa hpa kpa mbar bar", "psi inhg"],
     &["km/h kmh m/s", "mph kn kt"],
     &["mm cm m km", "in inch ft mi"],
     &["ml l m3 m\u{b3}", "gal"],
     &["g kg", "lb oz"],
+    &["l/min lpm", "ml/s l/s", "l/h m3/h m\u{b3}/h", "gpm"],
 ];
 const KELVIN: &str = "k kelvin";
 /// Light is called so many kelvins and more.
@@ -62,9 +63,13 @@ impl Units {
         }
     }
 
+    /// Whether one changed: what it was called first, how many messages named it, and what it was called then.
+    pub(super) fn changed(&self) -> Option<(&str, u32, &Other)> {
+        self.0.iter().find_map(|named| Some((&*named.first, named.seen, named.other.as_ref()?)))
+    }
+
     pub(super) fn judge(&self, topic: &str, found: &mut Vec<Finding>) {
-        let changed = self.0.iter().find_map(|named| Some((named, named.other.as_ref()?)));
-        let Some((Named { first, seen, .. }, Other { unit, count: number, at })) = changed else { return };
+        let Some((first, seen, Other { unit, count: number, at })) = self.changed() else { return };
         found.push(Finding {
             kind: "unit_changed",
             severity: Grade::Warning,
@@ -107,6 +112,8 @@ mod tests {
             (&["°C", "C", "Celsius", "degC"], None),
             (&["W", "kW"], None),
             (&["hPa", "kPa"], None),
+            (&["l/min", "ml/s"], Some("the unit of t changes: l/min, and ml/s in 1 message of 2")),
+            (&["l/h", "m³/h"], None),
             (&["°C", "%"], None),
             (&["%", "°C", "°F"], Some("the unit of t changes: °C, and °F in 1 message of 2")),
             (&["°C", "hPa", "psi"], Some("the unit of t changes: hPa, and psi in 1 message of 2")),

@@ -1,0 +1,220 @@
+//! Numbers that break with what they were: in another unit, begun anew though they are totals, or written as text.
+
+use std::time::Duration;
+
+use super::At;
+use super::fields::Field;
+use super::findings::{Finding, Grade, time};
+use super::meaning;
+use crate::analysis::words::count;
+
+/// What a number did that breaks with its past.
+#[derive(Clone, Copy, Default)]
+pub struct Breaks {
+    /// How often it came as text, and when last.
+    as_text: Option<(u32, At)>,
+    shift: Option<Shift>,
+}
+
+/// A step as the change of a unit makes it.
+#[derive(Clone, Copy)]
+struct Shift {
+    at: At,
+    from: f64,
+    to: f64,
+    /// Values that stayed there.
+    after: u32,
+}
+
+/// So many values on each side of a step tell two levels from a spike.
+const ENOUGH: u32 = 5;
+/// Nothing is heated from one scale to the other so fast.
+const FAST: Duration = Duration::from_secs(60);
+/// A step of a temperature that warmth alone does not make.
+const FAR: f64 = 20.0;
+/// What differs by so much, and no less, is hardly chance: minutes and hours, bar and psi, hPa and Pa, bar and mbar.
+const FACTORS: [f64; 4] = [60.0, 14.5038, 100.0, 1000.0];
+/// The noise from one value to the next, as a share.
+const NOISE: f64 = 0.03;
+/// With fewer values nobody knows how a member is usually written.
+const ENOUGH_TO_COMPARE: u32 = 8;
+
+impl Breaks {
+    /// Takes note of text.
+    pub(super) fn note_text(&mut self, at: At) {
+        self.as_text = Some((self.as_text.map_or(0, |(count, _)| count) + 1, at));
+    }
+
+    /// Takes the value that follows those of a field, which has counted it.
+    pub(super) fn note(&mut self, at: At, value: f64, field: &Field) {
+        let (from, spread) = (field.last, field.greatest - field.least);
+        match &mut self.shift {
+            Some(shift) if (value - shift.to).abs() * 4.0 <= (shift.to - shift.from).abs() => shift.after += 1,
+            Some(shift) if shift.after < ENOUGH => self.shift = None,
+            Some(_) => {}
+            None if field.seen > ENOUGH
+                && spread * 2.0 <= (value - from).abs()
+                && is_conversion(from, value, field) =>
+            {
+                self.shift = Some(Shift { at, from, to: value, after: 1 });
+            }
+            None => {}
+        }
+    }
+}
+
+/// Adds what breaks in a number of one thing. Where units are named, those tell.
+pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, found: &mut Vec<Finding>) {
+    let mut push = |kind, finding, (at, from, to): (At, f64, f64), advice| {
+        let evidence = vec![format!("{} {name} = {to} after {from}", time(at))];
+        found.push(Finding { kind, severity: Grade::Warning, finding, evidence, advice });
+    };
+    if let Some(Shift { at, from, to, .. }) =
+        field.breaks.shift.filter(|shift| !names_units && is_of_units(shift, field, topic))
+    {
+        push(
+            "unit_changed",
+            format!("{name} went from {from} to {to}, which is the same in another unit, and stayed there"),
+            (at, from, to),
+            "to receivers the value jumps: find out what switches its unit, or whether two senders share the topic",
+        );
+    }
+    let fell = field.fell_at.filter(|(_, from, to)| (0.0..from / 2.0).contains(to));
+    let only_grew = field.falls == 1 && field.rises >= ENOUGH && field.jumps_back == 0;
+    if let Some(fall) = fell.filter(|_| only_grew && is_total(&field.path, topic)) {
+        push(
+            "counter_reset",
+            format!("{name} only grew, and then began anew: it fell from {} to {}", fall.1, fall.2),
+            fall,
+            "the device lost what it had counted, by a restart or a reset, or it was replaced: differences over that time are wrong",
+        );
+    }
+    let as_text = field.breaks.as_text.filter(|(texts, _)| texts * 4 <= field.seen && field.seen >= ENOUGH_TO_COMPARE);
+    if let Some((texts, at)) = as_text {
+        found.push(Finding {
+            kind: "mixed_types",
+            severity: Grade::Warning,
+            finding: format!(
+                "{name} is a number, but came as text in {} of {}",
+                count(texts.into(), "message"),
+                field.seen
+            ),
+            evidence: vec![format!("the latest at {}", time(at))],
+            advice: "receivers that take it for a number fail: look for another sender, or for what writes it",
+        });
+    }
+}
+
+fn is_of_units(shift: &Shift, field: &Field, topic: &str) -> bool {
+    let is_temperature = meaning::is_temperature(&field.path, topic);
+    let fits = if is_temperature { is_between_scales } else { is_by_factor };
+    shift.after >= ENOUGH
+        && fits(shift.from, shift.to)
+        && meaning::is_restless(&field.path, topic)
+        && !meaning::is_hot_by_nature(&field.path, topic)
+}
+
+fn is_conversion(from: f64, to: f64, field: &Field) -> bool {
+    (field.steps.last_interval <= FAST && is_between_scales(from, to)) || is_by_factor(from, to)
+}
+
+/// Whether one is the other in degrees Fahrenheit.
+fn is_between_scales(from: f64, to: f64) -> bool {
+    let is = |celsius: f64, other: f64| {
+        let expected = celsius * 1.8 + 32.0;
+        (other - expected).abs() <= (expected.abs() * NOISE / 2.0).max(1.0)
+    };
+    (to - from).abs() >= FAR && (is(from, to) || is(to, from))
+}
+
+fn is_by_factor(from: f64, to: f64) -> bool {
+    let ratio = if from.abs() < to.abs() { to / from } else { from / to };
+    FACTORS.iter().any(|factor| (ratio / factor - 1.0).abs() <= NOISE)
+}
+
+/// Whether it counts what was used or made since ever: what is of a day, a month or a charge begins anew.
+fn is_total(path: &str, topic: &str) -> bool {
+    const PERIODS: [&str; 22] = [
+        "day", "dai", "hour", "week", "month", "year", "tag", "heut", "session", "period", "trip", "minute", "last",
+        "since", "shift", "batch", "cycle", "job", "charg", "power", "current", "run",
+    ];
+    let place = if path.is_empty() { topic.rsplit('/').next().unwrap_or_default() } else { path };
+    let is_of_period = |name: &str| PERIODS.iter().any(|period| name.to_ascii_lowercase().contains(period));
+    meaning::has_part(place, &["energy", "aenergy", "kwh", "total", "odometer"])
+        && !is_of_period(path)
+        && !topic.rsplit('/').take(2).any(is_of_period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::Fields;
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn kinds(name: &str, values: &[Value]) -> Vec<&'static str> {
+        kinds_of(name, values, 10)
+    }
+
+    fn kinds_of(name: &str, values: &[Value], every_seconds: u64) -> Vec<&'static str> {
+        let (mut fields, mut found) = (Fields::default(), Vec::new());
+        for (number, value) in values.iter().enumerate() {
+            let at = At { elapsed: Duration::from_secs(every_seconds * number as u64), unix_ms: 0 };
+            fields.record(at, &json!({name: value}), 100);
+        }
+        judge(name, fields.iter().next().expect("a field"), "t", false, &mut found);
+        found.iter().map(|finding| finding.kind).collect()
+    }
+
+    fn numbers(name: &str, before: &[f64], after: &[f64]) -> Vec<&'static str> {
+        let values: Vec<Value> = before.iter().chain(after).map(|value| json!(value)).collect();
+        kinds(name, &values)
+    }
+
+    #[test]
+    fn a_level_that_is_the_old_one_in_another_unit_is_told_from_other_steps() {
+        const ROOM: [f64; 6] = [21.0, 21.1, 21.0, 21.2, 21.1, 21.0];
+        let in_fahrenheit = ROOM.map(|value| value * 1.8 + 32.0);
+        assert_eq!(numbers("temp", &ROOM, &in_fahrenheit), ["unit_changed"]);
+        assert_eq!(numbers("temp", &in_fahrenheit, &ROOM), ["unit_changed"]);
+        assert_eq!(numbers("pressure", &[1013.2; 6], &[101_330.0; 6]), ["unit_changed"]);
+        assert_eq!(numbers("flow", &[2.1, 2.11, 2.1, 2.09, 2.1], &[126.2; 6]), ["unit_changed"]);
+        let slow: Vec<Value> = ROOM.iter().chain(&in_fahrenheit).map(|value| json!(value)).collect();
+        assert_eq!(kinds_of("temp", &slow, 300), [""; 0], "time to heat it");
+        for (name, before, after) in [
+            ("temp", &ROOM[..], &in_fahrenheit[..4]),
+            ("temp", &ROOM, &[75.0; 6]),
+            ("temp", &ROOM, &[69.8, 78.0, 86.0, 90.0, 60.0, 50.0]),
+            ("cpu_temp", &ROOM, &in_fahrenheit),
+            ("temp_target", &ROOM, &in_fahrenheit),
+            ("power", &[2.0; 6], &[2000.0; 6]),
+            ("flow", &[0.0, 2.0, 0.5, 90.0, 2.0], &[120.0; 6]),
+        ] {
+            assert_eq!(numbers(name, before, after), [""; 0], "{name} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_total_that_begins_anew_is_told_and_one_of_a_day_is_not() {
+        let grown: Vec<f64> = (0..8).map(|n| 412.0 + f64::from(n)).collect();
+        for (name, after, expected) in [
+            ("energy", &[0.0, 0.1, 0.2][..], true),
+            ("Total", &[0.1], true),
+            ("energy", &[418.0, 420.0], false),
+            ("energy", &[0.0, 0.1, 0.0, 0.1], false),
+            ("energy", &[0.0, 419.5, 419.6], false),
+            ("energy_today", &[0.0, 0.1], false),
+            ("chargedEnergy", &[0.0], false),
+            ("total_power", &[0.0], false),
+            ("level", &[0.0], false),
+        ] {
+            assert_eq!(!numbers(name, &grown, after).is_empty(), expected, "{name} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_comes_as_text_now_and_then_is_told() {
+        let values = |every: usize| (0..20).map(move |n| if n % every == 3 { json!("17") } else { json!(17) });
+        assert_eq!(kinds("level", &values(20).collect::<Vec<_>>()), ["mixed_types"]);
+        assert_eq!(kinds("level", &values(2).collect::<Vec<_>>()), [""; 0], "its way");
+    }
+}
