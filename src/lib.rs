@@ -28,8 +28,11 @@ pub mod mqtt;
 
 pub mod tools;
 
+#[cfg(feature = "library")]
 pub mod completion;
+#[cfg(feature = "library")]
 pub mod library;
+#[cfg(feature = "library")]
 pub mod prompts;
 pub mod resources;
 

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
             print(&text);
             return ExitCode::SUCCESS;
         }
+        #[cfg(feature = "analysis")]
         Ok(Command::Check(config, target)) => return shell::check::run(*config, &target),
         #[cfg(feature = "demo")]
         Ok(Command::Demo) => return shell::tour::run(),

@@ -12,6 +12,7 @@ use smol::stream::StreamExt;
 use smol::{LocalExecutor, Task};
 
 use crate::config::{Broker, Config};
+#[cfg(feature = "library")]
 use crate::library::Library;
 use crate::limits::*;
 use crate::mcp::server::{Call, CallKey, Effect, Outcome, Server, Work, body};
@@ -35,14 +36,16 @@ use crate::vault::Vault;
 /// Serves until the input ends, a signal asks to stop, or nobody reads the output any more.
 pub fn run(config: Config) -> io::Result<()> {
     let Parts { executor, table, profiles, guard } = Parts::of(config)?;
-    let library = Library { table: table.clone(), profiles: profiles.clone() };
+    let server = Server::new(Box::new(Tools(guard)));
+    #[cfg(feature = "library")]
+    let server = server.with_offers(Box::new(Library { table: table.clone(), profiles: profiles.clone() }));
     let runtime = Rc::new(Runtime {
         executor: executor.clone(),
         table,
         profiles,
         watches: Rc::default(),
         updates: Updates::default(),
-        server: RefCell::new(Server::new(Box::new(Tools(guard))).with_offers(Box::new(library))),
+        server: RefCell::new(server),
         calls: RefCell::default(),
         listens: RefCell::default(),
         subscribed: RefCell::default(),

@@ -55,6 +55,7 @@ pub enum Command {
     /// Print this and end.
     Print(String),
     /// Try a broker: a connection string, or the name of a configured one.
+    #[cfg(feature = "analysis")]
     Check(Box<Config>, String),
     /// Play the tour on the demo broker.
     #[cfg(feature = "demo")]
@@ -187,7 +188,10 @@ fn command(config: Box<Config>, words: &[String], json: bool, bare: bool) -> Res
     match words[..] {
         _ if json && words != ["tools"] => Err("--json goes with mqtt-mcp tools".into()),
         [] => Ok(Command::Serve(config)),
+        #[cfg(feature = "analysis")]
         ["check", target] => Ok(Command::Check(config, target.to_owned())),
+        #[cfg(not(feature = "analysis"))]
+        ["check", _] => Err("check: this build has no test_connection (cargo feature analysis)".into()),
         ["check", ..] => Err("check takes one argument: a URL or the name of a broker".into()),
         ["demo", ..] if !bare || words.len() > 1 => Err("demo takes no option and no argument".into()),
         #[cfg(feature = "demo")]

@@ -1,29 +1,38 @@
 //! The tools: one list, one file each. Everything else about them (schemas, validation, the README's table) is derived.
 
+#[cfg(feature = "analysis")]
 mod answers;
 pub mod args;
 mod clear_retained;
 mod close_connection;
+#[cfg(feature = "analysis")]
 mod debug_device;
+#[cfg(feature = "analysis")]
 mod device_report;
 mod establish_connection;
 pub mod failure;
+#[cfg(feature = "analysis")]
 mod get_topic_schema;
 mod list_active_connections;
 mod list_topics;
 pub(crate) mod listen;
 mod message;
+#[cfg(feature = "analysis")]
 mod monitor_performance;
+#[cfg(feature = "analysis")]
 mod monitor_report;
+#[cfg(feature = "analysis")]
 mod probe;
 pub mod profile;
 mod publish_message;
 mod read_watch;
+#[cfg(feature = "analysis")]
 mod request_response;
 pub mod schema;
 mod start_watch;
 mod stop_watch;
 mod subscribe_and_collect;
+#[cfg(feature = "analysis")]
 mod test_connection;
 pub mod watch;
 
@@ -94,17 +103,22 @@ pub const ALL: &[Tool] = &[
     establish_connection::TOOL,
     list_active_connections::TOOL,
     close_connection::TOOL,
+    #[cfg(feature = "analysis")]
     test_connection::TOOL,
     list_topics::TOOL,
     subscribe_and_collect::TOOL,
+    #[cfg(feature = "analysis")]
     get_topic_schema::TOOL,
     publish_message::TOOL,
+    #[cfg(feature = "analysis")]
     request_response::TOOL,
     clear_retained::TOOL,
     start_watch::TOOL,
     read_watch::TOOL,
     stop_watch::TOOL,
+    #[cfg(feature = "analysis")]
     debug_device::TOOL,
+    #[cfg(feature = "analysis")]
     monitor_performance::TOOL,
 ];
 

@@ -220,6 +220,7 @@ impl<'a> Flight<'a> {
     }
 
     /// Whether it has left the queue.
+    #[cfg(feature = "analysis")]
     pub(super) fn is_sent(&self, session: &Session) -> bool {
         session.outbound.fate(self.ticket) != Fate::Waiting
     }

@@ -7,7 +7,7 @@ use crate::support::fake_broker::FakeBroker;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::*;
 use crate::support::server::Server;
-use crate::support::tools::{arguments, listed, messages, with_topics};
+use crate::support::tools::{arguments, is_built, listed, messages, with_topics};
 
 /// Stands in every hostile text.
 const MARK: &str = "0bey";
@@ -81,7 +81,9 @@ fn hostile_topics_and_payloads_stay_in_the_strings_that_are_there_for_them() {
         .collect();
     let ask = json!({"session_id": session, "request_topic": "ask", "response_topic": "lab/#", "payload": "x",
         "timeout_seconds": 1});
-    calls.push(("request_response".to_owned(), ask));
+    if is_built("request_response") {
+        calls.push(("request_response".to_owned(), ask));
+    }
     calls.push(("read_watch".to_owned(), json!({"watch_id": watch["watch_id"]})));
     calls.push(("list_active_connections".to_owned(), json!({})));
     for (name, arguments) in calls {

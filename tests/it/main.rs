@@ -4,33 +4,43 @@
 
 mod audit;
 mod budgets;
+#[cfg(feature = "analysis")]
 mod check_command;
+#[cfg(feature = "library")]
 mod checklist;
+#[cfg(feature = "analysis")]
 mod checks;
 mod cli;
 mod collect;
 mod connect_errors;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "analysis")]
 mod devices;
 mod faults;
 mod injection;
 mod jsonrpc;
 mod large;
 mod lifecycle;
+#[cfg(feature = "library")]
 mod listen;
-#[cfg(feature = "binary")]
+#[cfg(all(feature = "analysis", feature = "binary"))]
 mod packed;
+#[cfg(feature = "analysis")]
 mod performance;
 mod policy;
 mod profiles;
 mod progress;
+#[cfg(feature = "library")]
 mod prompts;
 mod publish;
 mod readme;
 mod reconnect;
+#[cfg(feature = "analysis")]
 mod requests;
+#[cfg(feature = "library")]
 mod resources;
+#[cfg(feature = "analysis")]
 mod schemas;
 mod secrets;
 mod sessions;
@@ -38,6 +48,7 @@ mod shared;
 mod smoke;
 mod snapshots;
 mod stdio;
+#[cfg(feature = "analysis")]
 mod streams;
 mod support;
 mod tidy;

@@ -229,6 +229,7 @@ fn with_profiles_only_connection_strings_are_refused() {
     assert_eq!(server.outcome(&id)["status"], "connected");
 }
 
+#[cfg(feature = "library")]
 #[test]
 fn what_is_denied_is_no_resource_and_completes_nothing() {
     let broker = Mosquitto::start();

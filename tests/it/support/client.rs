@@ -32,6 +32,7 @@ impl Client {
     }
 
     /// Dropped, it leaves its last will behind.
+    #[cfg(feature = "analysis")]
     pub fn connect_with_will(port: u16, topic: &str, payload: &str) -> Self {
         Self::greet(port, &packets::connect_with_will(topic, payload))
     }

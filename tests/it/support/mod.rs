@@ -9,6 +9,7 @@ pub mod mosquitto;
 pub mod packets;
 pub mod schema;
 pub mod server;
+#[cfg(feature = "analysis")]
 pub mod stream;
 pub mod tools;
 

@@ -133,6 +133,7 @@ pub fn connect(client_id: &str, user: Option<(&str, &str)>) -> Vec<u8> {
 }
 
 /// A CONNECT with a retained last will.
+#[cfg(feature = "analysis")]
 pub fn connect_with_will(topic: &str, payload: &str) -> Vec<u8> {
     let mut body = string(b"MQTT");
     body.extend([4, 0x26, 0, 0]);

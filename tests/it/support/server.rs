@@ -220,6 +220,7 @@ impl Server {
     }
 
     /// The next notification of `method`; what comes before it is kept.
+    #[cfg(feature = "library")]
     pub fn notification(&mut self, method: &str) -> Value {
         let is_it = |line: &Line| line.json["method"] == method;
         let deadline = Instant::now() + DEADLINE;

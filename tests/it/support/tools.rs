@@ -10,6 +10,20 @@ use super::wait_for;
 pub const SUBACK_BYTES: u64 = 5;
 pub const CONNACK_BYTES: u64 = 4;
 
+/// Whether this build has that tool.
+pub fn is_built(tool: &str) -> bool {
+    const OF_ANALYSIS: [&str; 5] =
+        ["debug_device", "get_topic_schema", "monitor_performance", "request_response", "test_connection"];
+    cfg!(feature = "analysis") || !OF_ANALYSIS.contains(&tool)
+}
+
+/// Whether files that are written from the tools are to be written anew.
+pub fn updates_snapshots() -> bool {
+    let asked = std::env::var_os("UPDATE_SNAPSHOTS").is_some_and(|value| value == "1");
+    assert!(!asked || cfg!(feature = "analysis"), "a build without some of the tools cannot write what is of all");
+    asked
+}
+
 impl Server {
     /// Starts a tool call and gives its id.
     pub fn start_call(&mut self, tool: &str, arguments: Value) -> Value {
