@@ -228,11 +228,19 @@ fn a_recording_that_is_played_later_is_not_taken_for_a_wrong_clock() {
         let kinds: Vec<_> = judge(&device, end).iter().map(|finding| finding.kind).collect();
         assert_eq!(kinds, Vec::<&str>::new(), "{name}");
     }
-    let mut device = Device::new(Name::new("compressor", false));
-    let messages = stream("tasmota");
-    let end = play(&messages, &mut device, truth("tasmota")["start_ms"].as_u64().expect("a time") + LATER_MS, 300, 0);
-    let kinds: Vec<_> = judge(&device, end).iter().map(|finding| finding.kind).collect();
-    assert_eq!(kinds, ["clock_of_this_machine"], "as fast as it was");
+    for (name, id, expected) in [
+        ("tasmota", "compressor", "clock_of_this_machine"),
+        ("sparkplug_metrics", "Press1", "clock_of_this_machine"),
+        // All are of one node, and its clock.
+        ("sparkplug", "press7", "clock_offset"),
+    ] {
+        let mut device = Device::new(Name::new(id, false));
+        let (start_ms, seconds) =
+            (truth(name)["start_ms"].as_u64().expect("a time"), truth(name)["seconds"].as_u64().expect("a time"));
+        let end = play(&stream(name), &mut device, start_ms + LATER_MS, seconds, 0);
+        let kinds: Vec<_> = judge(&device, end).iter().map(|finding| finding.kind).collect();
+        assert_eq!(kinds, [expected], "as fast as it was: {name}");
+    }
 }
 
 #[test]

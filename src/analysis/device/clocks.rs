@@ -6,7 +6,7 @@ use super::findings::{Finding, Grade, span, time};
 use super::model::Device;
 use super::numbers::of_topic;
 use super::told_time::{self, ToldTime};
-use super::{At, presence};
+use super::{At, meaning, presence, sparkplug};
 use crate::analysis::words::count;
 use crate::clock::Timestamp;
 use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
@@ -73,6 +73,9 @@ impl Clocks {
 
     /// Takes the first time that a payload tells.
     pub fn record_json(&mut self, at: At, topic: &str, value: &serde_json::Value, retain: bool) {
+        if retain && is_status(topic, value) {
+            return;
+        }
         if let Some((path, time)) = first_time(value, "") {
             self.record(at, topic, &path, time, retain);
         }
@@ -110,6 +113,19 @@ impl Clock {
         (is_told && alike().all(|other| other == first)).then(|| quarters(self) - first).filter(|off| *off != 0)
     }
 
+    /// Whether it is days away, and another one exactly as far: messages that are played again, or this machine's clock.
+    /// One that nobody has set begins with 1970 or 2000.
+    fn is_days_away_with(&self, other: &Self) -> bool {
+        const DAY_MS: i64 = 86_400_000;
+        const YEAR_2010_MS: i64 = 1_262_304_000_000;
+        let offset = |clock: &Self| clock.latest.0 - clock.latest.1.unix_ms as i64;
+        let told = if self.is_local || other.is_local { ToldTime::Local } else { ToldTime::Exact }(self.latest.0);
+        let by_other = (self.latest.1.unix_ms as i64 + offset(other)).max(0) as u64;
+        let is_set = self.latest.0.min(other.latest.0) > YEAR_2010_MS;
+        let is_near = told.offset_from(by_other).abs() <= CLOCK_OFFSET_MAX.as_millis() as i64;
+        other.count > 1 && other.goes() && is_set && is_near && offset(self).abs() > DAY_MS
+    }
+
     /// Whether it goes as this machine's does. A time that stands still is that of some event, one that runs faster is
     /// of messages that waited, or are played again.
     pub fn goes(&self) -> bool {
@@ -134,11 +150,12 @@ pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
         let like = |other: &&Clock| {
             other.count > 0 && (other.greatest - clock.greatest).abs() <= limit.max(nearest.abs() / 100)
         };
-        let is_ours = device.other_clocks.iter().filter(like).count() >= 2;
+        let others = || device.other_clocks.iter().filter(|other| !is_same_node(&clock.topic, &other.topic));
+        let is_ours = others().filter(like).count() >= 2 || others().any(|other| clock.is_days_away_with(other));
         let word = if ahead(clock) { "ahead of" } else { "behind" };
         let zone =
             if clock.is_local { ", not counting whole quarters of an hour, which may be its time zone" } else { "" };
-        let others = if is_ours {
+        let told_alike = if is_ours {
             "; other devices tell the same, so it is rather this machine's clock that is wrong"
         } else {
             ""
@@ -147,7 +164,7 @@ pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
             kind: if is_ours { "clock_of_this_machine" } else { "clock_offset" },
             severity: if clock.count > 1 && !is_ours { Grade::Warning } else { Grade::Info },
             finding: format!(
-                "the times that the device tells are {} {word} this machine's{zone}{others}",
+                "the times that the device tells are {} {word} this machine's{zone}{told_alike}",
                 span(Duration::from_millis(nearest.unsigned_abs()))
             ),
             evidence: vec![format!(
@@ -176,9 +193,7 @@ fn stale(device: &Device, end: At, found: &mut Vec<Finding>) {
     let live = device.clocks.iter().chain(device.other_clocks.iter()).filter(|clock| clock.count > 0);
     let behind_all = live.map(|clock| clock.greatest).max().unwrap_or(0).min(0);
     let age = |ms: i64| end.unix_ms as i64 - ms + behind_all;
-    // A status may tell since when it is so.
-    let kept = device.clocks.iter().filter(|clock| !presence::is_name(&clock.topic));
-    let stale = kept.filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
+    let stale = device.clocks.iter().filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
     for (clock, ms) in stale.filter(|(_, ms)| age(*ms) > STALE_AFTER.as_millis() as i64).take(DEVICE_CLOCKS_MAX) {
         found.push(Finding {
             kind: "stale_retained",
@@ -188,6 +203,19 @@ fn stale(device: &Device, end: At, found: &mut Vec<Finding>) {
             advice: "new subscribers take it for the present state: find out why the device no longer publishes it, or delete it with clear_retained",
         });
     }
+}
+
+/// Whether both are of one Sparkplug node, and its clock.
+fn is_same_node(topic: &str, other: &str) -> bool {
+    let node = |topic| sparkplug::parts(topic).map(|parts| (parts.group, parts.node));
+    node(topic).is_some_and(|of| node(other) == Some(of))
+}
+
+/// Whether a message tells how something is, and perhaps since when, rather than what was measured.
+fn is_status(topic: &str, value: &serde_json::Value) -> bool {
+    let measures =
+        |(name, value): (&String, &serde_json::Value)| value.is_number() && meaning::is_measurement(name, topic);
+    presence::is_name(topic) && !value.as_object().is_some_and(|members| members.iter().any(measures))
 }
 
 /// A local time in another zone than those that others tell in the same way.
@@ -256,6 +284,11 @@ mod tests {
         clocks.record_json(at, "d", &json!({"v": 1, "ts": NOW + 1000}), false);
         let clock = clocks.iter().next().expect("a clock");
         assert_eq!((clock.count, clock.least, clock.greatest, clock.retained), (2, 1000, 2000, None));
+        let mut clocks = Clocks::default();
+        clocks.record_json(at, "gate/state", &json!({"state": "closed", "ts": NOW}), true);
+        assert_eq!(clocks.iter().count(), 0, "it may be closed since then");
+        clocks.record_json(at, "silo/state", &json!({"level": 44.1, "ts": NOW}), true);
+        assert_eq!(clocks.iter().count(), 1);
     }
 
     #[test]
@@ -279,6 +312,29 @@ mod tests {
         assert_eq!(told(1, &[1, 1]), None);
         assert_eq!(told(3, &[1, 2]), None, "they differ");
         assert_eq!(told(3, &[1]), None, "one is no measure");
+    }
+
+    #[test]
+    fn days_that_two_clocks_are_both_away_by_are_no_fault_of_either() {
+        const DAY: i64 = 86_400;
+        let alike = |seconds: i64, other_seconds: i64, is_local: bool| {
+            let (mut clocks, mut others) = (Clocks::default(), Clocks::default());
+            for second in 0..3 {
+                let at = At { elapsed: Duration::from_secs(second), unix_ms: NOW + second * 1000 };
+                let by = |seconds: i64| at.unix_ms as i64 + seconds * 1000;
+                let own = if is_local { ToldTime::Local } else { ToldTime::Exact }(by(seconds));
+                clocks.record(at, "tele/d/STATE", "Time", own, false);
+                others.record(at, "plant/p/data", "ts", ToldTime::Exact(by(other_seconds)), false);
+            }
+            let both = clocks.iter().next().zip(others.iter().next());
+            both.is_some_and(|(clock, other)| clock.is_days_away_with(other))
+        };
+        assert!(alike(-400 * DAY, -400 * DAY + 2, false));
+        assert!(alike(-400 * DAY + 7200, -400 * DAY, true), "but for the zone");
+        assert!(!alike(-400 * DAY + 7200, -400 * DAY, false));
+        assert!(!alike(-400 * DAY, -401 * DAY, true));
+        assert!(!alike(-7200, -7200, false), "a zone that both have wrong");
+        assert!(!alike(-20_000 * DAY, -20_000 * DAY, false), "1970");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::places::{Convention, Place, convention, place};
 use super::presence::{self, Means, Presences};
 use super::sparkplug;
 use super::timing::{Moment, Timing};
-use super::told_time::ToldTime;
+use super::told_time::{self, ToldTime};
 use super::units::Units;
 use super::{At, Message, refusals};
 use crate::analysis::alarm::{Severity, role_of_topic};
@@ -321,10 +321,8 @@ impl Device {
                 let key = format!("spBv1.0/{}/+/{}", parts.group, of.trim_end_matches('/'));
                 self.presences.record(at, &key, parts.kind, means, retain);
             }
-            if let Some(ms) = sparkplug::header(payload).and_then(|header| header.timestamp) {
-                let time = super::told_time::of_number(ms as f64);
-                time.into_iter().for_each(|time: ToldTime| self.clocks.record(at, topic, "timestamp", time, retain));
-            }
+            let time = sparkplug_time(payload).into_iter();
+            time.for_each(|time| self.clocks.record(at, topic, "timestamp", time, retain));
         } else if let Some(json) = json.filter(|json| json.is_object()) {
             self.clocks.record_json(at, topic, json, retain);
         } else if !retain {
@@ -356,6 +354,16 @@ impl Device {
         }
     }
 
+    fn note_other_clock(&mut self, Message { at, topic, .. }: &Message<'_>, part: &[u8]) {
+        if part.starts_with(b"{") {
+            let json = serde_json::from_slice::<Value>(part);
+            json.into_iter().for_each(|json| self.other_clocks.record_json(*at, topic, &json, false));
+        } else if sparkplug::parts(topic).is_some() {
+            let time = sparkplug_time(part).into_iter();
+            time.for_each(|time| self.other_clocks.record(*at, topic, "timestamp", time, false));
+        }
+    }
+
     fn note_other(&mut self, message: &Message<'_>) {
         self.others += 1;
         if self.other_topics.entry(message.topic, || ()).is_some_and(|(_, new)| new) {
@@ -365,12 +373,8 @@ impl Device {
         self.bridges.record(message);
         self.commands.answer_call(message.at, message.topic, part);
         // A few show how they go; to read all would cost too much.
-        if !message.retain
-            && (self.others < OTHERS_READ || self.others.is_multiple_of(OTHERS_READ))
-            && part.starts_with(b"{")
-        {
-            let json = serde_json::from_slice::<Value>(part);
-            json.into_iter().for_each(|json| self.other_clocks.record_json(message.at, message.topic, &json, false));
+        if !message.retain && (self.others < OTHERS_READ || self.others.is_multiple_of(OTHERS_READ)) {
+            self.note_other_clock(message, part);
         }
         let id = self.name.id();
         // Short ids are in everything.
@@ -431,6 +435,11 @@ fn whole_word(text: &str, name: &str) -> Option<usize> {
         let (before, behind) = (text.as_bytes()[..*at].last(), text.as_bytes().get(at + name.len()));
         !before.is_some_and(is_part) && !behind.is_some_and(is_part)
     })
+}
+
+/// When a Sparkplug payload says that it was made.
+fn sparkplug_time(payload: &[u8]) -> Option<ToldTime> {
+    told_time::of_number(sparkplug::header(payload)?.timestamp? as f64)
 }
 
 #[cfg(test)]
