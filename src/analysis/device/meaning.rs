@@ -38,7 +38,7 @@ pub(super) fn is_restless(path: &str, topic: &str) -> bool {
 }
 
 /// Whether somebody sets it.
-pub(super) fn is_setting(path: &str, topic: &str) -> bool {
+pub(in crate::analysis) fn is_setting(path: &str, topic: &str) -> bool {
     const PARTS: &[&str] = &[
         "setpoint",
         "set_point",
@@ -74,7 +74,7 @@ pub(super) fn is_place(path: &str, topic: &str) -> bool {
 }
 
 /// Between which numbers it must be, whatever is measured with; `None` when nobody can tell.
-pub(super) fn range(path: &str, topic: &str) -> Option<std::ops::RangeInclusive<f64>> {
+pub(in crate::analysis) fn range(path: &str, topic: &str) -> Option<std::ops::RangeInclusive<f64>> {
     let name = own_name(path, topic);
     let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
     if is(&["lat", "latitude"]) {

@@ -10,7 +10,7 @@ pub mod findings;
 mod impossible;
 pub mod labels;
 pub mod malformed;
-mod meaning;
+pub(in crate::analysis) mod meaning;
 pub mod model;
 pub mod names;
 mod nodes;

@@ -40,6 +40,8 @@ pub enum Type {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Numbers {
     count: u32,
+    /// Their sum in thousandths, each within [`LEVEL_MAX`], so that a few that are far away do not make the level.
+    level: i64,
     /// Whether all were written without fraction.
     pub whole: bool,
     /// The least.
@@ -47,6 +49,9 @@ pub struct Numbers {
     /// The greatest.
     pub most: Number,
 }
+
+/// Beyond all numbers whose names bound them.
+const LEVEL_MAX: f64 = 300.0;
 
 /// Arrays seen at one place.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -211,11 +216,23 @@ fn merge<T>(into: &mut Option<Box<T>>, other: Option<Box<T>>, both: impl Fn(&mut
 
 impl Numbers {
     fn of(number: &Number) -> Self {
-        Self { count: 1, whole: !number.is_f64(), least: number.clone(), most: number.clone() }
+        let (count, whole, level) = (1, !number.is_f64(), level(number));
+        Self { count, level, whole, least: number.clone(), most: number.clone() }
+    }
+
+    /// How many.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// About where the others are when one is left out.
+    pub fn level_without(&self, number: &Number) -> f64 {
+        (self.level - level(number)) as f64 / 1e3 / f64::from(self.count.max(2) - 1)
     }
 
     fn merge(&mut self, other: Self) {
         self.count += other.count;
+        self.level += other.level;
         self.whole &= other.whole;
         if compare(&other.least, &self.least).is_lt() {
             self.least = other.least;
@@ -224,6 +241,10 @@ impl Numbers {
             self.most = other.most;
         }
     }
+}
+
+fn level(number: &Number) -> i64 {
+    (number.as_f64().unwrap_or_default().clamp(-LEVEL_MAX, LEVEL_MAX) * 1e3) as i64
 }
 
 /// By value, exactly; of equal values the one without fraction is the smaller, so that the order has no say.

@@ -1,11 +1,12 @@
 //! What does not fit the rest of its group. The rules are careful: rare alone is not odd, a member that comes and goes is
 //! optional, `null` fits everywhere, and what a whole topic does is its way.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::group::Group;
 use super::node::{Node, Object, Type};
 use super::{Class, Profile, Sample};
+use crate::analysis::device::meaning;
 
 /// A group and one of its topics, with all their messages.
 pub struct Context<'a> {
@@ -45,7 +46,7 @@ impl Context<'_> {
                 && (self.group.same_end && is_scalar(self.group.class) || is_rare(in_own.0, in_own.1));
             return rare.then(|| format!("{}, where {most} of {all} are {}", class.words(), self.group.class.words()));
         }
-        let places = Places { same_end: self.group.same_end };
+        let places = Places { same_end: self.group.same_end, topic: sample.topic };
         places.reason(value?, &self.all.node, Some(&self.own.node), &mut String::new())
     }
 
@@ -76,11 +77,12 @@ fn is_scalar(class: Class) -> bool {
     matches!(class, Class::Number | Class::Boolean)
 }
 
-struct Places {
+struct Places<'a> {
     same_end: bool,
+    topic: &'a str,
 }
 
-impl Places {
+impl Places<'_> {
     fn reason(&self, value: &Value, all: &Node, own: Option<&Node>, at: &mut String) -> Option<String> {
         let of = Type::of(value);
         if of == Type::Null {
@@ -98,6 +100,7 @@ impl Places {
             }
         }
         match (value, all.object(), all.items()) {
+            (Value::Number(number), ..) => self.impossible(number, own.unwrap_or(all), at),
             (Value::Object(members), Some(object), _) => {
                 let own = own.and_then(Node::object);
                 if let Some(missing) = missing(members, object, own) {
@@ -119,6 +122,15 @@ impl Places {
             }
             _ => None,
         }
+    }
+
+    /// A number outside of what its name allows, where its like are inside.
+    fn impossible(&self, number: &Number, like: &Node, at: &str) -> Option<String> {
+        let name = at.rsplit('/').next().unwrap_or_default();
+        let numbers = like.numbers().filter(|numbers| numbers.count() > ENOUGH)?;
+        let range = meaning::range(name, self.topic).filter(|_| !meaning::is_setting(name, self.topic))?;
+        let is_outside = !range.contains(&number.as_f64()?) && range.contains(&numbers.level_without(number));
+        is_outside.then(|| format!("{} {number}, which cannot be", if at.is_empty() { "is" } else { at }))
     }
 
     fn below(&self, value: &Value, all: &Node, own: Option<&Node>, name: &str, at: &mut String) -> Option<String> {

@@ -330,6 +330,25 @@ fn what_does_not_fit_is_told_with_its_reason() {
 }
 
 #[test]
+fn a_number_that_cannot_be_is_told_and_another_scale_is_not() {
+    let told = |values: &[f64]| {
+        let payloads: Vec<String> = values.iter().map(|value| format!(r#"{{"humidity":{value},"n":1}}"#)).collect();
+        reasons(&payloads)
+    };
+    let usual = [44.5; 20];
+    assert_eq!(told(&[&usual[..], &[6553.5]].concat()), ["1 a/b/temperature: /humidity 6553.5, which cannot be"]);
+    assert_eq!(
+        told(&[&usual[..], &[655.35, 655.35, 99.0]].concat()),
+        ["2 a/b/temperature: /humidity 655.35, which cannot be"]
+    );
+    for values in [&[412.5; 20][..], &[[44.5; 10], [445.0; 10]].concat(), &[44.5, 44.5, 655.35]] {
+        assert_eq!(told(values), Vec::<String>::new());
+    }
+    let plain: Vec<String> = (0..20).map(|n| format!("home/humidity|{}", if n == 7 { 327 } else { 50 })).collect();
+    assert_eq!(reasons(&plain), ["1 home/humidity: is 327, which cannot be"]);
+}
+
+#[test]
 fn what_comes_and_goes_is_no_anomaly() {
     for payloads in [
         stream(40, |n| if n % 3 == 0 { r#"{"a":1,"b":2}"#.into() } else { r#"{"a":1}"#.into() }),
