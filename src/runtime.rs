@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -376,14 +377,14 @@ impl Runtime {
         self.subscribed.take().clear();
         if may_finish {
             let done = self.calls_changed.until(|| self.calls.borrow().is_empty().then_some(()));
-            until(Instant::now() + EOF_GRACE, done).await;
+            until(Instant::now() + EOF_GRACE, pin!(done)).await;
         }
         let unfinished = std::mem::take(&mut *self.calls.borrow_mut());
         for (_, task) in unfinished {
             task.cancel().await;
         }
         let drained = self.lines.changed.until(|| self.lines.is_empty().then_some(()));
-        until(Instant::now() + SHUTDOWN_WAIT, zip(self.table.close_all(), drained)).await;
+        until(Instant::now() + SHUTDOWN_WAIT, pin!(zip(self.table.close_all(), drained))).await;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -36,8 +36,7 @@ struct Entry<'a> {
 
 impl Deadlines {
     /// The future's value, or `None` at the deadline.
-    pub async fn until<T>(&self, at: Instant, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
+    pub async fn until<T>(&self, at: Instant, mut future: Pin<&mut dyn Future<Output = T>>) -> Option<T> {
         let mut entry = None;
         poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(value) => Poll::Ready(Some(value)),
@@ -104,6 +103,8 @@ impl Drop for Entry<'_> {
 mod tests {
     use std::time::Duration;
 
+    use std::pin::pin;
+
     use smol::future::{or, pending, yield_now, zip};
 
     use super::*;
@@ -122,9 +123,9 @@ mod tests {
         let deadlines = Deadlines::default();
         let began = Instant::now();
         let after = |ms: u32| {
-            let ended = deadlines.until(began + MS * ms, pending::<()>());
+            let deadlines = &deadlines;
             async move {
-                assert_eq!(ended.await, None);
+                assert_eq!(deadlines.until(began + MS * ms, pin!(pending::<()>())).await, None);
                 assert!(began.elapsed() >= MS * ms);
             }
         };
@@ -138,17 +139,25 @@ mod tests {
         let far = Instant::now() + MS * 60_000;
         run(&deadlines, async {
             for n in 0..3 {
-                let ended = deadlines.until(far + MS * n, async {
+                let value = pin!(async {
                     yield_now().await;
                     n
                 });
-                assert_eq!(ended.await, Some(n));
+                assert_eq!(deadlines.until(far + MS * n, value).await, Some(n));
                 assert!(deadlines.waiting.borrow().is_empty());
             }
             assert_eq!(deadlines.set_to.get(), Some(far), "the first timer still stands");
-            assert_eq!(deadlines.until(Instant::now() + MS, pending::<()>()).await, None, "an earlier one moves it");
-            assert_eq!(deadlines.until(Instant::now(), async { 7 }).await, Some(7), "a value that is there counts");
-            drop(deadlines.until(far, pending::<()>()));
+            assert_eq!(
+                deadlines.until(Instant::now() + MS, pin!(pending::<()>())).await,
+                None,
+                "an earlier one moves it"
+            );
+            assert_eq!(
+                deadlines.until(Instant::now(), pin!(async { 7 })).await,
+                Some(7),
+                "a value that is there counts"
+            );
+            drop(deadlines.until(far, pin!(pending::<()>())));
         });
     }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
@@ -94,7 +95,7 @@ impl Connection {
 
     /// Waits until `condition` gives a value or the deadline has come.
     pub async fn until<T>(&self, deadline: Instant, mut condition: impl FnMut(&Session) -> Option<T>) -> Option<T> {
-        self.guard.deadlines.until(deadline, self.changed.until(|| condition(&self.session.borrow()))).await
+        self.guard.deadlines.until(deadline, pin!(self.changed.until(|| condition(&self.session.borrow())))).await
     }
 
     /// A PINGREQ and its PINGRESP; `None` when there is no connection, or none any more, or no answer by the deadline.
@@ -114,7 +115,7 @@ impl Connection {
     pub async fn close(&self) {
         self.shut();
         let ended = self.changed.until(|| self.ended.get().then_some(()));
-        link::until(Instant::now() + DISCONNECT_WAIT * 2, ended).await;
+        link::until(Instant::now() + DISCONNECT_WAIT * 2, pin!(ended)).await;
     }
 
     /// Closes the session; its driver says DISCONNECT when it gets its turn.
@@ -149,7 +150,7 @@ pub async fn run(connection: Rc<Connection>, vault: Rc<Vault>, buffer: ReadBuffe
             break;
         }
         let wait = connection.session.borrow().retry_after(random());
-        link::until(Instant::now() + wait, closed(&connection)).await;
+        link::until(Instant::now() + wait, pin!(closed(&connection))).await;
         deadline = Instant::now() + RECONNECT_ATTEMPT;
     }
     connection.ended.set(true);
@@ -164,7 +165,9 @@ async fn closed(connection: &Connection) -> Trouble {
 
 async fn serve(connection: &Connection, vault: &Vault, buffer: &ReadBuffer, deadline: Instant) -> Trouble {
     let mut stages = Stages::new(connection.identity.observer.as_ref());
-    match link::open(&connection.identity.endpoint, &connection.guard.policy, &mut stages, deadline).await {
+    let open = link::open(&connection.identity.endpoint, &connection.guard.policy, &mut stages, deadline);
+    // Boxed: what connecting needs would otherwise be part of the session's state for its whole life.
+    match Box::pin(open).await {
         Ok(mut link) => match say_connect(connection, vault, &mut link, deadline).await {
             Ok(()) => pump(connection, buffer, &mut link, stages).await,
             Err(trouble) => trouble,
@@ -193,7 +196,7 @@ async fn say_connect(
         wire::connect(&info).ok_or(Trouble::Protocol("client id or credentials are too long for CONNECT".into()))?
     };
     let mut rest = packet.as_slice();
-    let written = link::until(deadline, async {
+    let written = async {
         while !rest.is_empty() {
             match link.write(rest) {
                 Ok(count) => rest = &rest[count..],
@@ -203,8 +206,9 @@ async fn say_connect(
             }
         }
         Ok(())
-    });
-    match written.await {
+    };
+    let written = link::until(deadline, pin!(written)).await;
+    match written {
         Some(Ok(())) => {}
         Some(Err(error)) => return Err(link.broken(&error)),
         None => return Err(Trouble::Timeout("CONNECT to be taken")),

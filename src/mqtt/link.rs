@@ -3,12 +3,12 @@
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
-use smol::future::or;
 
 use super::error::Trouble;
 use super::policy::{Denied, Listed, Policy};
@@ -90,7 +90,7 @@ pub async fn open(
     }
     let mut link = connect(endpoint, policy, stages, deadline).await?;
     if let Some(options) = &endpoint.tls {
-        let secured = until(deadline, link.secure(options, &endpoint.host)).await;
+        let secured = until(deadline, pin!(link.secure(options, &endpoint.host))).await;
         secured.unwrap_or(Err(Trouble::Timeout("the TLS handshake")))?;
     }
     if let Some(channel) = &link.channel {
@@ -108,7 +108,7 @@ async fn connect(
     let denied = |Denied(why)| Trouble::Denied(why);
     let listed = policy.check_broker(&endpoint.host, endpoint.port).map_err(denied)?;
     let mut addresses =
-        until(deadline, resolve(endpoint)).await.unwrap_or(Err(Trouble::Timeout("the name look-up")))?;
+        until(deadline, pin!(resolve(endpoint))).await.unwrap_or(Err(Trouble::Timeout("the name look-up")))?;
     stages.done(|| Stage::Dns(addresses.clone()));
     if listed == Listed::PerhapsByAddress {
         addresses.retain(|address| policy.allows_address(address.ip(), address.port()));
@@ -128,7 +128,7 @@ async fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> Result<(Asy
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - index) as u32;
         let try_until = (Instant::now() + share.max(ADDRESS_TRY_MIN)).min(deadline);
-        match until(try_until, Async::<TcpStream>::connect(*address)).await {
+        match until(try_until, pin!(Async::<TcpStream>::connect(*address))).await {
             Some(Ok(stream)) => return Ok((stream, *address)),
             refused => last = Some((address, refused.and_then(Result::err))),
         }
@@ -218,11 +218,13 @@ impl Link {
     }
 }
 
-/// The future's value, or `None` at the deadline.
-pub async fn until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    or(async { Some(future.await) }, async {
-        Timer::at(deadline).await;
-        None
+/// The future's value, or `None` at the deadline. It is pinned where it is made: a future that is moved stands twice in
+/// the state of whoever waits for it, and each session keeps such a state.
+pub async fn until<T>(deadline: Instant, mut future: Pin<&mut dyn Future<Output = T>>) -> Option<T> {
+    let mut timer = Timer::at(deadline);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Pin::new(&mut timer).poll(cx).map(|_| None),
     })
     .await
 }

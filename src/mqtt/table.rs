@@ -1,6 +1,7 @@
 //! Open sessions: ids, limit, life time.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -175,7 +176,7 @@ impl Table {
             // A session in use is looked at again when its life time would be over at the earliest.
             let wake_at = next.unwrap_or(now + self.ttl).min(now + self.ttl);
             let changed = std::future::poll_fn(|cx| self.changed.poll_changed(seen, cx));
-            super::link::until(wake_at, changed).await;
+            super::link::until(wake_at, pin!(changed)).await;
         }
     }
 }

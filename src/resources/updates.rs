@@ -2,6 +2,7 @@
 //! a while. Dropped, a subscription gives back what it holds.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -110,7 +111,7 @@ impl Subscription {
                     return;
                 }
             }
-            until(Instant::now() + RESOURCE_UPDATE_EVERY, std::future::pending::<()>()).await;
+            until(Instant::now() + RESOURCE_UPDATE_EVERY, pin!(std::future::pending::<()>())).await;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Takes what a watch has recorded. Reading changes nothing: the cursor is the caller's, so a read that was cancelled
 //! or whose answer was lost can be made again.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -138,7 +139,7 @@ async fn news(watch: &Rc<Watch>, deadline: Instant) -> Result<(), Failure> {
     };
     let is_new = || (watch.record.borrow().ring.seen() > seen).then_some(Ok(()));
     let closed = watch.connection.until(deadline, |session| (*session.state() == State::Closed).then_some(()));
-    let recorded = async { until(deadline, news.until(is_new)).await.unwrap_or(Ok(())) };
+    let recorded = async { until(deadline, pin!(news.until(is_new))).await.unwrap_or(Ok(())) };
     or(recorded, async { if closed.await.is_some() { Err((&Trouble::Closed).into()) } else { Ok(()) } }).await
 }
 
