@@ -18,6 +18,9 @@ pub struct Clocks(Vec<Clock>);
 /// What a clock that goes as it should may differ in, beside a tenth: messages wait, and some tell whole seconds.
 const UNEVEN: Duration = Duration::from_secs(5);
 
+/// What tells when something else was last read is behind by no more.
+const READ_LATE_MS: i64 = 900_000;
+
 /// One member of one topic that tells the time.
 pub struct Clock {
     /// The topic.
@@ -30,6 +33,8 @@ pub struct Clock {
     pub least: i64,
     /// … and the greatest.
     pub greatest: i64,
+    /// Whether its name means nothing else.
+    is_sure: bool,
     /// The first live time, and when it came.
     first: (i64, At),
     /// Whether the time came without its zone.
@@ -59,6 +64,7 @@ impl Clocks {
             None if has_room => self.0.push(Clock {
                 topic: topic.into(),
                 path: path.into(),
+                is_sure: !told_time::may_be_name(if path.is_empty() { last_level(topic) } else { path }),
                 count: u32::from(!retain),
                 first: (ms, at),
                 least: offset,
@@ -76,15 +82,16 @@ impl Clocks {
         if retain && is_status(topic, value) {
             return;
         }
-        if let Some((path, time)) = first_time(value, "") {
+        let of = |is_name| first_time(value, "", is_name);
+        if let Some((path, time)) = of(told_time::is_name).or_else(|| of(told_time::may_be_name)) {
             self.record(at, topic, &path, time, retain);
         }
     }
 
     /// Takes the time that is the whole of a live payload.
     pub fn record_text(&mut self, at: At, topic: &str, text: &str) {
-        let name = topic.rsplit('/').next().unwrap_or_default();
-        if told_time::is_name(name) {
+        let name = last_level(topic);
+        if told_time::is_name(name) || told_time::may_be_name(name) {
             let text = text.trim_matches('"');
             let time = told_time::of_text(text).or_else(|| told_time::of_number(text.trim().parse().ok()?));
             time.into_iter().for_each(|time| self.record(at, topic, "", time, false));
@@ -140,10 +147,12 @@ impl Clock {
 pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
     let limit = CLOCK_OFFSET_MAX.as_millis() as i64;
     let ahead = |clock: &Clock| clock.least > limit;
-    let behind = |clock: &Clock| clock.greatest < -limit;
+    // What was read from elsewhere is told late.
+    let behind = |clock: &Clock| clock.greatest < if clock.is_sure { -limit } else { -READ_LATE_MS };
     // A single time is looked at only when there is nothing better.
     let least = if device.clocks.iter().any(|clock| clock.count > 1) { 2 } else { 1 };
-    let wrong = device.clocks.iter().filter(|clock| clock.count >= least && clock.goes());
+    let wrong =
+        device.clocks.iter().filter(|clock| clock.count >= least.max(2 - u32::from(clock.is_sure)) && clock.goes());
     // One device has one clock: the topic that tells it most often stands for all.
     if let Some(clock) = wrong.filter(|clock| ahead(clock) || behind(clock)).max_by_key(|clock| clock.count) {
         let nearest = if ahead(clock) { clock.least } else { clock.greatest };
@@ -193,7 +202,8 @@ fn stale(device: &Device, end: At, found: &mut Vec<Finding>) {
     let live = device.clocks.iter().chain(device.other_clocks.iter()).filter(|clock| clock.count > 0);
     let behind_all = live.map(|clock| clock.greatest).max().unwrap_or(0).min(0);
     let age = |ms: i64| end.unix_ms as i64 - ms + behind_all;
-    let stale = device.clocks.iter().filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
+    let kept = device.clocks.iter().filter(|clock| clock.is_sure);
+    let stale = kept.filter_map(|clock| clock.retained.map(|ms| (clock, ms)));
     for (clock, ms) in stale.filter(|(_, ms)| age(*ms) > STALE_AFTER.as_millis() as i64).take(DEVICE_CLOCKS_MAX) {
         found.push(Finding {
             kind: "stale_retained",
@@ -241,6 +251,10 @@ fn zones(device: &Device, found: &mut Vec<Finding>) {
     }
 }
 
+fn last_level(topic: &str) -> &str {
+    topic.rsplit('/').next().unwrap_or_default()
+}
+
 /// The one item of a list, as OPC UA's messages come in.
 fn only(value: &serde_json::Value) -> &serde_json::Value {
     match value.as_array().map(Vec::as_slice) {
@@ -249,10 +263,9 @@ fn only(value: &serde_json::Value) -> &serde_json::Value {
     }
 }
 
-fn first_time(value: &serde_json::Value, prefix: &str) -> Option<(String, ToldTime)> {
+fn first_time(value: &serde_json::Value, prefix: &str, is_name: fn(&str) -> bool) -> Option<(String, ToldTime)> {
     let members = value.as_object()?;
     let of_member = |(name, value): (&String, &serde_json::Value)| {
-        let path = format!("{prefix}{name}");
         let time = match value {
             serde_json::Value::Number(number) => told_time::of_number_called(name, number.as_f64()?),
             serde_json::Value::String(text) => {
@@ -260,16 +273,22 @@ fn first_time(value: &serde_json::Value, prefix: &str) -> Option<(String, ToldTi
             }
             _ => None,
         };
-        Some((path, time?))
+        Some((format!("{prefix}{name}"), time?))
     };
-    let own = members.iter().filter(|(name, _)| told_time::is_name(name)).find_map(of_member);
-    let nested = || members.iter().find_map(|(name, value)| first_time(only(value), &format!("{name}.")));
-    own.or_else(|| if prefix.is_empty() { nested() } else { None })
+    let own = members.iter().filter(|(name, _)| is_name(name)).find_map(of_member);
+    let below = |(name, value): (&String, &serde_json::Value)| {
+        let value = only(value);
+        // Most members have nothing below them.
+        if value.is_object() { first_time(value, &format!("{name}."), is_name) } else { None }
+    };
+    own.or_else(|| if prefix.is_empty() { members.iter().find_map(below) } else { None })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::device::Message;
+    use crate::analysis::device::names::Name;
     use serde_json::json;
 
     const NOW: u64 = 1_740_830_400_000;
@@ -346,6 +365,32 @@ mod tests {
                 clocks.record(at, "d", "ts", ToldTime::Exact(NOW as i64 - 90_000 + n as i64 * step_ms), false);
             }
             assert_eq!(clocks.iter().next().map(Clock::goes), Some(expected), "{step_ms}");
+        }
+    }
+
+    #[test]
+    fn what_tells_the_time_of_something_else_is_a_clock_when_it_goes_and_is_far_off() {
+        let told = |name: &str, off_ms: i64, step_ms: i64| {
+            let mut device = Device::new(Name::new("d", false));
+            for n in 0..10u64 {
+                let at = At { elapsed: Duration::from_secs(n), unix_ms: NOW + n * 1000 };
+                let payload = format!("{{\"{name}\":{}}}", NOW as i64 + off_ms + n as i64 * step_ms);
+                let payload = payload.as_bytes();
+                let retain = n == 0;
+                device.record(&Message { at, topic: "d", payload, payload_bytes: payload.len(), retain });
+            }
+            let mut found = Vec::new();
+            judge(&device, At { elapsed: Duration::from_secs(10), unix_ms: NOW + 10_000 }, &mut found);
+            !found.is_empty()
+        };
+        for (name, off_ms, step_ms, expected) in [
+            ("last_updated", -3 * 3_600_000, 1000, true),
+            ("enqueuedTime", 3_600_000, 1000, true),
+            ("updated", -3 * 3_600_000, 0, false),
+            ("updated", -60_000, 1000, false),
+            ("ts", -60_000, 1000, true),
+        ] {
+            assert_eq!(told(name, off_ms, step_ms), expected, "{name} {off_ms} {step_ms}");
         }
     }
 

@@ -29,6 +29,33 @@ pub fn is_name(path: &str) -> bool {
     NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) && path.matches('.').count() <= 1
 }
 
+/// Whether a member of that name may tell the same, or when something else was last: one that goes as the time does, and
+/// is far from it, is a clock.
+pub fn may_be_name(path: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "updated",
+        "last_updated",
+        "lastUpdated",
+        "last_update",
+        "lastUpdate",
+        "updated_at",
+        "updatedAt",
+        "created_at",
+        "createdAt",
+        "enqueuedTime",
+        "enqueued_time",
+        "tst",
+        "event_time",
+        "eventTime",
+        "published_at",
+        "measured_at",
+        "recorded_at",
+        "dateutc",
+    ];
+    let name = path.rsplit('.').next().unwrap_or(path);
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) && path.matches('.').count() <= 1
+}
+
 /// Seconds, or thousandths, millionths or billionths of one, since 1970, when it can be that: 2001 to 2100.
 pub fn of_number(value: f64) -> Option<ToldTime> {
     let ms = [1e3, 1.0, 1e-3, 1e-6].into_iter().map(|unit| value * unit).find(|ms| (1e12..4.1e12).contains(ms))?;
@@ -145,7 +172,10 @@ mod tests {
             assert!(is_name(name), "{name}");
         }
         for name in ["last_boot", "uptime", "StartTime", "a.b.time", "timer"] {
-            assert!(!is_name(name), "{name}");
+            assert!(!is_name(name) && !may_be_name(name), "{name}");
+        }
+        for name in ["last_updated", "lastUpdate", "enqueuedTime", "params.updated"] {
+            assert!(!is_name(name) && may_be_name(name), "{name}");
         }
     }
 }
