@@ -1,13 +1,11 @@
 //! The numbers in a topic's messages, one by one: counters with their gaps, values that froze, sensors that fell silent.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
-use super::At;
 use super::breaks::Breaks;
-use super::steps::Steps;
-use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX, NEVER_MOVED_FOR, NEVER_MOVED_MESSAGES};
+use super::steps::{Steps, is_sequence};
+use super::{At, meaning, quality, texts};
+use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX};
 
 /// The numbers of one topic.
 #[derive(Default)]
@@ -15,6 +13,8 @@ pub struct Fields {
     all: Vec<Field>,
     /// Messages that were objects.
     messages: u32,
+    /// Whether what comes is said to be bad.
+    is_bad: bool,
 }
 
 /// One number over time.
@@ -29,6 +29,7 @@ pub struct Field {
     pub changes: u32,
     pub(super) rises: u32,
     pub(super) falls: u32,
+    last_rise: f64,
     /// The number of the latest message that had it.
     last_message: u32,
     /// The least value …
@@ -37,15 +38,19 @@ pub struct Field {
     pub greatest: f64,
     /// Whether it never had decimals.
     pub is_whole: bool,
-    run: Run,
-    longest: Run,
-    second: u32,
+    /// The most decimals that it had: 0, 1, or 2 for more.
+    pub(super) decimals: u8,
+    pub(super) run: Run,
+    pub(super) longest: Run,
+    pub(super) second: u32,
     /// As a counter.
     pub steps: Steps,
     /// How often it was null, or no number, after it had been one.
     pub lost: u32,
     /// When that was last.
     pub lost_at: At,
+    /// Whether its sender said so.
+    pub is_bad: bool,
     /// When it fell as an uptime does after a restart.
     pub fell_at: Option<(At, f64, f64)>,
     /// How often it jumped back to where it had fallen from, as no uptime does.
@@ -132,14 +137,15 @@ impl Fields {
         match value {
             Value::Number(number) => self.number(at, path, number.as_f64().unwrap_or_default(), limit),
             Value::Null => self.lost(at, path),
-            Value::String(text) if is_no_number(text) => self.lost(at, path),
+            Value::String(text) if texts::is_no_number(text) => self.lost(at, path),
             Value::String(text) => self.text(at, path, text, limit),
             Value::Object(members) if depth < FIELD_DEPTH_MAX => {
-                // A server of OPC UA's values says so of one that it could not read.
-                let is_bad = members.get("q") == Some(&Value::Bool(false));
+                let bad = quality::bad_value(members);
                 for (name, value) in members {
-                    let value = if is_bad && name == "v" { &Value::Null } else { value };
-                    self.below(at, name, value, path, depth, limit);
+                    let is_bad = bad.is_some_and(|(bad, _)| bad.eq_ignore_ascii_case(name));
+                    self.is_bad = is_bad && bad.is_some_and(|(_, is_told)| is_told);
+                    self.below(at, name, if is_bad { &Value::Null } else { value }, path, depth, limit);
+                    self.is_bad = false;
                 }
             }
             Value::Array(items) if depth < FIELD_DEPTH_MAX => {
@@ -149,7 +155,8 @@ impl Fields {
                         None if items.len() == 1 && item.is_object() => "0",
                         None => continue,
                     };
-                    self.below(at, name, item, path, depth, limit);
+                    // A list is no level of its own.
+                    self.below(at, name, item, path, depth.saturating_sub(1), limit);
                 }
             }
             _ => {}
@@ -175,10 +182,28 @@ impl Fields {
         }
     }
 
-    /// Digits alone may be a name, unless they stand where there was a number.
+    /// A number, an uptime or a sequence number that is written as text. Digits alone may be a name, unless they stand
+    /// where there was a number.
     fn text(&mut self, at: At, path: &str, text: &str, limit: usize) {
-        let is_known = self.all.iter().any(|field| *field.path == *path);
-        let Some(number) = written(text).filter(|_| is_known || text.contains('.')) else { return };
+        const NEAR: f64 = 100.0;
+        if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) {
+            return;
+        }
+        let last = self.all.iter().find(|field| *field.path == *path).map(|field| field.last);
+        let number = match texts::number(text) {
+            // What is far away is the number of some command, of which this is the answer.
+            Some(number) if is_sequence(path.rsplit('.').next().unwrap_or(path)) => {
+                let is_next = |last: f64| (number - last).abs() <= NEAR && (number > 1.0 || last <= 2.0);
+                Some(number).filter(|_| last.map_or(number > 1.0, is_next))
+            }
+            Some(number) => Some(number).filter(|_| last.is_some() || text.contains('.')),
+            // What restarts begins near nothing.
+            None if meaning::is_uptime(path, "") => {
+                texts::span(text).filter(|span| last.is_none_or(|last| *span >= last || span * 2.0 < last))
+            }
+            None => None,
+        };
+        let Some(number) = number else { return };
         self.number(at, path, number, limit);
         if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
             field.breaks.note_text(at);
@@ -188,6 +213,7 @@ impl Fields {
     fn lost(&mut self, at: At, path: &str) {
         if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
             field.lost += 1;
+            field.is_bad |= self.is_bad;
             field.lost_at = at;
         }
     }
@@ -196,19 +222,6 @@ impl Fields {
 /// How an object in a list is called, where the list has one for each of several things.
 fn list_name(item: &Value) -> Option<&str> {
     ["id", "name", "n", "tag", "key"].iter().find_map(|name| item.get(*name)?.as_str())
-}
-
-/// A decimal number that is written as text.
-fn written(text: &str) -> Option<f64> {
-    let is_decimal = || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
-    (text.len() <= 20 && is_decimal()).then(|| text.parse().ok()).flatten()
-}
-
-/// What sensors say when they have no number.
-pub fn is_no_number(text: &str) -> bool {
-    ["nan", "null", "unavailable", "unknown", "undef", "n/a", "none", "inf", "-inf", "err", "error"]
-        .iter()
-        .any(|word| word.eq_ignore_ascii_case(text.trim()))
 }
 
 impl Field {
@@ -221,16 +234,19 @@ impl Field {
             changes: 0,
             rises: 0,
             falls: 0,
+            last_rise: 0.0,
             last_message: 0,
             least: value,
             greatest: value,
             is_whole: value.fract() == 0.0,
+            decimals: decimals(value),
             run,
             longest: Run::default(),
             second: 0,
             steps: Steps::from(at, value),
             lost: 0,
             lost_at: at,
+            is_bad: false,
             fell_at: None,
             jumps_back: 0,
             leaps: 0,
@@ -244,6 +260,9 @@ impl Field {
     fn add(&mut self, at: At, value: f64) {
         self.seen += 1;
         self.is_whole &= value.fract() == 0.0;
+        if self.decimals < 2 && !self.is_whole {
+            self.decimals = self.decimals.max(decimals(value));
+        }
         self.steps.add(at, self.last, value);
         let mut breaks = self.breaks;
         breaks.note(at, value, self);
@@ -268,9 +287,13 @@ impl Field {
         let has_returned =
             |(_, from, to): (At, f64, f64)| is_fast && value >= from && (value - self.last) * 2.0 > from - to;
         self.jumps_back += u32::from(self.fell_at.is_some_and(has_returned));
-        if value < self.last {
+        if value > self.last {
+            self.last_rise = value - self.last;
+        } else {
             self.falls += 1;
-            self.fell_at = Some((at, self.last, value));
+            if !self.wraps(value) {
+                self.fell_at = Some((at, self.last, value));
+            }
         }
         (self.least, self.greatest) = (self.least.min(value), self.greatest.max(value));
         self.end_run();
@@ -298,6 +321,20 @@ impl Field {
         self.no_temperature[which] = Some((count + 1, at));
     }
 
+    /// Whether it goes on behind the greatest number of some bytes as it went before.
+    fn wraps(&self, to: f64) -> bool {
+        [16, 24, 32].iter().any(|bits| {
+            let step = to + f64::powi(2.0, *bits) - self.last;
+            step > 0.0 && step <= 2.0 * self.last_rise
+        })
+    }
+
+    /// Whether it has grown with each message, but for a fall or two.
+    pub fn grows(&self) -> bool {
+        const OFTEN: u32 = 8;
+        self.seen >= OFTEN && self.changes + 1 == self.seen && self.falls <= 2
+    }
+
     /// Whether it falls more often than anything that restarts.
     pub fn falls_often(&self) -> bool {
         self.falls * 4 >= self.seen
@@ -310,40 +347,6 @@ impl Field {
         } else {
             self.second = self.second.max(self.run.length);
         }
-    }
-
-    /// The time in which a value that had moved was always the same, if that is too long to be chance.
-    pub fn frozen(&self) -> Option<Run> {
-        let (longest, second) = match self.run.length > self.longest.length {
-            true => (self.run, self.longest.length),
-            false => (self.longest, self.second.max(self.run.length)),
-        };
-        let rests = matches!(longest.value, 0.0 | 1.0 | 100.0 | 255.0);
-        // What only grows, as a total does, may rest.
-        let moves_both_ways = self.rises > 0 && self.falls > 0;
-        // The finer the value, the less often it is the same by chance.
-        let (moved, least, times, step) = match decimals(longest.value) {
-            0 => (15, 20, 8, 1.0),
-            1 => (8, 12, 5, 0.1),
-            _ => (4, 10, 4, 0.01),
-        };
-        let is_fine = self.greatest - self.least >= 5.0 * step;
-        let is_long = longest.length >= least && longest.length >= times * second.max(1);
-        (!rests && moves_both_ways && is_fine && is_long && longest.changes_before >= moved).then_some(longest)
-    }
-
-    /// Whether it is fine enough to move and never did, until `end`.
-    pub fn never_moved(&self, end: At) -> bool {
-        // The greatest number of two bytes stands for none.
-        if [327.67, 327.68, 3276.7, 3276.8].contains(&self.last.abs()) {
-            return false;
-        }
-        let (messages, time) = match decimals(self.last) {
-            0 => return false,
-            1 => (NEVER_MOVED_MESSAGES * 3 / 2, NEVER_MOVED_FOR),
-            _ => (NEVER_MOVED_MESSAGES, Duration::ZERO),
-        };
-        self.changes == 0 && self.seen >= messages && end.elapsed.saturating_sub(self.run.began.elapsed) >= time
     }
 
     /// Whether it counts messages.
@@ -359,7 +362,7 @@ impl Field {
 }
 
 /// How many decimals a number has: 0, 1, or 2 for more.
-fn decimals(value: f64) -> u8 {
+pub(super) fn decimals(value: f64) -> u8 {
     let has = |factor: f64| (value * factor - (value * factor).round()).abs() > 1e-6;
     u8::from(has(1.0)) + u8::from(has(10.0))
 }
@@ -421,20 +424,30 @@ mod tests {
         assert_eq!(fields.iter().next().expect("a field").steps.missing, 0, "a number as text is there");
     }
 
-    fn frozen(values: Vec<f64>) -> bool {
-        of("v", values).iter().next().expect("a field").frozen().is_some()
+    #[test]
+    fn uptimes_and_sequence_numbers_are_read_from_text() {
+        let of = |values: &[(&str, &str)]| {
+            let mut fields = Fields::default();
+            values.iter().for_each(|(name, text)| _ = fields.record(At::default(), &json!({*name: text}), 100));
+            fields.iter().next().map(|field| (field.seen, field.last, field.fell_at.is_some()))
+        };
+        for (values, expected) in [
+            (&[("Uptime", "3T04:05:06"), ("Uptime", "0T00:00:21")][..], Some((2, 21.0, true))),
+            (&[("Uptime", "3T04:05:06"), ("Uptime", "3T04:05:05")], Some((1, 273_906.0, false))),
+            (&[("sequence_id", "2021"), ("sequence_id", "77"), ("sequence_id", "2022")], Some((2, 2022.0, false))),
+            (&[("sequence_id", "2021"), ("sequence_id", "0")], Some((1, 2021.0, false))),
+            (&[("serial", "2021")], None),
+            (&[("starts", "3T04:05:06")], None),
+        ] {
+            assert_eq!(of(values), expected, "{values:?}");
+        }
+        let wrapped = of_numbers(&[65_510, 65_520, 65_530, 4, 14]);
+        assert_eq!((wrapped, of_numbers(&[65_490, 65_500, 4, 14])), (false, true));
     }
 
-    #[test]
-    fn a_value_that_moved_and_stands_still_is_told_from_one_that_rests() {
-        let noise = |n: u32| 20.0 + f64::from(n * 7919 % 13) / 10.0 + 0.05;
-        let moving: Vec<f64> = (0..30).map(noise).collect();
-        assert!(!frozen(moving.clone()));
-        assert!(frozen([moving.clone(), vec![20.35; 20]].concat()));
-        assert!(frozen([moving.clone(), vec![20.35; 20], moving.clone()].concat()), "also when it moves again");
-        assert!(!frozen([moving.clone(), vec![0.0; 50]].concat()), "switched off");
-        assert!(!frozen((0..40).map(|n| f64::from(n / 20)).collect()), "a few steps");
-        assert!(!frozen([(0..20).map(|n| f64::from(n) + 0.5).collect(), vec![20.5; 30]].concat()), "a total at rest");
+    fn of_numbers(values: &[u32]) -> bool {
+        let fields = of("uptime", values.iter().copied().map(f64::from));
+        fields.iter().next().is_some_and(|field| field.fell_at.is_some())
     }
 
     #[test]

@@ -37,6 +37,17 @@ pub(super) fn is_restless(path: &str, topic: &str) -> bool {
     (has_part(own_name(path, topic), PARTS) || is_temperature(path, topic)) && !is_setting(path, topic)
 }
 
+/// Whether it is a gas in the air, in parts per million.
+pub(super) fn is_gas(path: &str, topic: &str) -> bool {
+    has_part(own_name(path, topic), &["co2", "eco2"])
+}
+
+/// Whether it is a voltage, and not a battery's.
+pub(super) fn is_voltage(path: &str, topic: &str) -> bool {
+    let is_battery = |name: &str| has_part(name, &["bat", "dc", "pv", "solar"]);
+    has_part(own_name(path, topic), &["voltage"]) && !is_battery(path) && !is_battery(topic)
+}
+
 /// Whether somebody sets it.
 pub(in crate::analysis) fn is_setting(path: &str, topic: &str) -> bool {
     const PARTS: &[&str] = &[
@@ -70,20 +81,31 @@ pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
 /// Whether it tells where something is.
 pub(super) fn is_place(path: &str, topic: &str) -> bool {
     let name = own_name(path, topic);
-    ["lat", "latitude", "lon", "lng", "long", "longitude"].iter().any(|known| known.eq_ignore_ascii_case(name))
+    is_latitude(path, topic) || is_in(&["lon", "lng", "long", "longitude"], name)
+}
+
+/// Whether it is the first half of that.
+pub(super) fn is_latitude(path: &str, topic: &str) -> bool {
+    is_in(&["lat", "latitude"], own_name(path, topic))
+}
+
+fn is_in(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Between which numbers it must be, whatever is measured with; `None` when nobody can tell.
 pub(in crate::analysis) fn range(path: &str, topic: &str) -> Option<std::ops::RangeInclusive<f64>> {
     let name = own_name(path, topic);
-    let is = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    if is(&["lat", "latitude"]) {
+    if is_latitude(path, topic) {
         Some(-90.0..=90.0)
     } else if is_place(path, topic) {
         Some(-180.0..=180.0)
-    } else if has_part(name, &["humid", "moist"]) || is(&["hum", "rh", "soc"]) {
+    } else if has_part(name, &["humid", "moist"]) || is_in(&["hum", "rh", "soc"], name) {
         // Not all are calibrated.
         Some(-5.0..=105.0)
+    } else if has_part(name, &["pct", "percent"]) {
+        // Some go both ways, and some go over.
+        Some(-105.0..=f64::INFINITY)
     } else {
         is_temperature(path, topic).then_some(-273.15..=f64::INFINITY)
     }
@@ -98,6 +120,11 @@ pub(super) fn is_hot_by_nature(path: &str, topic: &str) -> bool {
 /// Whether it is the time since the device started.
 pub(super) fn is_uptime(path: &str, topic: &str) -> bool {
     has_part(own_name(path, topic), &["uptime", "up_time"])
+}
+
+/// Whether it may be that, under a name that also means others.
+pub(super) fn is_up(path: &str, topic: &str) -> bool {
+    own_name(path, topic).eq_ignore_ascii_case("up")
 }
 
 /// The name that tells what a number is: its member's, or the topic's last level that is more than "state" or "value".
@@ -169,6 +196,8 @@ mod tests {
             ("outTemp", -300.0, Some(false)),
             ("power", -1e9, None),
             ("battery.Soc.value", 6553.5, Some(false)),
+            ("load_pct", -273.0, Some(false)),
+            ("loadPercent", 130.0, Some(true)),
         ] {
             assert_eq!(range(path, "t").map(|range| range.contains(&value)), expected, "{path}");
         }

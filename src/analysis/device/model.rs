@@ -18,7 +18,7 @@ use super::sparkplug;
 use super::timing::{Moment, Timing};
 use super::told_time::{self, ToldTime};
 use super::units::Units;
-use super::{At, Message, refusals};
+use super::{At, Message, refusals, texts};
 use crate::analysis::alarm::{Severity, role_of_topic};
 use crate::analysis::decode::{Form, decode};
 use crate::analysis::payload::{self, Inspection, Kind};
@@ -281,6 +281,7 @@ impl Device {
         let hash = payload::hash(payload);
         let is_news = new || hash != model.payload_hash;
         model.payload_hash = hash;
+        let was_empty = model.kind == Kind::Empty && model.live > 0;
         (model.kind, model.last) = (inspection.kind, at);
         if retain {
             model.retained = true;
@@ -295,8 +296,8 @@ impl Device {
                 model.units.record(at, json);
                 model.labels.record(json);
             });
-            let lost = Value::Null;
-            let value = json.or_else(|| super::fields::is_no_number(text).then_some(&lost));
+            let written = json.is_none().then(|| texts::value(topic, text, was_empty && payload.is_empty())).flatten();
+            let value = json.or(written.as_ref());
             self.field_count += value.map_or(0, |value| model.fields.record(at, value, room));
         }
         (is_news, new)

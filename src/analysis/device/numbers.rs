@@ -1,22 +1,35 @@
 //! Findings from the numbers in a device's messages: lost and repeated messages, restarts, frozen and missing values.
 
 use super::At;
-use super::fields::{DISCONNECTED, Field, POWER_ON, Run};
+use super::fields::{DISCONNECTED, Field, POWER_ON};
 use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
-use super::{breaks, impossible, meaning, supply};
+use super::{breaks, impossible, meaning, stuck, supply};
 use crate::analysis::words::count;
-use crate::limits::NEVER_MOVED_MESSAGES;
 
 /// Adds what the numbers of all topics show.
 pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
     for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
+        let before = found.len();
         model.fields.iter().for_each(|field| number(topic, model, field, found));
-        frozen(device, topic, model, found);
+        restarted_once(before, found);
+        stuck::judge(device, topic, model, found);
     }
     nodes(device, found);
+}
+
+/// An uptime is told in two forms by some, and restarts in one.
+fn restarted_once(before: usize, found: &mut Vec<Finding>) {
+    let mut told = 0;
+    let mut index = 0;
+    found.retain(|finding| {
+        index += 1;
+        let is_restart = index > before && finding.kind == "restarted";
+        told += u32::from(is_restart);
+        !is_restart || told == 1
+    });
 }
 
 /// A member of a topic's payloads for a sentence.
@@ -39,7 +52,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
     } else if let Some((at, from, to)) = field
         .fell_at
         .filter(|(_, from, _)| !((several && (field.falls_often() || field.leaps > 0)) || WRAPS.contains(from)))
-        .filter(|_| meaning::is_uptime(&field.path, topic))
+        .filter(|_| meaning::is_uptime(&field.path, topic) || (field.grows() && meaning::is_up(&field.path, topic)))
     {
         if field.jumps_back > 0 {
             if field.jumps_back > 1 {
@@ -58,7 +71,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
     if !several {
         impossible::judge(&name, field, topic, found);
         breaks::judge(&name, field, topic, model.units.changed().is_some(), found);
-        supply::judge(&name, field, topic, found);
+        supply::judge(&name, field, (topic, &model.fields), found);
     }
     let measures = meaning::is_measurement(&field.path, topic);
     if measures && meaning::is_temperature(&field.path, topic) {
@@ -76,7 +89,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
             evidence: vec![format!("the last number was {}", field.last)],
             advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
         });
-    } else if measures && field.lost > 0 && field.seen >= 3 {
+    } else if (measures && field.lost > 0 || is_lost_otherwise(field, topic)) && field.seen >= 3 {
         found.push(Finding {
             kind: "lost_value",
             severity: Grade::Warning,
@@ -85,6 +98,11 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
             advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
         });
     }
+}
+
+/// What its sender says is bad, or a tracker that finds no satellites for a while.
+fn is_lost_otherwise(field: &Field, topic: &str) -> bool {
+    field.is_bad || (field.lost >= ABSENT_FROM && meaning::is_latitude(&field.path, topic))
 }
 
 /// What falls and jumps back to where it was is told by two.
@@ -164,49 +182,6 @@ fn counter(name: &str, steps: &Steps, (restarts, wrap): (u32, &str), found: &mut
         let finding = format!("{name} began anew {}: the device probably restarted", count(restarts.into(), "time"));
         push("restarted", finding, "if nobody restarted it, look for its reset reason: power, watchdog, crash");
     }
-}
-
-fn frozen(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
-    let freezes = |field: &&Field| !field.is_counter(topic) && !meaning::is_setting(&field.path, topic);
-    let frozen: Vec<(&Field, Run)> =
-        model.fields.iter().filter(freezes).filter_map(|field| Some((field, field.frozen()?))).collect();
-    if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
-        let names: Vec<_> = frozen.iter().map(|(field, _)| of_topic(topic, &field.path)).collect();
-        let value = |(_, run): &(&Field, Run)| format!("{} {} times from {}", run.value, run.length, time(run.began));
-        found.push(Finding {
-            kind: "stuck_value",
-            severity: Grade::Warning,
-            finding: format!("{} moved before and then was the same in {} messages", names.join(", "), run.length),
-            evidence: frozen.iter().map(value).collect(),
-            advice: "the sensor may hang while the device goes on to send its last value: change what it measures and look again",
-        });
-        return;
-    }
-    let is_stuck = |field: &&Field| meaning::is_restless(&field.path, topic) && field.never_moved(model.last);
-    for field in model.fields.iter().filter(is_stuck).filter(|_| others_move(device)) {
-        found.push(Finding {
-            kind: "stuck_value",
-            severity: Grade::Info,
-            finding: format!(
-                "{} was {} in all of {} messages, while other values moved",
-                of_topic(topic, &field.path),
-                field.last,
-                field.seen
-            ),
-            evidence: vec![format!("{} times {}", field.seen, field.last)],
-            advice: "may be true for a slow value; if not, the sensor hangs: change what it measures and look again",
-        });
-    }
-}
-
-/// Whether some other measurement of the device moves with nearly every message.
-fn others_move(device: &Device) -> bool {
-    let moves = |topic: &str, field: &Field| {
-        !field.is_counter(topic) && field.seen >= NEVER_MOVED_MESSAGES && field.changes * 2 >= field.seen
-    };
-    device.topics().any(|(topic, model)| {
-        model.fields.iter().any(|field| moves(topic, field) && meaning::is_measurement(&field.path, topic))
-    })
 }
 
 fn nodes(device: &Device, found: &mut Vec<Finding>) {
@@ -298,5 +273,23 @@ mod tests {
         assert_eq!(kinds((0..8).map(silent).chain(once)), [""; 0], "each once");
         let shared = |n: u32| json!({"devEui": of(n).0, "fCnt": n + n / 30, "uptime": n % 40});
         assert_eq!(kinds((0..60).map(shared)), ["counter_gap", "restarted"], "one sequence for all, and one restart");
+    }
+
+    #[test]
+    fn a_restart_is_told_once_and_also_where_the_uptime_is_called_up() {
+        let uptime = |n: u32| n % 10 + if n < 10 { 5000 } else { 0 };
+        let both = |n| json!({"Uptime": format!("0T{:02}:00:{:02}", uptime(n) / 3600, uptime(n) % 60), "UptimeSec": uptime(n)});
+        assert_eq!(kinds((0..20).map(both)), ["restarted"]);
+        assert_eq!(kinds((0..20).map(|n| json!({"up": uptime(n)}))), ["restarted"]);
+        assert_eq!(kinds((0..20).map(|n| json!({"up": 3 - n / 15}))), [""; 0], "of three links one is down");
+    }
+
+    #[test]
+    fn what_is_lost_beyond_measurements_takes_more() {
+        let place = |lost: u32| move |n: u32| json!({"lat": if n < 20 - lost { json!(48.1) } else { json!(null) }});
+        assert_eq!((kinds((0..20).map(place(5))), kinds((0..20).map(place(4)))), (vec!["lost_value"], vec![]));
+        let tag =
+            |n: u32| json!({"Tag17": {"Value": n, "StatusCode": if n < 10 { "Good" } else { "BadNoCommunication" }}});
+        assert_eq!(kinds((0..12).map(tag)), ["lost_value"]);
     }
 }

@@ -66,13 +66,14 @@ impl Aliases {
     }
 
     fn metric(&mut self, of: &Parts<'_>, mut payload: &[u8]) -> Option<(Option<String>, Value)> {
-        let (mut name, mut alias, mut datatype, mut value) = (None, None, 0, None);
+        let (mut name, mut alias, mut datatype, mut value, mut is_bad) = (None, None, 0, None, false);
         while !payload.is_empty() {
             match part(&mut payload)? {
                 (1, Part::Bytes(bytes)) => name = std::str::from_utf8(bytes).ok(),
                 (2, Part::Number(number)) => alias = Some(number),
                 (4, Part::Number(number)) => datatype = number,
                 (7, Part::Number(1)) => value = Some(Value::Null),
+                (9, Part::Bytes(properties)) => is_bad = is_bad_quality(properties) == Some(true),
                 (10, Part::Number(bits)) if datatype <= 3 => value = Some((bits as u32 as i32).into()),
                 (11, Part::Number(bits)) if datatype == 4 => value = Some((bits as i64).into()),
                 // Dates are no measurements.
@@ -93,6 +94,7 @@ impl Aliases {
             }
             (None, None) => None,
         };
+        let value = if is_bad { Some(Value::Null) } else { value };
         Some((name.filter(|_| value.is_some()), value.unwrap_or_default()))
     }
 
@@ -106,6 +108,27 @@ impl Aliases {
             self.0.push((node.into(), alias, name.into()));
         }
     }
+}
+
+/// Whether a metric's properties, names and then values, have a quality of 0: what is good has 192, what is stale 500.
+fn is_bad_quality(mut properties: &[u8]) -> Option<bool> {
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    while !properties.is_empty() {
+        match part(&mut properties)? {
+            (1, Part::Bytes(name)) => names.push(name),
+            (2, Part::Bytes(value)) => values.push(value),
+            _ => {}
+        }
+    }
+    let place = names.iter().position(|name| name.eq_ignore_ascii_case(b"quality"));
+    let Some(mut value) = place.and_then(|place| values.get(place).copied()) else { return Some(false) };
+    let mut is_zero = false;
+    while !value.is_empty() {
+        if let (3 | 4, Part::Number(number)) = part(&mut value)? {
+            is_zero = number == 0;
+        }
+    }
+    Some(is_zero)
 }
 
 /// What a field of a Protobuf message has.
@@ -191,6 +214,11 @@ mod tests {
         let data = payload(&[b"\x10\x01\x69\x00\x00\x00\x00\x00\x00\x36\x40", b"\x10\x07\x58\x05"]);
         assert_eq!(aliases.metrics(&of, &data), Some(serde_json::json!({"Temp": 22.0, "alias 7": 5})));
         assert_eq!(aliases.metrics(&of, &data[..9]), None, "cut");
+        let qualities: [&[u8]; 2] = [
+            b"\x0a\x01b\x50\x05\x4a\x0f\x0a\x07Quality\x12\x04\x08\x03\x18\x00",
+            b"\x0a\x01g\x50\x05\x4a\x10\x0a\x07Quality\x12\x05\x08\x03\x18\xc0\x01",
+        ];
+        assert_eq!(aliases.metrics(&of, &payload(&qualities)), Some(serde_json::json!({"b": null, "g": 5})));
         (0..1000).for_each(|alias| aliases.learn("edge", alias, "x"));
         assert_eq!(aliases.0.len(), SPARKPLUG_ALIASES_MAX);
     }

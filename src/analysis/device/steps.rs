@@ -64,6 +64,7 @@ impl Steps {
             "heartbeat",
             "beat",
             "alive",
+            TEXT,
         ];
         let Self { all, ones, repeated, slow, .. } = *self;
         // Each number may come twice, when each message does, and every other one may be another sender's.
@@ -86,7 +87,10 @@ impl Steps {
     pub(super) fn add(&mut self, at: At, from: f64, to: f64) {
         self.all += 1;
         self.note_slow(at.elapsed, from == to);
-        let wraps = to <= 1.0 && (is_limit(self.highest + 1.0) || is_limit(self.highest + 1.0 - to));
+        // The greatest number of some bytes may stand for none.
+        let is_spared = || self.highest > 250.0 && is_power(2.0, 256.0, self.highest + 2.0);
+        let is_end = || is_limit(self.highest + 1.0) || is_limit(self.highest + 1.0 - to);
+        let wraps = to <= 1.0 && (is_end() || is_spared());
         if to == self.highest + 1.0 || wraps {
             self.ones += 1;
             self.highest = to;
@@ -154,21 +158,31 @@ const SURE: &[&str] = &[
     "msgseq",
 ];
 
+/// Whether what is called so numbers messages, also where its digits are written as text.
+pub(super) fn is_sequence(name: &str) -> bool {
+    is(name, SURE) || is(name, &[TEXT])
+}
+
+/// Printers number their reports so, and answers with the number of the command.
+const TEXT: &str = "sequenceid";
+
 fn is(name: &str, names: &[&str]) -> bool {
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    names.iter().any(|known| known.eq_ignore_ascii_case(&name))
+    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+    names.iter().any(|known| known.bytes().eq(letters()))
 }
 
 /// Whether counters begin anew behind so many numbers: those of some bytes or digits do.
 fn is_limit(count: f64) -> bool {
-    let is_power = |base: f64, least: f64| {
-        let mut power = least;
-        while power < count {
-            power *= base;
-        }
-        power == count
-    };
-    is_power(2.0, 128.0) || is_power(10.0, 100.0)
+    is_power(2.0, 128.0, count) || is_power(10.0, 100.0, count)
+}
+
+/// Whether it is a power of `base` that is no less than `least`, which is one.
+fn is_power(base: f64, least: f64, number: f64) -> bool {
+    let mut power = least;
+    while power < number {
+        power *= base;
+    }
+    power == number
 }
 
 #[cfg(test)]
@@ -241,6 +255,10 @@ mod tests {
             (&[7, 8, 9, 0, 1, 2], Some((0, 0, 0, 1))),
             (&[253, 254, 255, 0, 1], Some((0, 0, 0, 0))),
             (&[253, 254, 255, 1, 2], Some((0, 0, 0, 0))),
+            (&[252, 253, 254, 0, 1], Some((0, 0, 0, 0))),
+            (&[1021, 1022, 1023, 0, 1], Some((0, 0, 0, 0))),
+            (&[65_533, 65_534, 65_535, 0, 1], Some((0, 0, 0, 0))),
+            (&[1000, 1001, 1002, 0, 1], Some((0, 0, 0, 1))),
             (&[97, 98, 99, 0, 1], Some((0, 0, 0, 0))),
             (&[998, 999, 1000, 1, 2], Some((0, 0, 0, 0))),
             (&[90, 91, 92, 0, 1], Some((0, 0, 0, 1))),

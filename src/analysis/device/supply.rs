@@ -1,26 +1,28 @@
 //! Batteries that are nearly empty, and signals that barely arrive.
 
-use super::fields::Field;
+use super::fields::{Field, Fields};
 use super::findings::{Finding, Grade};
-use super::meaning::{has_part, own_name};
+use super::meaning::{has_part, is_uptime, own_name};
 use crate::analysis::words::count;
 
 /// Percent: a battery in it should be changed. 1 is a flag of some.
 const BATTERY_LOW: std::ops::RangeInclusive<f64> = 2.0..=10.0;
 /// Wi-Fi that is weaker, in dBm, loses packets.
 const WIFI_WEAK: f64 = -87.0;
+/// The same where it is not said to be Wi-Fi's.
+const PLAIN_WEAK: f64 = -90.0;
 /// Zigbee's link quality, of 255.
 const LINK_WEAK: f64 = 10.0;
 
 /// Adds what the latest of a number says of battery and signal.
-pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
+pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), found: &mut Vec<Finding>) {
     let own = own_name(&field.path, topic);
     // Z-Wave's and Homie's: battery/level.
     let is_level = own.eq_ignore_ascii_case("level") && topic.split('/').any(|part| part == "battery");
     let own = if is_level { "batterylevel" } else { own };
     let (kind, what, advice) = if is_battery(own, field.last, field.is_whole) {
         ("low_battery", "the battery is low", "change or charge it")
-    } else if is_weak(own, field, topic) {
+    } else if is_weak(own, field, topic) || is_weak_by_sender(own, field, (topic, all)) {
         (
             "weak_signal",
             "the signal is weak",
@@ -69,6 +71,18 @@ fn is_weak(own: &str, field: &Field, topic: &str) -> bool {
     field.seen >= 3 && (wifi || link)
 }
 
+/// A plain name says nothing of the radio. One that tells its uptime beside it is most likely in a Wi-Fi, which no radio
+/// hears below a hundred; Bluetooth is named in the topic.
+fn is_weak_by_sender(own: &str, field: &Field, (topic, all): (&str, &Fields)) -> bool {
+    const OFTEN: u32 = 10;
+    let any = |is: fn(&str, &str) -> bool| all.iter().any(|other| is(&other.path, topic));
+    let is_lora = |path: &str, _: &str| has_part(path, &["snr", "lora"]);
+    let is_wifi = || field.least >= -100.0 && any(is_uptime) && !any(is_lora);
+    let is_bluetooth = || field.least >= -120.0 && has_part(topic, &["bt", "ble", "bluetooth"]);
+    let is_plain = own.eq_ignore_ascii_case("rssi") && field.seen >= OFTEN && field.greatest <= PLAIN_WEAK;
+    is_plain && (is_wifi() || is_bluetooth())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +111,7 @@ mod tests {
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             values.iter().for_each(|value| _ = fields.record(At::default(), &json!({path: value}), 100));
-            judge(path, fields.iter().next().expect("a field"), "t", &mut found);
+            judge(path, fields.iter().next().expect("a field"), ("t", &fields), &mut found);
             assert_eq!(found.pop().map(|finding| finding.kind), expected, "{path} {values:?}");
         }
         for (topic, value, expected) in [
@@ -107,8 +121,22 @@ mod tests {
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             (0..3).for_each(|_| _ = fields.record(At::default(), &value, 100));
-            judge(topic, fields.iter().next().expect("a field"), topic, &mut found);
+            judge(topic, fields.iter().next().expect("a field"), (topic, &fields), &mut found);
             assert_eq!(found.len(), expected, "{topic}");
+        }
+        for (topic, value, expected) in [
+            ("site/pump7/data", json!({"rssi": -93, "uptime_s": 5}), 1),
+            ("site/pump7/data", json!({"rssi": -89, "uptime_s": 5}), 0),
+            ("site/pump7/data", json!({"rssi": -104, "uptime_s": 5}), 0),
+            ("node/17/up", json!({"rssi": -93, "uptime_s": 5, "rx": {"snr": 7.5}}), 0),
+            ("radio/17/data", json!({"rssi": -93, "temp": 5}), 0),
+            ("home/gw/BTtoMQTT/A4C138", json!({"rssi": -102, "batt": 78}), 1),
+        ] {
+            let (mut fields, mut found) = (Fields::default(), Vec::new());
+            (0..10).for_each(|_| _ = fields.record(At::default(), &value, 100));
+            let rssi = fields.iter().find(|field| &*field.path == "rssi").expect("a field");
+            judge(topic, rssi, (topic, &fields), &mut found);
+            assert_eq!(found.len(), expected, "{topic} {value}");
         }
     }
 }

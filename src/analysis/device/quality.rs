@@ -1,0 +1,56 @@
+//! What is said of a value beside it: servers of OPC UA's values tell whether they could read them.
+
+use serde_json::{Map, Value};
+
+/// The member of an object that is said to be bad, and whether in words that mean nothing else.
+pub(super) fn bad_value(members: &Map<String, Value>) -> Option<(&'static str, bool)> {
+    let is_bad = |code: u64| code >> 30 == 2;
+    members.iter().find_map(|(name, value)| match (name.as_str(), value) {
+        ("q", Value::Bool(false)) => Some(("v", false)),
+        ("StatusCode" | "statusCode", Value::String(text)) => text.starts_with("Bad").then_some(("value", true)),
+        // Air may be bad, too.
+        ("quality" | "Quality", Value::String(text)) => {
+            let is_code = text.starts_with("BAD") || (text.starts_with("Bad") && text.len() > "Bad".len());
+            (is_code && !text.contains(' ')).then_some(("value", true))
+        }
+        ("StatusCode" | "statusCode", Value::Number(code)) => {
+            code.as_u64().is_some_and(is_bad).then_some(("value", true))
+        }
+        ("StatusCode", Value::Object(code)) => {
+            code.get("Code")?.as_u64().is_some_and(is_bad).then_some(("value", true))
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::device::At;
+    use crate::analysis::device::fields::Fields;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_said_to_be_bad_is_none() {
+        let value = |status: Value| json!({"Torque": {"Value": 12.5, "StatusCode": status}});
+        let bad = [json!("BadCommunicationError"), json!(2_147_483_648_u32), json!({"Code": 2_147_483_648_u32})];
+        let good = [json!("Good"), json!(0), json!({"Code": 0, "Symbol": "Good"}), json!(1_073_741_824)];
+        for (status, expected) in bad.into_iter().map(|bad| (bad, 1)).chain(good.into_iter().map(|good| (good, 0))) {
+            let mut fields = Fields::default();
+            fields.record(At::default(), &json!({"Torque": {"Value": 12.5}}), 100);
+            fields.record(At::default(), &value(status.clone()), 100);
+            let told: Vec<_> = fields.iter().map(|field| (&*field.path, field.lost, field.is_bad)).collect();
+            assert_eq!(told[0], ("Torque.Value", expected, expected > 0), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_quality_that_is_a_code_is_told_from_that_of_air() {
+        for (quality, expected) in [("BAD", 1), ("BadNotConnected", 1), ("Bad", 0), ("bad", 0), ("Good", 0)] {
+            let mut fields = Fields::default();
+            fields.record(At::default(), &json!({"value": 900}), 100);
+            fields.record(At::default(), &json!({"value": 901, "quality": quality}), 100);
+            assert_eq!(fields.iter().next().map(|field| field.lost), Some(expected), "{quality}");
+        }
+    }
+}

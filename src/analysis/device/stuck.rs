@@ -1,0 +1,218 @@
+//! Values that stand still while what they measure does not.
+
+use std::time::Duration;
+
+use super::fields::{Field, Run, decimals};
+use super::findings::{Finding, Grade, time};
+use super::model::{Device, TopicModel};
+use super::numbers::of_topic;
+use super::{At, meaning};
+use crate::limits::{NEVER_MOVED_FOR, NEVER_MOVED_MESSAGES};
+
+/// Adds the values of a topic that moved and do no more, or never did.
+pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
+    let freezes = |field: &&Field| !field.is_counter(topic) && !meaning::is_setting(&field.path, topic);
+    let frozen: Vec<(&Field, Run)> = model
+        .fields
+        .iter()
+        .filter(freezes)
+        .filter_map(|field| Some((field, field.frozen(meaning::is_gas(&field.path, topic))?)))
+        .collect();
+    if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
+        let names: Vec<_> = frozen.iter().map(|(field, _)| of_topic(topic, &field.path)).collect();
+        let value = |(_, run): &(&Field, Run)| format!("{} {} times from {}", run.value, run.length, time(run.began));
+        found.push(Finding {
+            kind: "stuck_value",
+            severity: Grade::Warning,
+            finding: format!("{} moved before and then was the same in {} messages", names.join(", "), run.length),
+            evidence: frozen.iter().map(value).collect(),
+            advice: "the sensor may hang while the device goes on to send its last value: change what it measures and look again",
+        });
+        return;
+    }
+    let is_restless = |field: &&Field| meaning::is_restless(&field.path, topic) && field.never_moved(model.last);
+    let is_stuck = |field: &&Field| {
+        ((is_restless(field) || is_mains(field, topic)) && others_move(device)) || is_gas(field, topic, model)
+    };
+    let told = |field| never_moved(field, topic, ", while other values moved", found);
+    model.fields.iter().filter(is_stuck).for_each(told);
+    // Three that are fine and all stand still are not in a quiet room.
+    let still = || model.fields.iter().filter(is_restless);
+    let for_long = |field: &Field| model.last.elapsed.saturating_sub(field.run.began.elapsed) >= ALL_STILL_FOR;
+    let moves = |field: &Field| field.changes > 0 && meaning::is_restless(&field.path, topic);
+    let are_all = || still().all(for_long) && !model.fields.iter().any(moves) && !others_move(device);
+    if still().count() >= ALL_STILL && are_all() {
+        still().take(1).for_each(|field| never_moved(field, topic, ", as were all others beside it", found));
+    }
+}
+
+/// So many values of one topic …
+const ALL_STILL: usize = 3;
+/// … that stand still for so long.
+const ALL_STILL_FOR: Duration = Duration::from_secs(240);
+
+fn never_moved(field: &Field, topic: &str, beside: &str, found: &mut Vec<Finding>) {
+    found.push(Finding {
+        kind: "stuck_value",
+        severity: Grade::Info,
+        finding: format!(
+            "{} was {} in all of {} messages{beside}",
+            of_topic(topic, &field.path),
+            field.last,
+            field.seen
+        ),
+        evidence: vec![format!("{} times {}", field.seen, field.last)],
+        advice: "may be true for a slow value; if not, the sensor hangs: change what it measures and look again",
+    });
+}
+
+/// Whether it is the voltage of the mains with two decimals, which always moves, and did not.
+fn is_mains(field: &Field, topic: &str) -> bool {
+    field.changes == 0
+        && field.seen >= NEVER_MOVED_MESSAGES
+        && field.decimals == 2
+        && MAINS.iter().any(|mains| mains.contains(&field.last))
+        && meaning::is_voltage(&field.path, topic)
+}
+
+/// Whether it is a gas in a room that did not move while others in the same messages did, each of which has its number
+/// and so was measured anew.
+fn is_gas(field: &Field, topic: &str, model: &TopicModel) -> bool {
+    let moves = |other: &Field| other.seen >= field.seen && other.changes * 2 >= other.seen;
+    field.changes == 0
+        && field.seen >= GAS_MESSAGES
+        && is_live_gas(field.last)
+        && model.last.elapsed.saturating_sub(field.run.began.elapsed) >= GAS_FOR
+        && meaning::is_gas(&field.path, topic)
+        && model.fields.iter().any(|other| other.is_counter(topic))
+        && model.fields.iter().any(|other| moves(other) && meaning::is_restless(&other.path, topic))
+}
+
+const MAINS: [std::ops::RangeInclusive<f64>; 2] = [95.0..=135.0, 205.0..=265.0];
+/// A gas in a room is told in whole parts per million, and not the same in so many messages …
+const GAS_MESSAGES: u32 = 15;
+/// … and for so long.
+const GAS_FOR: Duration = Duration::from_secs(480);
+
+/// What is neither the least that some know, as of air outside, nor round, as where they end.
+fn is_live_gas(ppm: f64) -> bool {
+    ppm > 420.0 && ppm % 50.0 != 0.0
+}
+
+/// Whether some other measurement of the device moves with nearly every message.
+fn others_move(device: &Device) -> bool {
+    let moves = |topic: &str, field: &Field| {
+        !field.is_counter(topic) && field.seen >= NEVER_MOVED_MESSAGES && field.changes * 2 >= field.seen
+    };
+    device.topics().any(|(topic, model)| {
+        model.fields.iter().any(|field| moves(topic, field) && meaning::is_measurement(&field.path, topic))
+    })
+}
+
+impl Field {
+    /// The time in which a value that had moved was always the same, if that is too long to be chance. A gas has noise in
+    /// its whole numbers.
+    pub fn frozen(&self, is_gas: bool) -> Option<Run> {
+        let (longest, second) = match self.run.length > self.longest.length {
+            true => (self.run, self.longest.length),
+            false => (self.longest, self.second.max(self.run.length)),
+        };
+        let rests = matches!(longest.value, 0.0 | 1.0 | 100.0 | 255.0);
+        // What only grows, as a total does, may rest.
+        let moves_both_ways = self.rises > 0 && self.falls > 0;
+        // The finer the value, the less often it is the same by chance.
+        let (moved, least, times, step) = match decimals(longest.value) {
+            0 if is_gas && is_live_gas(longest.value) && self.rises > 2 && self.falls > 2 => (8, 12, 8, 1.0),
+            0 => (15, 20, 8, 1.0),
+            1 => (8, 12, 5, 0.1),
+            _ => (4, 10, 4, 0.01),
+        };
+        let is_fine = self.greatest - self.least >= 5.0 * step;
+        let is_long = longest.length >= least && longest.length >= times * second.max(1);
+        (!rests && moves_both_ways && is_fine && is_long && longest.changes_before >= moved).then_some(longest)
+    }
+
+    /// Whether it is fine enough to move and never did, until `end`.
+    pub fn never_moved(&self, end: At) -> bool {
+        // The greatest number of two bytes stands for none.
+        if [327.67, 327.68, 3276.7, 3276.8].contains(&self.last.abs()) {
+            return false;
+        }
+        let (messages, time) = match decimals(self.last) {
+            0 => return false,
+            1 => (NEVER_MOVED_MESSAGES * 3 / 2, NEVER_MOVED_FOR),
+            _ => (NEVER_MOVED_MESSAGES, Duration::ZERO),
+        };
+        self.changes == 0 && self.seen >= messages && end.elapsed.saturating_sub(self.run.began.elapsed) >= time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::device::Message;
+    use crate::analysis::device::fields::Fields;
+    use crate::analysis::device::names::Name;
+    use serde_json::{Value, json};
+
+    fn frozen(values: Vec<f64>) -> bool {
+        frozen_as(false, values)
+    }
+
+    fn frozen_as(is_gas: bool, values: Vec<f64>) -> bool {
+        let mut fields = Fields::default();
+        values.into_iter().for_each(|value| _ = fields.record(At::default(), &json!({"v": value}), 100));
+        fields.iter().next().expect("a field").frozen(is_gas).is_some()
+    }
+
+    #[test]
+    fn a_gas_that_stands_still_is_told_sooner() {
+        let moving = || (0..12u32).map(|n| 700.0 + f64::from(n * 5 % 13));
+        let then = |value: f64, times: usize| moving().chain(std::iter::repeat_n(value, times)).collect::<Vec<_>>();
+        assert!(frozen_as(true, then(707.0, 14)) && !frozen_as(false, then(707.0, 14)));
+        assert!(!frozen_as(true, then(400.0, 14)) && !frozen_as(true, then(2000.0, 14)), "at its end");
+        assert!(!frozen_as(true, then(707.0, 9)));
+        let ramp = (0..12).map(|n| 500.0 + f64::from(n)).chain(std::iter::repeat_n(511.0, 14));
+        assert!(!frozen_as(true, ramp.collect()), "it rose and is there");
+    }
+
+    /// What is said of a device that tells this every ten seconds.
+    fn told(message: impl Fn(u32) -> Value, times: u32) -> usize {
+        let mut device = Device::new(Name::new("d", false));
+        for n in 0..times {
+            let at = At { elapsed: Duration::from_secs(u64::from(n) * 10), unix_ms: 0 };
+            let payload = message(n).to_string();
+            let payload = payload.as_bytes();
+            device.record(&Message { at, topic: "d/data", payload, payload_bytes: payload.len(), retain: false });
+        }
+        let mut found = Vec::new();
+        device.topics().for_each(|(topic, model)| judge(&device, topic, model, &mut found));
+        found.len()
+    }
+
+    #[test]
+    fn what_moves_by_its_nature_and_never_did_is_stuck() {
+        let noise = |n: u32| 20.0 + f64::from(n * 7919 % 13) / 10.0 + 0.05;
+        assert_eq!(told(|n| json!({"power": noise(n), "voltage": 233.11}), 24), 1);
+        assert_eq!(told(|n| json!({"power": noise(n), "voltage": 230.0}), 24), 0, "nobody measured that");
+        assert_eq!(told(|n| json!({"power": noise(n), "voltage": 52.81}), 24), 0, "a battery's");
+        assert_eq!(told(|_| json!({"voltage": 233.11}), 24), 0, "nothing moves");
+        let gas = |co2: u32| move |n| json!({"seq": n, "co2": co2, "temperature": noise(n)});
+        assert_eq!((told(gas(899), 60), told(gas(400), 60), told(gas(899), 30)), (1, 0, 0));
+        assert_eq!(told(|n| json!({"co2": 899, "temperature": noise(n)}), 60), 0, "a bridge may repeat what it knows");
+        let bme = |humidity: f64| move |_| json!({"Temperature": -3.2, "Humidity": humidity, "Pressure": 998.1});
+        assert_eq!((told(bme(81.2), 31), told(bme(81.0), 31), told(bme(81.2), 24)), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_value_that_moved_and_stands_still_is_told_from_one_that_rests() {
+        let noise = |n: u32| 20.0 + f64::from(n * 7919 % 13) / 10.0 + 0.05;
+        let moving: Vec<f64> = (0..30).map(noise).collect();
+        assert!(!frozen(moving.clone()));
+        assert!(frozen([moving.clone(), vec![20.35; 20]].concat()));
+        assert!(frozen([moving.clone(), vec![20.35; 20], moving.clone()].concat()), "also when it moves again");
+        assert!(!frozen([moving.clone(), vec![0.0; 50]].concat()), "switched off");
+        assert!(!frozen((0..40).map(|n| f64::from(n / 20)).collect()), "a few steps");
+        assert!(!frozen([(0..20).map(|n| f64::from(n) + 0.5).collect(), vec![20.5; 30]].concat()), "a total at rest");
+    }
+}

@@ -1,0 +1,100 @@
+//! Numbers that are written as text.
+
+use serde_json::Value;
+
+use super::meaning;
+
+/// What a payload that is no JSON tells as the number of its topic: null where it has none. A single empty one may only
+/// delete what the broker keeps.
+pub(super) fn value(topic: &str, text: &str, is_empty_again: bool) -> Option<Value> {
+    if is_empty_again || is_no_number(text) {
+        return Some(Value::Null);
+    }
+    let is_span = text.starts_with(|c: char| c.is_ascii_digit()) && meaning::is_uptime("", topic);
+    is_span.then(|| span(text)).flatten().map(Value::from)
+}
+
+/// A decimal number.
+pub(super) fn number(text: &str) -> Option<f64> {
+    let is_decimal = || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+    (text.len() <= 20 && is_decimal()).then(|| text.parse().ok()).flatten()
+}
+
+/// The seconds of a span of time: `3T04:05:06`, `12 days, 3:04`, `1d 2h 3m`. What may be hours and minutes or minutes and
+/// seconds is none.
+pub(super) fn span(text: &str) -> Option<f64> {
+    if text.matches(':').count() == 1 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':') {
+        return None;
+    }
+    let (mut seconds, mut clock, mut rest) = (0.0, HOUR, text.trim());
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = rest[digits..].trim_start();
+        seconds += number
+            * match rest.bytes().next().map(|byte| byte.to_ascii_lowercase()) {
+                Some(b't' | b'+' | b'd') => DAY,
+                Some(b'h') => HOUR,
+                Some(b'm') if !rest.starts_with("mo") => 60.0,
+                Some(b's') => 1.0,
+                Some(b':') => clock,
+                None if clock < HOUR => clock,
+                _ => return None,
+            };
+        if rest.starts_with(':') {
+            clock /= 60.0;
+        }
+        rest = rest.trim_start_matches(|c: char| !c.is_ascii_digit());
+    }
+    (seconds > 0.0).then_some(seconds)
+}
+
+const HOUR: f64 = 3600.0;
+const DAY: f64 = 24.0 * HOUR;
+
+/// What sensors say when they have no number.
+pub(super) fn is_no_number(text: &str) -> bool {
+    ["nan", "null", "unavailable", "unknown", "undef", "n/a", "none", "inf", "-inf", "err", "error"]
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(text.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_that_is_no_json_may_still_tell_a_number_or_none() {
+        for (topic, text, is_empty_again, expected) in [
+            ("d/temperature", "", false, None),
+            ("d/temperature", "", true, Some(Value::Null)),
+            ("d/temperature", "N/A", false, Some(Value::Null)),
+            ("d/uptime", "1 day, 2:03:04", false, Some(Value::from(93_784.0))),
+            ("d/started", "1 day, 2:03:04", false, None),
+        ] {
+            assert_eq!(value(topic, text, is_empty_again), expected, "{topic} {text}");
+        }
+    }
+
+    #[test]
+    fn spans_of_time_are_read_in_their_usual_forms() {
+        for (text, expected) in [
+            ("3T04:05:06", Some(273_906.0)),
+            ("012+03:21:04.5", Some(1_048_864.5)),
+            ("12 days, 3:04", Some(1_047_840.0)),
+            ("1 day, 2:03:04", Some(93_784.0)),
+            ("1d 2h 3m 4s", Some(93_784.0)),
+            ("00:00:21", Some(21.0)),
+            ("21", None),
+            ("12 min", Some(720.0)),
+            ("59:58", None),
+            ("1 month, 2 days", None),
+            ("3 weeks", None),
+            ("1.2.3", None),
+            ("", None),
+        ] {
+            assert_eq!(span(text), expected, "{text}");
+        }
+        assert_eq!((number("2021"), number("20x"), number("4.25")), (Some(2021.0), None, Some(4.25)));
+    }
+}
