@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::root;
 
-const STREAMS: [&str; 13] = [
+const STREAMS: [&str; 15] = [
     "zigbee2mqtt",
     "tasmota",
     "sparkplug",
@@ -35,6 +35,8 @@ const STREAMS: [&str; 13] = [
     "sparkplug_metrics",
     "makers",
     "meters",
+    "answers",
+    "values",
 ];
 
 #[derive(Clone)]

@@ -9,9 +9,9 @@ use crate::analysis::alarm::{self, Role, Severity};
 pub(super) fn severity(topic: &str, text: &str, json: Option<&Value>) -> Option<Severity> {
     match json {
         Some(Value::Object(members)) => members.iter().filter_map(|member| of_member(topic, members, member)).max(),
-        // Nuki's locks number what hinders them.
+        // Nuki's locks number what hinders them; others answer as HTTP does.
         Some(Value::Number(code)) if topic.ends_with("/commandResponse") => {
-            code.as_u64().filter(|code| (1..256).contains(code)).map(|_| Severity::Warning)
+            code.as_u64().filter(|code| (1..256).contains(code) && *code != 200).map(|_| Severity::Warning)
         }
         Some(Value::String(text)) => of_text(topic, text),
         None => of_text(topic, text),
@@ -66,7 +66,8 @@ fn is_no(text: &str) -> bool {
 
 /// Whether answers to commands come on a topic, and little else.
 fn is_answer(topic: &str) -> bool {
-    const ANSWERS: [&str; 7] = ["ack", "response", "reply", "result", "res", "answer", "resp"];
+    // A result may be that of a test, which somebody else fails.
+    const ANSWERS: [&str; 6] = ["ack", "response", "reply", "res", "answer", "resp"];
     topic.split('/').any(|level| ANSWERS.iter().any(|word| word.eq_ignore_ascii_case(level)))
 }
 
@@ -112,6 +113,8 @@ mod tests {
             ("line/parts", json!({"result": "rejected"}), None),
             ("nuki/d/commandResponse", json!(133), Some(Warning)),
             ("nuki/d/commandResponse", json!(0), None),
+            ("d/commandResponse", json!(200), None),
+            ("inspection/cam1/result", json!({"ok": false, "status": "rejected"}), None),
             ("nuki/d/state", json!(3), None),
         ] {
             assert_eq!(severity(topic, "", Some(&json)), expected, "{topic} {json}");
