@@ -130,7 +130,12 @@ impl Fields {
     /// Messages without a number that had been in each from the first to the last that had it, for as long as counts.
     pub fn absent(&self, field: &Field) -> u32 {
         let was_always = field.seen >= ABSENT_BEHIND && field.seen == field.last_message;
-        if was_always { self.messages - field.last_message } else { 0 }
+        if was_always { self.without(field) } else { 0 }
+    }
+
+    /// Messages since the last that had a number.
+    pub fn without(&self, field: &Field) -> u32 {
+        self.messages - field.last_message
     }
 
     fn walk(&mut self, at: At, value: &Value, path: &mut String, depth: usize, limit: usize) {

@@ -89,7 +89,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
             evidence: vec![format!("the last number was {}", field.last)],
             advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
         });
-    } else if (measures && field.lost > 0 || is_lost_otherwise(field, topic)) && field.seen >= 3 {
+    } else if (measures && field.lost > 0 || is_lost_otherwise(field, model, topic)) && field.seen >= 3 {
         found.push(Finding {
             kind: "lost_value",
             severity: Grade::Warning,
@@ -100,9 +100,10 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
     }
 }
 
-/// What its sender says is bad, or a tracker that finds no satellites for a while.
-fn is_lost_otherwise(field: &Field, topic: &str) -> bool {
-    field.is_bad || (field.lost >= ABSENT_FROM && meaning::is_latitude(&field.path, topic))
+/// What its sender says is bad, or a tracker that finds no satellites any more.
+fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
+    field.is_bad
+        || (field.lost > 0 && model.fields.without(field) >= ABSENT_FROM && meaning::is_latitude(&field.path, topic))
 }
 
 /// What falls and jumps back to where it was is told by two.
@@ -288,6 +289,8 @@ mod tests {
     fn what_is_lost_beyond_measurements_takes_more() {
         let place = |lost: u32| move |n: u32| json!({"lat": if n < 20 - lost { json!(48.1) } else { json!(null) }});
         assert_eq!((kinds((0..20).map(place(5))), kinds((0..20).map(place(4)))), (vec!["lost_value"], vec![]));
+        let fades = |n: u32| json!({"lat": if n % 9 < 7 { json!(48.1) } else { json!(null) }});
+        assert_eq!(kinds((0..60).map(fades)), [""; 0]);
         let tag =
             |n: u32| json!({"Tag17": {"Value": n, "StatusCode": if n < 10 { "Good" } else { "BadNoCommunication" }}});
         assert_eq!(kinds((0..12).map(tag)), ["lost_value"]);

@@ -32,13 +32,13 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
     }
     let is_restless = |field: &&Field| meaning::is_restless(&field.path, topic) && field.never_moved(model.last);
     let is_stuck = |field: &&Field| {
-        ((is_restless(field) || is_mains(field, topic)) && others_move(device)) || is_gas(field, topic, model)
+        ((is_restless(field) || is_mains(field, topic, model)) && others_move(device)) || is_gas(field, topic, model)
     };
     let told = |field| never_moved(field, topic, ", while other values moved", found);
     model.fields.iter().filter(is_stuck).for_each(told);
     // Three that are fine and all stand still are not in a quiet room.
     let still = || model.fields.iter().filter(is_restless);
-    let for_long = |field: &Field| model.last.elapsed.saturating_sub(field.run.began.elapsed) >= ALL_STILL_FOR;
+    let for_long = |field: &Field| stood_for(field, model) >= ALL_STILL_FOR;
     let moves = |field: &Field| field.changes > 0 && meaning::is_restless(&field.path, topic);
     let are_all = || still().all(for_long) && !model.fields.iter().any(moves) && !others_move(device);
     if still().count() >= ALL_STILL && are_all() {
@@ -66,11 +66,16 @@ fn never_moved(field: &Field, topic: &str, beside: &str, found: &mut Vec<Finding
     });
 }
 
+fn stood_for(field: &Field, model: &TopicModel) -> Duration {
+    model.last.elapsed.saturating_sub(field.run.began.elapsed)
+}
+
 /// Whether it is the voltage of the mains with two decimals, which always moves, and did not.
-fn is_mains(field: &Field, topic: &str) -> bool {
+fn is_mains(field: &Field, topic: &str, model: &TopicModel) -> bool {
     field.changes == 0
         && field.seen >= NEVER_MOVED_MESSAGES
         && field.decimals == 2
+        && stood_for(field, model) >= NEVER_MOVED_FOR
         && MAINS.iter().any(|mains| mains.contains(&field.last))
         && meaning::is_voltage(&field.path, topic)
 }
@@ -82,7 +87,7 @@ fn is_gas(field: &Field, topic: &str, model: &TopicModel) -> bool {
     field.changes == 0
         && field.seen >= GAS_MESSAGES
         && is_live_gas(field.last)
-        && model.last.elapsed.saturating_sub(field.run.began.elapsed) >= GAS_FOR
+        && stood_for(field, model) >= GAS_FOR
         && meaning::is_gas(&field.path, topic)
         && model.fields.iter().any(|other| other.is_counter(topic))
         && model.fields.iter().any(|other| moves(other) && meaning::is_restless(&other.path, topic))
@@ -178,9 +183,13 @@ mod tests {
 
     /// What is said of a device that tells this every ten seconds.
     fn told(message: impl Fn(u32) -> Value, times: u32) -> usize {
+        told_every(10, message, times)
+    }
+
+    fn told_every(seconds: u64, message: impl Fn(u32) -> Value, times: u32) -> usize {
         let mut device = Device::new(Name::new("d", false));
         for n in 0..times {
-            let at = At { elapsed: Duration::from_secs(u64::from(n) * 10), unix_ms: 0 };
+            let at = At { elapsed: Duration::from_secs(u64::from(n) * seconds), unix_ms: 0 };
             let payload = message(n).to_string();
             let payload = payload.as_bytes();
             device.record(&Message { at, topic: "d/data", payload, payload_bytes: payload.len(), retain: false });
@@ -195,6 +204,7 @@ mod tests {
         let noise = |n: u32| 20.0 + f64::from(n * 7919 % 13) / 10.0 + 0.05;
         assert_eq!(told(|n| json!({"power": noise(n), "voltage": 233.11}), 24), 1);
         assert_eq!(told(|n| json!({"power": noise(n), "voltage": 230.0}), 24), 0, "nobody measured that");
+        assert_eq!(told_every(1, |n| json!({"power": noise(n), "voltage": 233.11}), 60), 0, "read less often");
         assert_eq!(told(|n| json!({"power": noise(n), "voltage": 52.81}), 24), 0, "a battery's");
         assert_eq!(told(|_| json!({"voltage": 233.11}), 24), 0, "nothing moves");
         let gas = |co2: u32| move |n| json!({"seq": n, "co2": co2, "temperature": noise(n)});
