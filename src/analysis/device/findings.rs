@@ -9,7 +9,7 @@ use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::presence::{Means, Presence};
 use super::timing::Rhythm;
-use super::{At, bridges, clocks, malformed, meaning, numbers};
+use super::{At, bridges, clocks, malformed, meaning, numbers, sparkplug};
 use crate::analysis::alarm::Severity;
 use crate::analysis::sort::sort_by;
 use crate::analysis::words::count;
@@ -122,6 +122,17 @@ pub(super) fn told_after(device: &Device, offline: &Presence) -> bool {
     device.last_told.is_some_and(|last| last.elapsed > settled)
 }
 
+/// Whether it speaks of a device behind a Sparkplug node, and that has sent nothing since: its node goes on without it.
+fn is_silent_part(device: &Device, presence: &Presence) -> bool {
+    let Some(part) = sparkplug::parts(&presence.topic).filter(|part| part.device.is_some()) else { return false };
+    let told = |(topic, model): (&str, &TopicModel)| {
+        let is_of_it =
+            sparkplug::parts(topic).is_some_and(|parts| sparkplug::Parts { kind: part.kind, ..parts } == part);
+        is_of_it && model.last.elapsed > presence.at.elapsed
+    };
+    !device.topics().any(told)
+}
+
 /// When the topics that beat have all stopped: a sentence of it.
 fn stopped_beats(device: &Device, end: Duration) -> Option<String> {
     let rhythms = device.topics().filter(|(topic, model)| may_beat(topic, model)).filter_map(|(topic, model)| {
@@ -179,7 +190,9 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
                 advice: "its connection broke or it restarted: look for its reset reason and its signal",
             });
         }
-        if presence.means == Means::Offline && state == Connection::Online && told_after(device, presence) {
+        let is_silent = is_silent_part(device, presence);
+        let has_told = state == Connection::Online && told_after(device, presence) && !is_silent;
+        if presence.means == Means::Offline && has_told {
             found.push(Finding {
                 kind: "offline_but_sending",
                 severity: Grade::Warning,
@@ -187,7 +200,7 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
                 evidence,
                 advice: "the last will of an earlier connection was not replaced: the device should publish that it is online, retained, whenever it connects",
             });
-        } else if presence.means == Means::Offline && state == Connection::Offline {
+        } else if presence.means == Means::Offline && (state == Connection::Offline || is_silent) {
             let (kind, what) = match presence.change_count {
                 0 if presence.retained => ("offline", "is offline"),
                 _ => ("went_offline", "went offline while this was recorded"),
