@@ -83,21 +83,21 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    fn reason(&self, value: &Value, all: &Node, own: Option<&Node>, at: &mut String) -> Option<String> {
+    fn reason<'n>(&self, value: &Value, all: &'n Node, own: Option<&'n Node>, at: &mut String) -> Option<String> {
         let of = Type::of(value);
         if of == Type::Null {
             return None;
         }
-        let judged = all.count() - all.count_of(Type::Null);
-        if judged >= ENOUGH && all.count_of(of) * 10 <= judged {
-            let own_judged = own.map_or(0, |own| own.count() - own.count_of(Type::Null));
-            let rare_in_own = own.is_some_and(|own| own_judged >= ENOUGH && own.count_of(of) * 10 <= own_judged);
-            if self.same_end || rare_in_own {
-                let most = super::node::TYPES.into_iter().max_by_key(|of| (all.count_of(*of), *of != Type::Null));
-                let most = most.unwrap_or(Type::Null);
-                let (count, what) = (all.count_of(most), most.words());
-                return Some(format!("{at} is {}, where {count} of {judged} are {what}", of.words()));
-            }
+        let rare = |node: &'n Node| {
+            let judged = node.count() - node.count_of(Type::Null);
+            (judged >= ENOUGH && node.count_of(of) * 10 <= judged).then_some((node, judged))
+        };
+        let in_all = rare(all).filter(|_| self.same_end);
+        if let Some((node, judged)) = in_all.or_else(|| own.and_then(rare)) {
+            let most = super::node::TYPES.into_iter().max_by_key(|of| (node.count_of(*of), *of != Type::Null));
+            let most = most.unwrap_or(Type::Null);
+            let (count, what) = (node.count_of(most), most.words());
+            return Some(format!("{at} is {}, where {count} of {judged} are {what}", of.words()));
         }
         match (value, all.object(), all.items()) {
             (Value::Number(number), ..) => self.impossible(number, own.unwrap_or(all), at),

@@ -324,6 +324,11 @@ fn what_does_not_fit_is_told_with_its_reason() {
         payloads.insert(11, odd.into());
         assert_eq!(reasons(&payloads), [format!("1 a/b/temperature: {reason}")]);
     }
+    // Another topic of the group always has text.
+    let mut payloads = stream(30, |n| format!(r#"l/b/d|{{"flow":{n},"n":1}}"#));
+    payloads.extend(stream(20, |n| format!(r#"l/c/d|{{"flow":"{n}","n":1}}"#)));
+    payloads.push(r#"l/b/d|{"flow":"7","n":1}"#.into());
+    assert_eq!(reasons(&payloads), ["1 l/b/d: /flow is a string, where 30 of 31 are a number"]);
     let mut payloads = stream(40, |n| format!("s/{}/temperature|2{n}.5", n % 4));
     payloads.extend(stream(3, |_| "s/x/temperature|unavailable".into()));
     assert_eq!(reasons(&payloads), ["3 s/x/temperature: text, where 40 of 43 are a number"]);
