@@ -60,7 +60,7 @@ pub enum Class {
     Binary,
     /// No bytes: what a retained message was is deleted.
     Empty,
-    /// JSON that is too large to be looked into.
+    /// JSON or text that is too large to be looked into.
     Large,
 }
 
@@ -111,6 +111,7 @@ impl Sample<'_> {
             Kind::Number => Class::Number,
             Kind::Boolean => Class::Boolean,
             Kind::Xml => Class::Xml,
+            Kind::Text if !self.is_whole() => Class::Large,
             Kind::Text => Class::Text,
             Kind::Binary => match decode(self.payload, Form::Exact).filter(|_| self.is_whole()) {
                 None => Class::Binary,

@@ -392,6 +392,16 @@ fn a_filter_that_matches_more_says_so() {
 }
 
 #[test]
+fn text_that_is_too_large_to_be_looked_into_may_be_as_long_as_it_is() {
+    let large = Sample { payload_bytes: 100_000, ..sample("log/b", &[b'z'; 1000]) };
+    for samples in [&[large][..], &[sample("log/b", b"short"), sample("log/b", b"text"), large]] {
+        let (group, mut out) = (described(samples).remove(0), Vec::new());
+        write::schema(&group.profile, SCHEMA_DEPTH_MAX, &mut out);
+        assert_eq!((out.as_slice(), group.anomaly_count), (&b"{}"[..], 0));
+    }
+}
+
+#[test]
 fn roots_sizes_and_formats_of_other_payloads_are_known() {
     let one = |payload: &'static [u8]| described(&[sample("t", payload)]).remove(0).profile;
     let xml = one(b"<?xml version=\"1.0\"?><!-- <x> --><ns:root a='1'/>");
