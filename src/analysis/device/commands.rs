@@ -137,10 +137,11 @@ impl Commands {
             let is_fast = |other: &Command, delay| {
                 other.answer.as_ref().is_some_and(|answer| !answer.is_due() && answer.delay * 5 < delay)
             };
-            // Who is told again what it was told before may have nothing to say.
+            // Who is told again what it was told before may have nothing to say, and objects may ask for anything.
             let before =
                 self.kept.iter().rfind(|other| other.topic == command.topic && other.at.elapsed < command.at.elapsed);
-            let is_new = before.is_none_or(|before| before.payload != command.payload);
+            let is_other = |before: &Command| before.payload != command.payload && !command.payload.starts_with('{');
+            let is_new = before.is_some_and(is_other);
             late.is_some_and(|answer| is_new && others(command, &|other| is_fast(other, answer.delay)))
         };
         let is_unanswered =
@@ -392,6 +393,7 @@ mod tests {
         for (first, second, moment, expected) in [
             (80, "off", Moment::Due, 1),
             (80, "on", Moment::Due, 0),
+            (80, "{\"get\":\"all\"}", Moment::Due, 0),
             (80, "off", Moment::Any, 0),
             (3000, "off", Moment::Due, 0),
             (80, "off", Moment::Early, 0),
