@@ -15,10 +15,13 @@ pub struct Labels {
 
 #[derive(Default)]
 struct Turns {
-    first: Option<u64>,
-    is_away: bool,
-    returns: u32,
+    /// The first few, and how often each came back.
+    watched: Vec<(u64, u32)>,
+    last: Option<u64>,
 }
+
+/// Of several things that send several kinds of messages the very first may not come again for long; one of these does.
+const WATCHED_MAX: usize = 4;
 
 impl Labels {
     /// Takes a message's value.
@@ -29,17 +32,22 @@ impl Labels {
         self.others.record(others);
     }
 
-    /// What is only numbered through does not come back to its first number, or does so when it restarts.
+    /// What is only numbered through does not come back to a number, or does so when it restarts.
     pub(super) fn are_several(&self) -> bool {
-        self.all.returns.max(self.others.returns) >= 2
+        self.all.watched.iter().chain(&self.others.watched).any(|(_, returns)| *returns >= 2)
     }
 }
 
 impl Turns {
     fn record(&mut self, label: u64) {
-        let is_first = *self.first.get_or_insert(label) == label;
-        self.returns += u32::from(is_first && self.is_away);
-        self.is_away = !is_first;
+        if self.last.replace(label) == Some(label) {
+            return;
+        }
+        if let Some((_, returns)) = self.watched.iter_mut().find(|(watched, _)| *watched == label) {
+            *returns += 1;
+        } else if self.watched.len() < WATCHED_MAX {
+            self.watched.push((label, 0));
+        }
     }
 }
 
@@ -126,7 +134,9 @@ mod tests {
         assert!(several(|n| json!({"node": n % 3, "v": 1})));
         assert!(several(|n| json!({"deviceInfo": {"devEui": format!("d{}", n % 2)}})));
         assert!(several(|n| json!({"id": n * 7919, "from": n % 2})), "a number of the message's own");
+        assert!(several(|n| json!({"from": if n == 0 { 9 } else { n % 2 }})), "the first is heard of once");
         assert!(!several(|n| json!({"id": n, "name": "pump"})));
+        assert!(!several(|n| json!({"index": n % 5})), "begins anew once, with all its numbers");
         assert!(!several(|n| json!({"sensor": "a", "value": n % 2, "sensor_value": n % 2})));
         assert!(!several(|n| json!(n % 2)));
     }
