@@ -279,8 +279,8 @@ pub const SECONDS_COUNTED_MAX: usize = MONITOR_DURATION_MAX_SECONDS as usize + 6
 pub const BURST_FACTOR: f64 = 2.0;
 /// … and more than chance gives: this many times the mean's square root above it (Poisson) …
 pub const BURST_SPREAD: f64 = 4.0;
-/// … and so many more, since a mean near zero says little.
-pub const BURST_MORE_MESSAGES: f64 = 5.0;
+/// … and so many more: where little comes, a device that sends a dozen topics at once, as each minute, is no burst.
+pub const BURST_MORE_MESSAGES: f64 = 15.0;
 /// Bursts that are listed; all are counted.
 pub const BURSTS_SHOWN_MAX: usize = 20;
 /// Topics beyond those tracked by name of which the busiest are found: each has less than 1/256 of that traffic wrong.

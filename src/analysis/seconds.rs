@@ -118,8 +118,17 @@ mod tests {
         let (seconds, window) = counted(&[10, 11, 9, 10, 200, 150, 10, 10, 9, 11, 90, 10]);
         let found = [Burst { start: 4, length: 2, messages: 350 }, Burst { start: 10, length: 1, messages: 90 }];
         assert_eq!(seconds.bursts(&window), found);
-        for calm in [&[10u32, 12, 8, 17, 3, 10][..], &[0, 0, 1, 0, 4, 0, 0], &[30, 0, 30, 0, 30, 0], &[500; 9], &[0; 5]]
-        {
+        let (seconds, window) = counted(&[vec![1; 30], vec![31], vec![1; 29]].concat());
+        assert_eq!(seconds.bursts(&window), [Burst { start: 30, length: 1, messages: 31 }]);
+        let all_topics_each_10_s = [0, 0, 13, 0, 0, 1, 0, 0, 0, 1].repeat(6);
+        for calm in [
+            &[10u32, 12, 8, 17, 3, 10][..],
+            &[0, 0, 1, 0, 4, 0, 0],
+            &[30, 0, 30, 0, 30, 0],
+            &[500; 9],
+            &[0; 5],
+            &all_topics_each_10_s,
+        ] {
             let (seconds, window) = counted(calm);
             assert_eq!(seconds.bursts(&window), [], "{calm:?}");
         }
