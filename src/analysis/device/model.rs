@@ -322,6 +322,9 @@ impl Device {
                 let key = format!("spBv1.0/{}/+/{}", parts.group, of.trim_end_matches('/'));
                 self.presences.record(at, &key, parts.kind, means, retain);
             }
+            if !retain {
+                self.beat_by_birth(at, topic);
+            }
             let time = sparkplug_time(payload).into_iter();
             time.for_each(|time| self.clocks.record(at, topic, "timestamp", time, retain));
         } else if let Some(json) = json.filter(|json| json.is_object()) {

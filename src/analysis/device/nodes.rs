@@ -1,10 +1,10 @@
 //! Sparkplug nodes: their numbers, their births and deaths.
 
-use super::Message;
 use super::model::Device;
 use super::presence::Means;
 use super::sparkplug;
 use super::steps::Steps;
+use super::{At, Message};
 use crate::limits::DEVICE_CLOCKS_MAX;
 
 /// The sequence numbers of a Sparkplug node.
@@ -65,5 +65,40 @@ impl Device {
             Some(last) => node.steps.add_within_256(message.at, last, seq),
             None => node.steps.begin(seq),
         }
+    }
+
+    /// A birth tells all that its sender's data do, and so is one of their beats.
+    pub(super) fn beat_by_birth(&mut self, at: At, topic: &str) {
+        let births = sparkplug::parts(topic).filter(|parts| matches!(parts.kind, "NBIRTH" | "DBIRTH"));
+        let Some(data) = births.map(|_| topic.replacen("BIRTH/", "DATA/", 1)) else { return };
+        if let Some(row) = (0..self.topics.len()).find(|row| self.topics.get(*row).0 == data) {
+            let model = self.topics.get_mut(row);
+            model.timing.add(at.elapsed);
+            model.last = at;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::device::findings::judge;
+    use crate::analysis::device::names::Name;
+    use std::time::Duration;
+
+    #[test]
+    fn a_birth_between_two_data_is_a_beat() {
+        let at = |ms| At { elapsed: Duration::from_millis(ms), unix_ms: ms };
+        let missed = |birth: Option<u64>| {
+            let mut device = Device::new(Name::new("edge7", false));
+            let data = (0..20).map(|n| (if n < 12 { n * 3000 } else { n * 3000 + 3800 }, "spBv1.0/P/NDATA/edge7"));
+            let mut messages: Vec<_> = birth.map(|ms| (ms, "spBv1.0/P/NBIRTH/edge7")).into_iter().chain(data).collect();
+            crate::analysis::sort::sort_by(&mut messages, |a, b| a.0.cmp(&b.0));
+            for (ms, topic) in messages {
+                device.record(&Message { at: at(ms), topic, payload: b"\x18\x05", payload_bytes: 2, retain: false });
+            }
+            judge(&device, at(62_000)).iter().any(|finding| finding.kind == "missed_beats")
+        };
+        assert_eq!((missed(Some(36_900)), missed(None), missed(Some(1000))), (false, true, true));
     }
 }
