@@ -54,6 +54,9 @@ const GAP_MIN: Duration = Duration::from_millis(500);
 /// … and silence of this many medians at the end is more than a late beat.
 const SILENT_FROM: f64 = 3.0;
 const SILENT_MIN: Duration = Duration::from_secs(3);
+/// Both are longer by so many times the jitter: what comes by chance, as where motion is seen, may look even for a while.
+const MISSED_JITTERS: f64 = 3.0;
+const SILENT_JITTERS: f64 = 10.0;
 
 impl Timing {
     /// Notes a message.
@@ -122,11 +125,14 @@ impl Timing {
         let in_medians = |interval: u32| f64::from(interval) / f64::from(median.max(1));
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let is_gap = |interval: u32| in_medians(interval) >= MISSED_FROM && micros(interval) >= GAP_MIN;
-        let gaps = || self.longest.iter().filter(|(interval, _)| is_gap(*interval));
         let is_habit = |gaps: usize, of: usize| gaps > (of / 10).max(2);
-        let has_habit = is_habit(gaps().count(), self.count as usize)
-            || is_habit(sorted.iter().filter(|interval| is_gap(**interval)).count(), sorted.len());
-        let mut silence = SILENT_MIN.max(micros(median).mul_f64(SILENT_FROM));
+        let has_habit =
+            is_habit(self.longest.iter().filter(|(interval, _)| is_gap(*interval)).count(), self.count as usize)
+                || is_habit(sorted.iter().filter(|interval| is_gap(**interval)).count(), sorted.len());
+        let is_long = |interval: u32| in_medians(interval) >= MISSED_FROM + MISSED_JITTERS * in_medians(jitter);
+        let gaps = || self.longest.iter().filter(|(interval, _)| is_gap(*interval) && is_long(*interval));
+        let uneven = micros(jitter).mul_f64(SILENT_JITTERS);
+        let mut silence = SILENT_MIN.max(micros(median).mul_f64(SILENT_FROM) + uneven);
         // What comes in bursts is silent between them.
         if let Some((longest, _)) = self.longest.first().filter(|_| has_habit) {
             silence = silence.max(micros(*longest) * 2);
@@ -243,6 +249,14 @@ mod tests {
         assert!(!of(&[0, 1000, 2500], 3000).expect("a rhythm").is_regular);
         assert!(!of(&[0, 0, 0, 0, 0], 1000).expect("a rhythm").is_regular, "one burst");
         assert_eq!(of(&[0, 1000], 3000), None);
+    }
+
+    #[test]
+    fn chance_that_looks_even_for_a_while_neither_misses_beats_nor_stops() {
+        let motion = [46, 71, 124, 186, 264, 315, 393, 456, 531, 596, 733, 793].map(|tenth| tenth * 100);
+        let rhythm = of(&motion, 100_000).expect("a rhythm");
+        assert_eq!((rhythm.is_regular, rhythm.gap, rhythm.silent), (true, None, None));
+        assert!(of(&motion, 120_000).expect("a rhythm").silent.is_some());
     }
 
     #[test]
