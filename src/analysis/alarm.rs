@@ -1,6 +1,8 @@
 //! Does a message report an error or a warning? By meaning, not by substring: `{"error":null}`, `{"errors":0}`,
 //! `{"mode":"default"}`, "no error" and a discovery message about a sensor of class `problem` are silent.
 
+use super::words::is_in;
+
 /// How bad a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -344,10 +346,6 @@ static IN_WORD: [bool; 256] = {
 fn is_zero(text: &str) -> bool {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| matches!(byte, b'0' | b'.')) && digits.contains('0')
-}
-
-fn is_in(words: &[&str], text: &str) -> bool {
-    words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Like [`is_in`], without regard to what separates the parts of a name.

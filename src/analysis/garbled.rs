@@ -2,6 +2,7 @@
 //! character. Whoever reads UTF-8 sees bytes.
 
 use super::payload::{Kind, inspect, readable};
+use super::words::is_in;
 
 /// What is wrong with a whole payload that would be text, and how it reads.
 pub fn read(payload: &[u8]) -> Option<(&'static str, String)> {
@@ -38,7 +39,7 @@ fn is_known(text: &str) -> bool {
         let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
         text.trim_ascii().contains(' ') && letters > 7 && letters * 4 > text.len() * 3
     };
-    is_structured && text.len() > 3 || WORDS.iter().any(|word| word.eq_ignore_ascii_case(text)) || is_sentence()
+    is_structured && text.len() > 3 || is_in(WORDS, text) || is_sentence()
 }
 
 fn utf_16(payload: &[u8]) -> Option<String> {

@@ -1,8 +1,19 @@
-//! Words for numbers of things.
+//! Words for numbers of things, and lists of words.
 
 /// `1 message`, `2 messages`.
 pub fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Whether a text is one of these words, in capitals or not.
+pub fn is_in(words: &[&str], text: &str) -> bool {
+    words.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// Whether a name is one of these, which have small letters and digits alone: `lastUpdated` and `last_updated` are.
+pub fn is_called(names: &[&str], name: &str) -> bool {
+    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+    names.iter().any(|known| known.bytes().eq(letters()))
 }
 
 #[cfg(test)]
@@ -12,5 +23,16 @@ mod tests {
     #[test]
     fn only_one_thing_is_in_the_singular() {
         assert_eq!([0, 1, 2].map(|number| count(number, "day")), ["0 days", "1 day", "2 days"]);
+    }
+
+    #[test]
+    fn capitals_make_no_other_word() {
+        assert_eq!(["ON", "off", "o"].map(|text| is_in(&["on", "OFF"], text)), [true, true, false]);
+    }
+
+    #[test]
+    fn names_are_the_same_however_their_words_are_joined() {
+        let called = |name| is_called(&["lastupdated"], name);
+        assert_eq!(["lastUpdated", "last_updated", "last-updated", "updated"].map(called), [true, true, true, false]);
     }
 }

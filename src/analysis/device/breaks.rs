@@ -6,6 +6,7 @@ use super::At;
 use super::fields::Field;
 use super::findings::{Finding, Grade, time};
 use super::meaning;
+use super::places::last_level;
 use crate::analysis::words::count;
 
 /// What a number did that breaks with its past.
@@ -138,7 +139,7 @@ fn is_total(path: &str, topic: &str) -> bool {
         "day", "dai", "hour", "week", "month", "year", "tag", "heut", "session", "period", "trip", "minute", "last",
         "since", "shift", "batch", "cycle", "job", "charg", "power", "current", "run",
     ];
-    let place = if path.is_empty() { topic.rsplit('/').next().unwrap_or_default() } else { path };
+    let place = if path.is_empty() { last_level(topic) } else { path };
     let is_of_period = |name: &str| PERIODS.iter().any(|period| name.to_ascii_lowercase().contains(period));
     meaning::has_part(place, &["energy", "aenergy", "kwh", "total", "odometer"])
         && !is_of_period(path)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::findings::{Finding, Grade, span, time};
 use super::model::Device;
 use super::numbers::of_topic;
+use super::places::last_level;
 use super::told_time::{self, ToldTime};
 use super::{At, meaning, presence, sparkplug};
 use crate::analysis::words::count;
@@ -111,7 +112,7 @@ impl Clock {
         let quarters =
             |clock: &Clock| (clock.latest.0 - clock.latest.1.unix_ms as i64 + QUARTER_MS / 2).div_euclid(QUARTER_MS);
         let is_alike = |other: &&Clock| {
-            let same_end = other.topic.rsplit('/').next() == self.topic.rsplit('/').next();
+            let same_end = last_level(&other.topic) == last_level(&self.topic);
             other.count > 0 && other.is_local && other.path == self.path && same_end
         };
         let alike = || others.iter().filter(is_alike).map(quarters);
@@ -249,10 +250,6 @@ fn zones(device: &Device, found: &mut Vec<Finding>) {
             advice: "check the device's time zone and daylight saving",
         });
     }
-}
-
-fn last_level(topic: &str) -> &str {
-    topic.rsplit('/').next().unwrap_or_default()
 }
 
 /// The one item of a list, as OPC UA's messages come in.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::timing::Moment;
 use super::{At, sparkplug};
+use crate::analysis::words::is_in;
 use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, LATE_ANSWER_WAIT, PREVIEW_BYTES};
 
 /// The commands of a call.
@@ -257,7 +258,7 @@ fn belongs(command: &str, answer: &str) -> bool {
         Some(rest) => rest.strip_prefix('/'),
         None => None,
     };
-    behind.is_some_and(|rest| rest.split('/').any(|level| ANSWERS.iter().any(|word| word.eq_ignore_ascii_case(level))))
+    behind.is_some_and(|rest| rest.split('/').any(|level| is_in(ANSWERS, level)))
 }
 
 /// Whether a command's topic is that of a value, and says nothing of answers.

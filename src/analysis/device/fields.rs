@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::breaks::Breaks;
+use super::places::last_level;
 use super::steps::{Steps, is_sequence};
 use super::{At, meaning, quality, texts};
 use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX};
@@ -361,8 +362,7 @@ impl Field {
 
     /// Its own name: the whole payload is called as its topic is.
     pub fn name<'a>(&'a self, topic: &'a str) -> &'a str {
-        let of = if self.path.is_empty() { topic.rsplit('/').next() } else { self.path.rsplit('.').next() };
-        of.unwrap_or_default()
+        if self.path.is_empty() { last_level(topic) } else { self.path.rsplit('.').next().unwrap_or_default() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::model::{Device, TopicModel};
-use super::places::Place;
+use super::places::{Place, last_level};
 use super::presence::{Means, Presence};
 use super::timing::Rhythm;
 use super::{At, bridges, clocks, malformed, meaning, numbers, sparkplug};
@@ -354,7 +354,7 @@ fn may_beat(topic: &str, model: &TopicModel) -> bool {
 
 /// Whether a topic says of itself that it beats.
 fn is_beat_by_name(topic: &str) -> bool {
-    let last = topic.rsplit('/').next().unwrap_or(topic).to_ascii_lowercase();
+    let last = last_level(topic).to_ascii_lowercase();
     ["beat", "alive", "ping", "tick", "watchdog"].iter().any(|word| last.contains(word))
 }
 

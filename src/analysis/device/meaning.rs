@@ -1,5 +1,7 @@
 //! What a number is, told by the name of its member and by its topic.
 
+use crate::analysis::words::is_in;
+
 /// Whether it is measured, and would not stop to be a number.
 pub(super) fn is_measurement(path: &str, topic: &str) -> bool {
     const PARTS: &[&str] = &[
@@ -87,10 +89,6 @@ pub(super) fn is_place(path: &str, topic: &str) -> bool {
 /// Whether it is the first half of that.
 pub(super) fn is_latitude(path: &str, topic: &str) -> bool {
     is_in(&["lat", "latitude"], own_name(path, topic))
-}
-
-fn is_in(names: &[&str], name: &str) -> bool {
-    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Between which numbers it must be, whatever is measured with; `None` when nobody can tell.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::analysis::words::is_in;
+
 /// What a topic is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,7 +55,7 @@ pub fn place(topic: &str) -> Place {
     } else if last == "rpc" && levels.len() > 1 && levels[levels.len() - 2] == "events" {
         Place::State
     } else if first == "cmnd"
-        || COMMANDS.iter().any(|word| last.eq_ignore_ascii_case(word))
+        || is_in(COMMANDS, last)
         || (levels.len() > 2 && matches!(levels[levels.len() - 2], "set" | "get"))
         // A component of a Shelly: ID/command/switch:0.
         || (levels.len() > 2 && levels[levels.len() - 2] == "command" && last.contains(':'))
@@ -66,6 +68,11 @@ pub fn place(topic: &str) -> Place {
     } else {
         Place::State
     }
+}
+
+/// What a topic ends with.
+pub(super) fn last_level(topic: &str) -> &str {
+    topic.rsplit('/').next().unwrap_or_default()
 }
 
 /// W/PORTAL/… and R/PORTAL/…, where the portal's name is that of its network card.

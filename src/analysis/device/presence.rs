@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::At;
+use super::places::last_level;
+use crate::analysis::words::is_in;
 use crate::limits::{PRESENCE_CHANGES_KEPT, PRESENCE_TOPICS_MAX, PREVIEW_BYTES};
 
 /// What a status says.
@@ -95,8 +97,8 @@ impl Presences {
 
 /// Whether a topic is called as those are that say whether a device is there.
 pub fn is_name(topic: &str) -> bool {
-    let last = topic.rsplit('/').next().unwrap_or(topic);
-    STRONG.iter().chain(WEAK).any(|known| known.eq_ignore_ascii_case(last)) || topic.starts_with("spBv1.0/STATE/")
+    let last = last_level(topic);
+    is_in(STRONG, last) || is_in(WEAK, last) || topic.starts_with("spBv1.0/STATE/")
 }
 
 /// Levels that mean nothing else …
@@ -120,22 +122,21 @@ const WEAK: &[&str] = &["status", "state"];
 /// What a message says of its sender's presence, with the value that says it; `None` when that is not what it is about.
 pub fn read<'a>(topic: &str, text: &'a str, json: Option<&'a Value>) -> Option<(&'a str, Means)> {
     const MEMBERS: &[&str] = &["state", "status", "online", "connected", "availability", "available", "alive"];
-    let last = topic.rsplit('/').next().unwrap_or(topic);
-    let is = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    let strong = is(STRONG, last) || topic.starts_with("spBv1.0/STATE/");
-    if !strong && !is(WEAK, last) {
+    let last = last_level(topic);
+    let strong = is_in(STRONG, last) || topic.starts_with("spBv1.0/STATE/");
+    if !strong && !is_in(WEAK, last) {
         // Some have the device's name last: stat/NAME. Nothing but the word itself tells what that is about.
         let before = topic.rsplit('/').nth(1).unwrap_or_default();
         let is_plain = json.is_none() && text.len() <= PLAIN_MAX_BYTES;
-        let is_named = is_plain && (is(STRONG, before) || is(WEAK, before) || is(&["stat"], before));
-        return if is_named && is(&["online", "offline"], text.trim()) { word(text, false, false) } else { None }
+        let is_named = is_plain && (is_in(STRONG, before) || is_in(WEAK, before) || is_in(&["stat"], before));
+        return if is_named && is_in(&["online", "offline"], text.trim()) { word(text, false, false) } else { None }
             .map(|means| (text, means));
     }
     let is_homie = last == "$state";
     match json {
         Some(Value::Object(members)) => {
-            members.iter().filter(|(name, _)| is(MEMBERS, name)).find_map(|(name, value)| {
-                let flag = is(STRONG, name);
+            members.iter().filter(|(name, _)| is_in(MEMBERS, name)).find_map(|(name, value)| {
+                let flag = is_in(STRONG, name);
                 match value {
                     Value::String(value) => word(value, strong || flag, is_homie).map(|means| (value.as_str(), means)),
                     Value::Bool(value) if strong || flag => Some(of_flag(*value)),
@@ -158,7 +159,7 @@ fn of_flag(value: bool) -> (&'static str, Means) {
 
 fn word(value: &str, strong: bool, is_homie: bool) -> Option<Means> {
     let value = value.trim();
-    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(value));
+    let is = |words: &[&str]| is_in(words, value);
     if is(&["online", "connected", "alive"]) || (strong && is(&["true", "1", "yes", "on", "up", "available", "ready"]))
     {
         Some(Means::Online)

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::analysis::alarm::{self, Role, Severity};
+use crate::analysis::words::is_in;
 
 /// How bad it is, if the message says so.
 pub(super) fn severity(topic: &str, text: &str, json: Option<&Value>) -> Option<Severity> {
@@ -61,14 +62,14 @@ fn is_text(value: Option<&Value>) -> bool {
 
 fn is_no(text: &str) -> bool {
     const NO: [&str; 7] = ["nack", "nak", "rejected", "refused", "denied", "forbidden", "unsupported"];
-    NO.iter().any(|word| word.eq_ignore_ascii_case(text.trim()))
+    is_in(&NO, text.trim())
 }
 
 /// Whether answers to commands come on a topic, and little else.
 fn is_answer(topic: &str) -> bool {
     // A result may be that of a test, which somebody else fails.
     const ANSWERS: [&str; 6] = ["ack", "response", "reply", "res", "answer", "resp"];
-    topic.split('/').any(|level| ANSWERS.iter().any(|word| word.eq_ignore_ascii_case(level)))
+    topic.split('/').any(|level| is_in(&ANSWERS, level))
 }
 
 /// Whether a tag is called as alarms are, and set.

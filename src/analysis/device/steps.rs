@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::At;
+use crate::analysis::words::is_called;
 
 /// How a number moved, if it is a counter.
 #[derive(Clone, Copy, Default)]
@@ -69,13 +70,13 @@ impl Steps {
         let Self { all, ones, repeated, slow, .. } = *self;
         // Each number may come twice, when each message does, and every other one may be another sender's.
         let counts = ones >= 2 && (ones + repeated + 1) * 2 >= all && ones > slow * 2;
-        (is(name, SURE) && counts) || (is(name, LIKELY) && ones >= 8 && ones * 100 >= all * 85)
+        (is_called(SURE, name) && counts) || (is_called(LIKELY, name) && ones >= 8 && ones * 100 >= all * 85)
     }
 
     /// How often the device began anew. What only beats does so behind the same number again and again.
     pub(super) fn restarts(&self, name: &str) -> u32 {
         let wraps = self.resets > 1 || [8.0, 10.0, 16.0, 32.0, 60.0, 64.0].contains(&(self.reset_at + 1.0));
-        if is(name, SURE) || self.resets_differ || !wraps { self.resets } else { 0 }
+        if is_called(SURE, name) || self.resets_differ || !wraps { self.resets } else { 0 }
     }
 
     /// Counting begins, or begins anew.
@@ -160,16 +161,11 @@ const SURE: &[&str] = &[
 
 /// Whether what is called so numbers messages, also where its digits are written as text.
 pub(super) fn is_sequence(name: &str) -> bool {
-    is(name, SURE) || is(name, &[TEXT])
+    is_called(SURE, name) || is_called(&[TEXT], name)
 }
 
 /// Printers number their reports so, and answers with the number of the command.
 const TEXT: &str = "sequenceid";
-
-fn is(name: &str, names: &[&str]) -> bool {
-    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
-    names.iter().any(|known| known.bytes().eq(letters()))
-}
 
 /// Whether counters begin anew behind so many numbers: those of some bytes or digits do.
 fn is_limit(count: f64) -> bool {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::meaning;
+use crate::analysis::words::is_in;
 
 /// What a payload that is no JSON tells as the number of its topic: null where it has none. A single empty one may only
 /// delete what the broker keeps.
@@ -54,9 +55,9 @@ const DAY: f64 = 24.0 * HOUR;
 
 /// What sensors say when they have no number.
 pub(super) fn is_no_number(text: &str) -> bool {
-    ["nan", "null", "unavailable", "unknown", "undef", "n/a", "none", "inf", "-inf", "err", "error"]
-        .iter()
-        .any(|word| word.eq_ignore_ascii_case(text.trim()))
+    const NONE: &[&str] =
+        &["nan", "null", "unavailable", "unknown", "undef", "n/a", "none", "inf", "-inf", "err", "error"];
+    is_in(NONE, text.trim())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Times that payloads tell of themselves.
 
+use crate::analysis::words::{is_called, is_in};
+
 /// A time in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ToldTime {
@@ -26,7 +28,7 @@ pub fn is_name(path: &str) -> bool {
     ];
     let name = path.rsplit('.').next().unwrap_or(path);
     let name = name.strip_suffix("_ms").unwrap_or(name);
-    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) && path.matches('.').count() <= 1
+    is_in(NAMES, name) && path.matches('.').count() <= 1
 }
 
 /// Whether a member of that name may tell the same, or when something else was last: one that goes as the time does, and
@@ -34,26 +36,20 @@ pub fn is_name(path: &str) -> bool {
 pub fn may_be_name(path: &str) -> bool {
     const NAMES: &[&str] = &[
         "updated",
-        "last_updated",
-        "lastUpdated",
-        "last_update",
-        "lastUpdate",
-        "updated_at",
-        "updatedAt",
-        "created_at",
-        "createdAt",
-        "enqueuedTime",
-        "enqueued_time",
+        "lastupdated",
+        "lastupdate",
+        "updatedat",
+        "createdat",
+        "enqueuedtime",
         "tst",
-        "event_time",
-        "eventTime",
-        "published_at",
-        "measured_at",
-        "recorded_at",
+        "eventtime",
+        "publishedat",
+        "measuredat",
+        "recordedat",
         "dateutc",
     ];
     let name = path.rsplit('.').next().unwrap_or(path);
-    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) && path.matches('.').count() <= 1
+    is_called(NAMES, name) && path.matches('.').count() <= 1
 }
 
 /// Seconds, or thousandths, millionths or billionths of one, since 1970, when it can be that: 2001 to 2100.
@@ -64,7 +60,7 @@ pub fn of_number(value: f64) -> Option<ToldTime> {
 
 /// The same; what is called so and is smaller was counted from 1970 by a clock that nobody has set.
 pub fn of_number_called(name: &str, value: f64) -> Option<ToldTime> {
-    let is_unix = ["unixtime", "epoch"].iter().any(|known| known.eq_ignore_ascii_case(name));
+    let is_unix = is_in(&["unixtime", "epoch"], name);
     of_number(value)
         .or_else(|| (is_unix && (0.0..1e9).contains(&value)).then_some(ToldTime::Exact((value * 1e3) as i64)))
 }

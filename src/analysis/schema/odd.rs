@@ -7,6 +7,7 @@ use super::group::Group;
 use super::node::{Node, Object, Type};
 use super::{Class, Profile, Sample};
 use crate::analysis::device::meaning;
+use crate::analysis::words::is_in;
 
 /// A group and one of its topics, with all their messages.
 pub struct Context<'a> {
@@ -172,7 +173,6 @@ fn is_of_another_kind(members: &serde_json::Map<String, Value>, all: &Object) ->
     members.iter().any(|(name, value)| {
         let strings = all.members.get(name.as_str()).and_then(Node::strings);
         let count = strings.zip(value.as_str()).and_then(|(strings, text)| strings.count_of(text));
-        count.is_some_and(|count| count * 10 <= all.count())
-            && NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+        count.is_some_and(|count| count * 10 <= all.count()) && is_in(&NAMES, name)
     })
 }
