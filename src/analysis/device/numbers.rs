@@ -51,7 +51,8 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
         counter(&name, &steps, (steps.restarts(field.name(topic)), ""), found);
     } else if let Some((at, from, to)) = field
         .fell_at
-        .filter(|(_, from, _)| !((several && (field.falls_often() || field.leaps > 0)) || WRAPS.contains(from)))
+        .filter(|(_, from, _)| !WRAPS.contains(from))
+        .filter(|fall| !(several && (field.falls_often() || field.leaps > 0 || is_older(fall))))
         .filter(|_| meaning::is_uptime(&field.path, topic) || (field.grows() && meaning::is_up(&field.path, topic)))
     {
         if field.jumps_back > 0 {
@@ -98,6 +99,11 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
             advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
         });
     }
+}
+
+/// Whether an uptime is longer than anything that restarted has been listened to since.
+fn is_older((at, _, to): &(At, f64, f64)) -> bool {
+    *to > at.elapsed.as_secs_f64()
 }
 
 /// What its sender says is bad, or a tracker that finds no satellites any more.
@@ -275,6 +281,12 @@ mod tests {
         let silent = |n: u32| json!({"id": n, "from": n % 2});
         let once = [(0, 3000), (1, 90_000), (2, 700)].map(|(from, uptime)| json!({"from": from, "uptime": uptime}));
         assert_eq!(kinds((0..8).map(silent).chain(once)), [""; 0], "each once");
+        let younger_last = |n: u32| match n {
+            19 => json!({"from": 1, "uptime": 700}),
+            _ if n.is_multiple_of(2) => json!({"from": 0, "uptime": 3000 + n}),
+            _ => json!({"from": 1}),
+        };
+        assert_eq!(kinds((0..20).map(younger_last)), [""; 0]);
         let shared = |n: u32| json!({"devEui": of(n).0, "fCnt": n + n / 30, "uptime": n % 40});
         assert_eq!(kinds((0..60).map(shared)), ["counter_gap", "restarted"], "one sequence for all, and one restart");
     }
