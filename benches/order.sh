@@ -48,18 +48,18 @@ starting() {
     ask tools/list '{}'
 }
 
-# As many sessions as there may be.
+# A session for each of the URLs, at most five.
 establish() {
-    for _ in 1 2 3 4 5; do
-        ask tools/call "{\"name\":\"establish_connection\",\"arguments\":{\"connection_string\":\"$1\"}}"
+    for url in "$@"; do
+        ask tools/call "{\"name\":\"establish_connection\",\"arguments\":{\"connection_string\":\"$url\"}}"
         session=$(sed 's/.*"session_id":"\([^"]*\)".*/\1/' <<<"$answer")
     done
 }
 
 connecting() {
     starting
-    # The broker listens on one of its two addresses, as many do.
-    establish "mqtt://localhost:$PORT"
+    # The broker listens on one of the two addresses of that name, as many do.
+    establish mqtt://{127.0.0.1,localhost,localhost,127.0.0.1,localhost}:"$PORT"
     for qos in 0 1 2; do
         ask publish_message "{\"session_id\":\"$session\",\"topic\":\"order/$qos\",\"payload\":{\"n\":1.5,\"s\":\"x\"},\"qos\":$qos,\"retain\":true}"
     done
@@ -94,7 +94,7 @@ secure() {
     starting
     # A name that is looked up, whatever comes of it.
     ask tools/call "{\"name\":\"establish_connection\",\"arguments\":{\"connection_string\":\"mqtt://$(hostname):$PORT\"}}"
-    establish "mqtts://localhost:$TLS_PORT"
+    establish mqtts://{localhost,localhost,localhost,localhost,localhost}:"$TLS_PORT"
     ask publish_message "{\"session_id\":\"$session\",\"topic\":\"order\",\"payload\":1,\"qos\":1}"
     ask close_connection "{\"session_id\":\"$session\"}"
 }
@@ -111,7 +111,22 @@ functions_of() {
         match($0, /^cfn=\([0-9]+\)/) { id = substr($0, 2, RLENGTH - 1); if (length($0) > RLENGTH) names[id] = substr($0, RLENGTH + 2) }
         match($0, /^cob=\([0-9]+\)/) { id = substr($0, 2, RLENGTH - 1); if (length($0) > RLENGTH) names[id] = substr($0, RLENGTH + 2) }
         /^(0x|\+|-|\*)/ && ours && function_name !~ /^(0x|\()/ { print function_name }' "$1" |
-        sed -E "s/'[0-9]+$//; s/\.(llvm\.)?[0-9]+$//; s/17h[0-9a-f]{16}E/17h*/g; s/(Cs|B)[0-9A-Za-z]*_/\1*_/g; s/[$]/?/g; s/^(.{70}).*(.{70})$/\1*\2/; s/[*]+/*/g" | sort -u
+        sed -E "s/'[0-9]+$//; s/\.(llvm\.)?[0-9]+$//; s/17h[0-9a-f]{16}E/17h*/g; s/(Cs|B)[0-9A-Za-z]*_/\1*_/g; s/[$]/?/g; s/6marker4S[a-z]{3}NtB[*]_4S[a-z]{3}/6marker4S*NtB*_4S*/g; s/(B[*]_NtB[*]_4S[a-z]{3}|NtB[*]_4S[a-z]{3}B[*]_)E/*E/g" |
+        without_place | sed -E "s/^(.{70}).*(.{70})$/\1*\2/; s/[*]+/*/g" | sort -u
+}
+
+# At the end of a name stands the crate that a generic or inlined function was compiled for: of those that share it one, and
+# which one differs from build to build (as does the order of Send and Sync).
+without_place() {
+    awk '
+        /^_R/ && sub(/B[*]_$/, "*") { print; next }
+        match($0, /Cs[*]_[0-9]+[a-z0-9_]+$/) {
+            crate = substr($0, RSTART + 4)
+            chars = crate + 0
+            sub(/^[0-9]+/, "", crate)
+            if (length(crate) == chars) $0 = substr($0, 1, RSTART - 1) "*"
+        }
+        { print }'
 }
 
 # The files in C libraries that define functions of the list: most are named like these, for this machine's libraries it
@@ -137,6 +152,9 @@ section() {
         echo "    *libc.a:*__set_thread_area.*o(.text)"
         # What two threads that meet need.
         echo "    *(.text*5mutex5futex*5Mutex4spin* .text*5mutex5futex*5Mutex14lock_contended*)"
+        # Of functions that are alike one stays, and which name it has differs from build to build: all of their kinds.
+        echo "    *(.text._RNv*_5alloc7raw_vec* .text._RNv*_5alloc3vec*7reserve* .text._RN*_5alloc*9DropGuard*)"
+        echo "    *(.text._R*13drop_in_placeINtNtCs*_5alloc4sync3Arc* .text._R*13drop_in_placeINtNtCs*_5alloc2rc2Rc* .text._RNv*_4core3net*)"
     fi
     sed -nE '/^(_ZN|_R)/s/(.*[^*])[*]?/    *(.text*\1*)/p' "$2"
     # Of a C library that is linked in, a function is a section or in a file of its archive.
