@@ -153,8 +153,8 @@ section() {
         # What two threads that meet need.
         echo "    *(.text*5mutex5futex*5Mutex4spin* .text*5mutex5futex*5Mutex14lock_contended*)"
         # Of functions that are alike one stays, and which name it has differs from build to build: all of their kinds.
-        echo "    *(.text._RNv*_5alloc7raw_vec* .text._RNv*_5alloc3vec*7reserve* .text._RN*_5alloc*9DropGuard*)"
-        echo "    *(.text._R*13drop_in_placeINtNtCs*_5alloc4sync3Arc* .text._R*13drop_in_placeINtNtCs*_5alloc2rc2Rc* .text._RNv*_4core3net*)"
+        echo "    *(.text._RNvX*_5alloc7raw_vec*4drop* .text._RNv*_5alloc3vec*7reserve* .text._RN*_5alloc*9DropGuard*)"
+        echo "    *(.text._R*13drop_in_placeINtNtCs*_5alloc4sync3Arc* .text._R*13drop_in_placeINtNtCs*_5alloc2rc2Rc* .text._RNv*_4core3net6parser*_char .text._RNv*_4core3net*12to_canonical)"
     fi
     sed -nE '/^(_ZN|_R)/s/(.*[^*])[*]?/    *(.text*\1*)/p' "$2"
     # Of a C library that is linked in, a function is a section or in a file of its archive.
@@ -162,7 +162,8 @@ section() {
     members "$2" | sed 's/.*/    *lib[cm]*.a:&.*o(.text .text.*)/'
     # What there must be more of than the profile has.
     if [ "$1" = collect ]; then
-        echo "    *(.text*8analysis4sort5order*)"
+        echo "    *(.text*8analysis4sort5order* .text*8analysis5prune* .text._R*13drop_in_place*8mqtt_mcp4mqtt*)"
+        echo "    *(.text._R*13drop_in_place*8mqtt_mcp5stdio* .text._RNv*_5alloc2rc*8mqtt_mcp*9drop_slow*)"
     fi
     if [ "$1" = tls ]; then
         # Written for processors that the profiler does not know.
