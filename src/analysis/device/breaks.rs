@@ -140,7 +140,10 @@ fn is_total(path: &str, topic: &str) -> bool {
         "since", "shift", "batch", "cycle", "job", "charg", "power", "current", "run",
     ];
     let place = if path.is_empty() { last_level(topic) } else { path };
-    let is_of_period = |name: &str| PERIODS.iter().any(|period| name.to_ascii_lowercase().contains(period));
+    let is_of_period = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        PERIODS.iter().any(|period| name.contains(period))
+    };
     meaning::has_part(place, &["energy", "aenergy", "kwh", "total", "odometer"])
         && !is_of_period(path)
         && !topic.rsplit('/').take(2).any(is_of_period)

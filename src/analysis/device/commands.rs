@@ -104,10 +104,12 @@ impl Commands {
     /// Takes a message of others, which may be the answer to a call.
     pub(super) fn answer_call(&mut self, at: At, topic: &str, payload: &[u8]) {
         let Some(caller) = topic.strip_suffix("/rpc").filter(|_| !self.kept.is_empty()) else { return };
-        let json: Value = serde_json::from_slice(payload).unwrap_or_default();
+        let mut json = None;
         for command in self.kept.iter_mut().filter(|command| command.answer.is_none()) {
             let Some(call) = command.call.as_mut().filter(|call| *call.from == *caller) else { continue };
             call.is_heard = true;
+            // Read only where somebody waits.
+            let json: &Value = json.get_or_insert_with(|| serde_json::from_slice(payload).unwrap_or_default());
             if json["id"] == call.id {
                 let delay = at.elapsed.saturating_sub(command.at.elapsed);
                 let payload = preview(std::str::from_utf8(payload).unwrap_or_default());

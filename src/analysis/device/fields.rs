@@ -179,12 +179,17 @@ impl Fields {
         path.truncate(end);
     }
 
+    fn field(&mut self, path: &str) -> Option<&mut Field> {
+        self.all.iter_mut().find(|field| *field.path == *path)
+    }
+
     fn number(&mut self, at: At, path: &str, value: f64, limit: usize) {
-        if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
+        let messages = self.messages;
+        if let Some(field) = self.field(path) {
             field.add(at, value);
-            field.last_message = self.messages;
+            field.last_message = messages;
         } else if self.all.len() < limit {
-            self.all.push(Field { last_message: self.messages, ..Field::new(at, path, value) });
+            self.all.push(Field { last_message: messages, ..Field::new(at, path, value) });
         }
     }
 
@@ -195,7 +200,7 @@ impl Fields {
         if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) {
             return;
         }
-        let last = self.all.iter().find(|field| *field.path == *path).map(|field| field.last);
+        let last = self.field(path).map(|field| field.last);
         let number = match texts::number(text) {
             // What is far away is the number of some command, of which this is the answer.
             Some(number) if is_sequence(path.rsplit('.').next().unwrap_or(path)) => {
@@ -211,15 +216,16 @@ impl Fields {
         };
         let Some(number) = number else { return };
         self.number(at, path, number, limit);
-        if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
+        if let Some(field) = self.field(path) {
             field.breaks.note_text(at);
         }
     }
 
     fn lost(&mut self, at: At, path: &str) {
-        if let Some(field) = self.all.iter_mut().find(|field| *field.path == *path) {
+        let is_bad = self.is_bad;
+        if let Some(field) = self.field(path) {
             field.lost += 1;
-            field.is_bad |= self.is_bad;
+            field.is_bad |= is_bad;
             field.lost_at = at;
         }
     }

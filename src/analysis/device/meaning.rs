@@ -82,8 +82,7 @@ pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
 
 /// Whether it tells where something is.
 pub(super) fn is_place(path: &str, topic: &str) -> bool {
-    let name = own_name(path, topic);
-    is_latitude(path, topic) || is_in(&["lon", "lng", "long", "longitude"], name)
+    is_latitude(path, topic) || is_in(&["lon", "lng", "long", "longitude"], own_name(path, topic))
 }
 
 /// Whether it is the first half of that.
