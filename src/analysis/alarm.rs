@@ -1,7 +1,7 @@
 //! Does a message report an error or a warning? By meaning, not by substring: `{"error":null}`, `{"errors":0}`,
 //! `{"mode":"default"}`, "no error" and a discovery message about a sensor of class `problem` are silent.
 
-use super::words::is_in;
+use super::words::{is_called_but_for, is_in};
 
 /// How bad a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -350,12 +350,7 @@ fn is_zero(text: &str) -> bool {
 
 /// Like [`is_in`], without regard to what separates the parts of a name.
 fn is_named(words: &[&str], name: &str) -> bool {
-    let is_part = |byte: &u8| !matches!(byte, b'_' | b'-' | b' ');
-    if name.bytes().all(|byte| is_part(&byte)) {
-        return is_in(words, name);
-    }
-    let letters = || name.bytes().filter(is_part).map(|byte| byte.to_ascii_lowercase());
-    words.iter().any(|word| word.bytes().eq(letters()))
+    is_called_but_for(|byte| matches!(byte, b'_' | b'-' | b' '), words, name)
 }
 
 /// In lower case; 0 for an empty text.

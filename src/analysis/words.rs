@@ -12,7 +12,16 @@ pub fn is_in(words: &[&str], text: &str) -> bool {
 
 /// Whether a name is one of these, which have small letters and digits alone: `lastUpdated` and `last_updated` are.
 pub fn is_called(names: &[&str], name: &str) -> bool {
-    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+    is_called_but_for(|byte| !byte.is_ascii_alphanumeric(), names, name)
+}
+
+/// Whether a name is one of these, which have small letters, when what separates its parts is left out.
+pub fn is_called_but_for(separates: fn(&u8) -> bool, names: &[&str], name: &str) -> bool {
+    // Asked for most members of most messages, and few have any.
+    if !name.bytes().any(|byte| separates(&byte)) {
+        return is_in(names, name);
+    }
+    let letters = || name.bytes().filter(|byte| !separates(byte)).map(|byte| byte.to_ascii_lowercase());
     names.iter().any(|known| known.bytes().eq(letters()))
 }
 

@@ -13,23 +13,10 @@ use crate::analysis::words::count;
 pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
     for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
         let before = found.len();
-        model.fields.iter().for_each(|field| number(topic, model, field, found));
-        restarted_once(before, found);
+        model.fields.iter().for_each(|field| number(topic, model, field, (before, found)));
         stuck::judge(device, topic, model, found);
     }
     nodes(device, found);
-}
-
-/// An uptime is told in two forms by some, and restarts in one.
-fn restarted_once(before: usize, found: &mut Vec<Finding>) {
-    let mut told = 0;
-    let mut index = 0;
-    found.retain(|finding| {
-        index += 1;
-        let is_restart = index > before && finding.kind == "restarted";
-        told += u32::from(is_restart);
-        !is_restart || told == 1
-    });
 }
 
 /// A member of a topic's payloads for a sentence.
@@ -37,8 +24,11 @@ pub(super) fn of_topic(topic: &str, path: &str) -> String {
     if path.is_empty() { topic.to_owned() } else { format!("{path} of {topic}") }
 }
 
-/// Where a topic carries `several` things in turn, a number jumps from one's to the other's.
-fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Finding>) {
+/// Where a topic carries `several` things in turn, a number jumps from one's to the other's. What is found on the same
+/// topic begins with `first`.
+fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize, &mut Vec<Finding>)) {
+    // An uptime is told in two forms by some, and restarts in one.
+    let has_restarted = found[first..].iter().any(|finding| finding.kind == "restarted");
     // What could not be read was not left out.
     let (unread, several) = (model.malformed.count.into(), model.labels.are_several());
     let name = of_topic(topic, &field.path);
@@ -48,7 +38,8 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
         }
         let mut steps = field.steps;
         steps.missing = steps.missing.saturating_sub(unread);
-        counter(&name, &steps, (steps.restarts(field.name(topic)), ""), found);
+        let restarts = if has_restarted { 0 } else { steps.restarts(field.name(topic)) };
+        counter(&name, &steps, (restarts, ""), found);
     } else if let Some((at, from, to)) = field
         .fell_at
         .filter(|(_, from, _)| !WRAPS.contains(from))
@@ -61,13 +52,14 @@ fn number(topic: &str, model: &TopicModel, field: &Field, found: &mut Vec<Findin
             }
             return;
         }
-        found.push(Finding {
+        let restarted = || Finding {
             kind: "restarted",
             severity: Grade::Warning,
             finding: format!("the device restarted: {name} fell from {from} to {to}"),
             evidence: vec![format!("{} {name} = {to}", time(at))],
             advice: "if nobody restarted it, look for its reset reason: power, watchdog, crash",
-        });
+        };
+        found.extend((!has_restarted).then(restarted));
     }
     if !several {
         impossible::judge(&name, field, topic, found);
