@@ -81,8 +81,11 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
         );
     }
     let fell = field.fell_at.filter(|(_, from, to)| (0.0..from / 2.0).contains(to));
-    let only_grew = field.falls == 1 && field.rises >= ENOUGH && field.jumps_back == 0;
-    if let Some(fall) = fell.filter(|_| only_grew && is_total(&field.path, topic)) {
+    // What grew little must have fallen to next to nothing, and stay there.
+    let is_all = |(_, from, to): &(At, f64, f64)| *to * 50.0 < *from && field.last * 50.0 < *from && field.rises > 1;
+    let is_enough = |fall: &(At, f64, f64)| field.rises >= ENOUGH || (is_all(fall) && field.run.length > 1);
+    let only_grew = field.falls == 1 && field.jumps_back == 0;
+    if let Some(fall) = fell.filter(|fall| only_grew && is_enough(fall) && is_total(&field.path, topic)) {
         push(
             "counter_reset",
             format!("{name} only grew, and then began anew: it fell from {} to {}", fall.1, fall.2),
@@ -135,18 +138,26 @@ fn is_by_factor(from: f64, to: f64) -> bool {
 
 /// Whether it counts what was used or made since ever: what is of a day, a month or a charge begins anew.
 fn is_total(path: &str, topic: &str) -> bool {
-    const PERIODS: [&str; 22] = [
-        "day", "dai", "hour", "week", "month", "year", "tag", "heut", "session", "period", "trip", "minute", "last",
-        "since", "shift", "batch", "cycle", "job", "charg", "power", "current", "run",
-    ];
     let place = if path.is_empty() { last_level(topic) } else { path };
-    let is_of_period = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        PERIODS.iter().any(|period| name.contains(period))
-    };
-    meaning::has_part(place, &["energy", "aenergy", "kwh", "total", "odometer"])
-        && !is_of_period(path)
-        && !topic.rsplit('/').take(2).any(is_of_period)
+    let any_of = |is: fn(&str) -> bool| is(path) || topic.rsplit('/').take(2).any(is);
+    // The total of what flows now is that of several, added up.
+    let is_sum = || any_of(|name| meaning::has_part(name, &["power", "current"]));
+    let is_total = meaning::has_part(place, &["energy", "aenergy", "kwh", "odometer"])
+        || (meaning::has_part(place, &["total"]) || place.to_ascii_lowercase().ends_with("total")) && !is_sum();
+    is_total && !any_of(is_of_period)
+}
+
+/// Whether a name has that of a time in it, or of what ends: as a word, or joined to others where it means nothing else.
+fn is_of_period(name: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "day", "days", "hour", "hours", "hourly", "year", "years", "yearly", "tag", "period", "trip", "minute",
+        "minutes", "last", "since", "shift", "batch", "cycle", "job", "run",
+    ];
+    const JOINED: [&str; 6] = ["today", "daily", "week", "month", "session", "heut"];
+    let small = name.to_ascii_lowercase();
+    meaning::has_word(name, WORDS)
+        || meaning::has_part(name, &["tages", "charg"])
+        || JOINED.iter().any(|period| small.contains(period))
 }
 
 #[cfg(test)]
@@ -203,15 +214,36 @@ mod tests {
         for (name, after, expected) in [
             ("energy", &[0.0, 0.1, 0.2][..], true),
             ("Total", &[0.1], true),
+            ("yieldtotal", &[0.1], true),
             ("energy", &[418.0, 420.0], false),
             ("energy", &[0.0, 0.1, 0.0, 0.1], false),
             ("energy", &[0.0, 419.5, 419.6], false),
             ("energy_today", &[0.0, 0.1], false),
             ("chargedEnergy", &[0.0], false),
             ("total_power", &[0.0], false),
+            ("truncated_energy", &[0.1], true),
+            ("energy_running_mode", &[0.1], true),
+            ("voltage_monitor.energy", &[0.1], true),
+            ("stage_total", &[0.1], true),
+            ("power_meter.energy", &[0.1], true),
+            ("power_meter.total", &[0.1], false),
+            ("last_run.energy", &[0.1], false),
+            ("runEnergy", &[0.1], false),
+            ("Tagesenergie.energy", &[0.1], false),
+            ("energytoday", &[0.1], false),
+            ("dayEnergy", &[0.1], false),
             ("level", &[0.0], false),
         ] {
             assert_eq!(!numbers(name, &grown, after).is_empty(), expected, "{name} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_total_that_hardly_grew_is_told_when_it_is_next_to_nothing() {
+        let grown = [412.33, 412.33, 412.34, 412.34, 412.34];
+        assert_eq!(numbers("energy", &grown, &[0.34, 0.35, 0.35]), ["counter_reset"]);
+        for after in [&[0.34, 0.34][..], &[0.34, 0.35], &[20.34, 20.35, 20.35], &[0.34, 0.35, 412.35, 412.35]] {
+            assert_eq!(numbers("energy", &grown, after), [""; 0], "{after:?}");
         }
     }
 

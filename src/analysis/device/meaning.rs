@@ -39,6 +39,12 @@ pub(super) fn is_restless(path: &str, topic: &str) -> bool {
     (has_part(own_name(path, topic), PARTS) || is_temperature(path, topic)) && !is_setting(path, topic)
 }
 
+/// Whether it is one of the air, the water or the ground around.
+pub(super) fn is_of_surroundings(path: &str, topic: &str) -> bool {
+    const PARTS: &[&str] = &["pm25", "pm10", "pm2", "pm_2", "pm_10", "illuminance", "lux", "moisture", "soil"];
+    is_restless(path, topic) || has_part(own_name(path, topic), PARTS)
+}
+
 /// Whether it is a gas in the air, in parts per million.
 pub(super) fn is_gas(path: &str, topic: &str) -> bool {
     has_part(own_name(path, topic), &["co2", "eco2"])
@@ -55,6 +61,10 @@ pub(in crate::analysis) fn is_setting(path: &str, topic: &str) -> bool {
     const PARTS: &[&str] = &[
         "setpoint",
         "set_point",
+        "seltemp",
+        "selflow",
+        "selroom",
+        "selected",
         "target",
         "limit",
         "threshold",
@@ -97,7 +107,7 @@ pub(in crate::analysis) fn range(path: &str, topic: &str) -> Option<std::ops::Ra
         Some(-90.0..=90.0)
     } else if is_place(path, topic) {
         Some(-180.0..=180.0)
-    } else if has_part(name, &["humid", "moist"]) || is_in(&["hum", "rh", "soc"], name) {
+    } else if has_part(name, &["humid", "moist"]) || is_in(&["hum", "rh"], name) || is_charge(name) {
         // Not all are calibrated.
         Some(-5.0..=105.0)
     } else if has_part(name, &["pct", "percent"]) {
@@ -106,6 +116,12 @@ pub(in crate::analysis) fn range(path: &str, topic: &str) -> Option<std::ops::Ra
     } else {
         is_temperature(path, topic).then_some(-273.15..=f64::INFINITY)
     }
+}
+
+/// Whether it is a battery's state of charge: `vehicleSoc`, not `soc_temp` or `socket`.
+fn is_charge(name: &str) -> bool {
+    let end = name.get(name.len().saturating_sub(3)..).unwrap_or_default();
+    end.eq_ignore_ascii_case("soc") && has_word(name, &["soc"])
 }
 
 /// Whether it is one of something that heats itself, and fast.
@@ -137,14 +153,20 @@ const LONG: usize = 7;
 /// Asked for most members of most messages, so it allocates nothing.
 pub(super) fn has_part(name: &str, parts: &[&str]) -> bool {
     let name = name.as_bytes();
-    (0..name.len()).any(|at| {
-        let begins = begins_word(name, at);
-        let is_here = |part: &&str| {
-            (begins || part.len() >= LONG)
-                && name[at..].get(..part.len()).is_some_and(|word| word.eq_ignore_ascii_case(part.as_bytes()))
-        };
-        parts.iter().any(is_here)
-    })
+    let is_part = |at, part: &str| (begins_word(name, at) || part.len() >= LONG) && is_at(name, at, part);
+    (0..name.len()).any(|at| parts.iter().any(|part| is_part(at, part)))
+}
+
+/// Whether one of these is a word of the name: `run` is in `last_run` and `runEnergy`, not in `running` or `truncated`.
+pub(super) fn has_word(name: &str, words: &[&str]) -> bool {
+    let name = name.as_bytes();
+    let ends = |at: usize| name.get(at).is_none_or(|next| !next.is_ascii_alphabetic()) || begins_word(name, at);
+    let is_word = |at, word: &str| begins_word(name, at) && is_at(name, at, word) && ends(at + word.len());
+    (0..name.len()).any(|at| words.iter().any(|word| is_word(at, word)))
+}
+
+fn is_at(name: &[u8], at: usize, part: &str) -> bool {
+    name[at..].get(..part.len()).is_some_and(|here| here.eq_ignore_ascii_case(part.as_bytes()))
 }
 
 fn begins_word(name: &[u8], at: usize) -> bool {
@@ -193,6 +215,9 @@ mod tests {
             ("outTemp", -300.0, Some(false)),
             ("power", -1e9, None),
             ("battery.Soc.value", 6553.5, Some(false)),
+            ("vehicleSoc", 327.0, Some(false)),
+            ("soc_millivolts", 850.0, None),
+            ("idsoc", 850.0, None),
             ("load_pct", -273.0, Some(false)),
             ("loadPercent", 130.0, Some(true)),
         ] {
