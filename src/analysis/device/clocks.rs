@@ -7,7 +7,7 @@ use super::model::Device;
 use super::numbers::of_topic;
 use super::places::last_level;
 use super::told_time::{self, ToldTime};
-use super::{At, meaning, presence, sparkplug};
+use super::{At, meaning, presence, witnesses};
 use crate::analysis::words::count;
 use crate::clock::Timestamp;
 use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
@@ -83,8 +83,8 @@ impl Clocks {
         if retain && is_status(topic, value) {
             return;
         }
-        let of = |is_name| first_time(value, "", is_name);
-        if let Some((path, time)) = of(told_time::is_name).or_else(|| of(told_time::may_be_name)) {
+        let mut perhaps = None;
+        if let Some((path, time)) = first_time(value, "", &mut perhaps).or(perhaps) {
             self.record(at, topic, &path, time, retain);
         }
     }
@@ -123,7 +123,7 @@ impl Clock {
 
     /// Whether it is days away, and another one exactly as far: messages that are played again, or this machine's clock.
     /// One that nobody has set begins with 1970 or 2000.
-    fn is_days_away_with(&self, other: &Self) -> bool {
+    pub(super) fn is_days_away_with(&self, other: &Self) -> bool {
         const DAY_MS: i64 = 86_400_000;
         const YEAR_2010_MS: i64 = 1_262_304_000_000;
         let offset = |clock: &Self| clock.latest.0 - clock.latest.1.unix_ms as i64;
@@ -132,6 +132,11 @@ impl Clock {
         let is_set = self.latest.0.min(other.latest.0) > YEAR_2010_MS;
         let is_near = told.offset_from(by_other).abs() <= CLOCK_OFFSET_MAX.as_millis() as i64;
         other.count > 1 && other.goes() && is_set && is_near && offset(self).abs() > DAY_MS
+    }
+
+    /// Whether it is surely a clock, and goes.
+    pub(super) fn is_witness(&self) -> bool {
+        self.count > 0 && self.is_sure && self.goes()
     }
 
     /// Whether it goes as this machine's does. A time that stands still is that of some event, one that runs faster is
@@ -157,11 +162,7 @@ pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
     // One device has one clock: the topic that tells it most often stands for all.
     if let Some(clock) = wrong.filter(|clock| ahead(clock) || behind(clock)).max_by_key(|clock| clock.count) {
         let nearest = if ahead(clock) { clock.least } else { clock.greatest };
-        let like = |other: &&Clock| {
-            other.count > 0 && (other.greatest - clock.greatest).abs() <= limit.max(nearest.abs() / 100)
-        };
-        let others = || device.other_clocks.iter().filter(|other| !is_same_node(&clock.topic, &other.topic));
-        let is_ours = others().filter(like).count() >= 2 || others().any(|other| clock.is_days_away_with(other));
+        let is_ours = witnesses::blame_this_machine(device, clock);
         let word = if ahead(clock) { "ahead of" } else { "behind" };
         let zone =
             if clock.is_local { ", not counting whole quarters of an hour, which may be its time zone" } else { "" };
@@ -216,12 +217,6 @@ fn stale(device: &Device, end: At, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether both are of one Sparkplug node, and its clock.
-fn is_same_node(topic: &str, other: &str) -> bool {
-    let node = |topic| sparkplug::parts(topic).map(|parts| (parts.group, parts.node));
-    node(topic).is_some_and(|of| node(other) == Some(of))
-}
-
 /// Whether a message tells how something is, and perhaps since when, rather than what was measured.
 fn is_status(topic: &str, value: &serde_json::Value) -> bool {
     let measures =
@@ -260,26 +255,40 @@ fn only(value: &serde_json::Value) -> &serde_json::Value {
     }
 }
 
-fn first_time(value: &serde_json::Value, prefix: &str, is_name: fn(&str) -> bool) -> Option<(String, ToldTime)> {
+/// The first member that surely tells the time, here or one level below; the first that may is left in `perhaps`.
+fn first_time(value: &serde_json::Value, prefix: &str, perhaps: &mut Option<Told>) -> Option<Told> {
     let members = value.as_object()?;
-    let of_member = |(name, value): (&String, &serde_json::Value)| {
+    for (name, value) in members {
+        let is_sure = told_time::is_name(name);
+        if !is_sure && (perhaps.is_some() || !told_time::may_be_name(name)) {
+            continue;
+        }
         let time = match value {
-            serde_json::Value::Number(number) => told_time::of_number_called(name, number.as_f64()?),
+            serde_json::Value::Number(number) => {
+                number.as_f64().and_then(|number| told_time::of_number_called(name, number))
+            }
             serde_json::Value::String(text) => {
                 told_time::of_text(text).or_else(|| told_time::of_number(text.parse().ok()?))
             }
             _ => None,
         };
-        Some((format!("{prefix}{name}"), time?))
-    };
-    let own = members.iter().filter(|(name, _)| is_name(name)).find_map(of_member);
-    let below = |(name, value): (&String, &serde_json::Value)| {
+        let told = time.map(|time| (format!("{prefix}{name}"), time));
+        if is_sure && told.is_some() {
+            return told;
+        } else if !is_sure {
+            *perhaps = told;
+        }
+    }
+    let below = |(name, value)| {
         let value = only(value);
         // Most members have nothing below them.
-        if value.is_object() { first_time(value, &format!("{name}."), is_name) } else { None }
+        if value.is_object() { first_time(value, &format!("{name}."), perhaps) } else { None }
     };
-    own.or_else(|| if prefix.is_empty() { members.iter().find_map(below) } else { None })
+    if prefix.is_empty() { members.iter().find_map(below) } else { None }
 }
+
+/// The path of a member and the time that it tells.
+type Told = (String, ToldTime);
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,7 @@ mod texts;
 pub mod timing;
 pub mod told_time;
 pub mod units;
+mod witnesses;
 
 use std::time::Duration;
 
