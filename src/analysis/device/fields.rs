@@ -31,6 +31,8 @@ pub struct Field {
     pub(super) rises: u32,
     pub(super) falls: u32,
     last_rise: f64,
+    /// The smallest change.
+    least_step: f64,
     /// The number of the latest message that had it.
     last_message: u32,
     /// The least value …
@@ -247,6 +249,7 @@ impl Field {
             rises: 0,
             falls: 0,
             last_rise: 0.0,
+            least_step: f64::INFINITY,
             last_message: 0,
             least: value,
             greatest: value,
@@ -287,6 +290,7 @@ impl Field {
             self.run.length += 1;
             return;
         }
+        self.least_step = self.least_step.min((value - self.last).abs());
         let jumps = (value - self.last).abs() > JUMP;
         if self.last == POWER_ON && self.run.length <= 2 && self.has_jumped && jumps {
             self.has_no_temperature(1, self.run.began);
@@ -350,6 +354,12 @@ impl Field {
     /// Whether it falls more often than anything that restarts.
     pub fn falls_often(&self) -> bool {
         self.falls * 4 >= self.seen
+    }
+
+    /// Whether it moved by steps that are small for its decimals: some sensors tell a value anew only when it is far from
+    /// the one that they told before.
+    pub(super) fn has_small_steps(&self) -> bool {
+        self.least_step < [5.5, 0.55, 0.055][usize::from(self.decimals.min(2))]
     }
 
     fn end_run(&mut self) {

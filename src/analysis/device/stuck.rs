@@ -16,7 +16,10 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
         .fields
         .iter()
         .filter(freezes)
-        .filter_map(|field| Some((field, field.frozen(meaning::is_gas(&field.path, topic))?)))
+        .filter_map(|field| {
+            let frozen = field.frozen(meaning::is_gas(&field.path, topic));
+            Some((field, frozen.or_else(|| stands(device, field, (topic, model)))?))
+        })
         .collect();
     if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
         let names: Vec<_> = frozen.iter().map(|(field, _)| of_topic(topic, &field.path)).collect();
@@ -32,7 +35,10 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
     }
     let is_restless = |field: &&Field| meaning::is_restless(&field.path, topic) && field.never_moved(model.last);
     let is_stuck = |field: &&Field| {
-        ((is_restless(field) || is_mains(field, topic, model)) && others_move(device)) || is_gas(field, topic, model)
+        // Beside what is told anew only when much has changed, one that did not may be of the same kind.
+        is_restless(field) && some_move(device, is_told_anew)
+            || is_mains(field, topic, model) && others_move(device)
+            || is_gas(field, topic, model)
     };
     let told = |field| never_moved(field, topic, ", while other values moved", found);
     model.fields.iter().filter(is_stuck).for_each(told);
@@ -44,6 +50,39 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
     if still().count() >= ALL_STILL && are_all() {
         still().take(1).for_each(|field| never_moved(field, topic, ", as were all others beside it", found));
     }
+}
+
+/// The time until the end in which a fine measurement with noise in it, which had moved both ways with nearly every
+/// message, was always the same. Some sensors tell a value anew only when it is far from the one before: what moves by
+/// small steps, or tells the same again though it has nothing else to tell, is none of those. Otherwise something beside
+/// it must go on to move so.
+fn stands(device: &Device, field: &Field, (topic, model): (&str, &TopicModel)) -> Option<Run> {
+    const FEWEST: u32 = 15;
+    const TIMES: u32 = 5;
+    const LONG: Duration = Duration::from_secs(60);
+    let run = field.run;
+    let before = field.seen - run.length;
+    let moved = run.changes_before >= 3 && run.changes_before * 3 >= before * 2 && field.rises > 0 && field.falls > 0;
+    let is_long = run.length >= FEWEST.max(TIMES * field.longest.length) && stood_for(field, model) >= LONG;
+    let has_noise = || run.changes_before > 3 && (field.path.is_empty() || field.has_small_steps());
+    let is_lonely = || {
+        run.length >= NEVER_MOVED_MESSAGES
+            && meaning::is_restless(&field.path, topic)
+            && some_move(device, is_told_anew)
+    };
+    let is_stuck = || is_of_amount(field, topic) && !rests(run.value) && (has_noise() || is_lonely());
+    (field.decimals == 2 && moved && is_long && is_stuck()).then_some(run)
+}
+
+/// Whether it is measured anew each time, and neither set nor switched off.
+fn is_of_amount(field: &Field, topic: &str) -> bool {
+    meaning::is_restless(&field.path, topic)
+        || meaning::has_part(meaning::own_name(&field.path, topic), &["level", "height", "depth", "distance"])
+}
+
+/// Values at which things are switched off, closed or full.
+fn rests(value: f64) -> bool {
+    matches!(value, 0.0 | 1.0 | 100.0 | 255.0)
 }
 
 /// So many values of one topic …
@@ -106,12 +145,23 @@ fn is_live_gas(ppm: f64) -> bool {
 
 /// Whether some other measurement of the device moves with nearly every message.
 fn others_move(device: &Device) -> bool {
+    some_move(device, |_, _| true)
+}
+
+/// Whether it is surely told with each message, and not only when much has changed, as sensors of rooms may do.
+fn is_told_anew(topic: &str, field: &Field) -> bool {
+    field.has_small_steps() || !meaning::is_restless(&field.path, topic)
+}
+
+fn some_move(device: &Device, is: fn(&str, &Field) -> bool) -> bool {
     let moves = |topic: &str, field: &Field| {
-        !field.is_counter(topic) && field.seen >= NEVER_MOVED_MESSAGES && field.changes * 2 >= field.seen
+        !field.is_counter(topic)
+            && field.seen >= NEVER_MOVED_MESSAGES
+            && field.changes * 2 >= field.seen
+            && is(topic, field)
+            && meaning::is_measurement(&field.path, topic)
     };
-    device.topics().any(|(topic, model)| {
-        model.fields.iter().any(|field| moves(topic, field) && meaning::is_measurement(&field.path, topic))
-    })
+    device.topics().any(|(topic, model)| model.fields.iter().any(|field| moves(topic, field)))
 }
 
 impl Field {
@@ -122,7 +172,6 @@ impl Field {
             true => (self.run, self.longest.length),
             false => (self.longest, self.second.max(self.run.length)),
         };
-        let rests = matches!(longest.value, 0.0 | 1.0 | 100.0 | 255.0);
         // What only grows, as a total does, may rest.
         let moves_both_ways = self.rises > 0 && self.falls > 0;
         // The finer the value, the less often it is the same by chance.
@@ -134,7 +183,8 @@ impl Field {
         };
         let is_fine = self.greatest - self.least >= 5.0 * step;
         let is_long = longest.length >= least && longest.length >= times * second.max(1);
-        (!rests && moves_both_ways && is_fine && is_long && longest.changes_before >= moved).then_some(longest)
+        (!rests(longest.value) && moves_both_ways && is_fine && is_long && longest.changes_before >= moved)
+            .then_some(longest)
     }
 
     /// Whether it is fine enough to move and never did, until `end`.
@@ -197,6 +247,39 @@ mod tests {
         let mut found = Vec::new();
         device.topics().for_each(|(topic, model)| judge(&device, topic, model, &mut found));
         found.len()
+    }
+
+    #[test]
+    fn a_fine_value_that_moved_only_a_few_times_is_stuck_where_its_noise_has_ended() {
+        let noise = |n: u32| 46.0 + f64::from(n * 7919 % 13) / 100.0;
+        let then =
+            |moved: &'static [f64], still: f64| move |n: u32| moved.get(n as usize).map_or(still, |value| *value);
+        let fridge = then(&[21.47, 21.2, 20.95], 21.37);
+        let beside = |humidity: fn(u32) -> f64| move |n| json!({"temperature": fridge(n), "humidity": humidity(n)});
+        assert_eq!(told_every(3, beside(noise), 30), 1);
+        assert_eq!(told_every(3, beside(noise), 18), 0, "not for long");
+        assert_eq!(
+            told_every(3, beside(|n| 46.01 + 0.3 * f64::from(n % 5)), 30),
+            0,
+            "those that move do so by large steps"
+        );
+        let level = |moved, still| move |n| json!(then(moved, still)(n));
+        let own = |message: &dyn Fn(u32) -> Value| {
+            let mut device = Device::new(Name::new("d", false));
+            for n in 0..24 {
+                let at = At { elapsed: Duration::from_secs(u64::from(n) * 4), unix_ms: 0 };
+                let (payload, retain) = (message(n).to_string(), false);
+                let payload = payload.as_bytes();
+                device.record(&Message { at, topic: "d/level", payload, payload_bytes: payload.len(), retain });
+            }
+            let mut found = Vec::new();
+            device.topics().for_each(|(topic, model)| judge(&device, topic, model, &mut found));
+            found.len()
+        };
+        assert_eq!(own(&level(&[140.14, 139.9, 139.9, 139.92, 139.91], 138.0)), 1);
+        assert_eq!(own(&level(&[140.14, 140.2, 140.31, 140.44, 140.5], 140.55)), 0, "it was filled");
+        assert_eq!(own(&level(&[140.1, 139.9, 139.9, 139.9, 139.7], 138.0)), 0, "coarse");
+        assert_eq!(own(&level(&[140.14, 139.9, 140.2, 139.92], 0.0)), 0, "empty");
     }
 
     #[test]
