@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::fields::Field;
 use super::model::{Device, TopicModel};
 use super::places::{Place, last_level};
 use super::presence::{Means, Presence};
@@ -279,10 +280,8 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
     let changes = |topic: &str| device.presences.iter().any(|other| *other.topic == *topic && other.change_count > 0);
     for (topic, model) in device.topics().filter(|(topic, model)| may_beat(topic, model) && !changes(topic)) {
         let Some(rhythm) = model.timing.rhythm(end.elapsed) else { continue };
-        let slowed = model.timing.slowed().filter(|_| is_beat_by_name(topic) || tells_uptime(topic, model));
-        if let Some((before, after)) =
-            slowed.filter(|(_, after)| rhythm.silent.is_none_or(|silent| silent < *after * 3))
-        {
+        let goes_on = |after: Duration| rhythm.silent.is_none_or(|silent| silent < after * 3);
+        if let Some((before, after)) = slowed(topic, model).filter(|(_, after)| goes_on(*after)) {
             slower.push(format!("{topic} came every {}, and then every {}", span(before), span(after)));
             continue;
         }
@@ -290,7 +289,7 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
             continue;
         }
         let every = span(rhythm.median);
-        if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || is_beat_by_name(topic)) {
+        if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || never_skips(topic, model)) {
             missed += rhythm.missed;
             first.get_or_insert_with(|| format!("{topic} comes every {every}, but beats were missed"));
             let times = count(rhythm.missed.into(), "beat");
@@ -345,6 +344,27 @@ fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
 fn tells_uptime(topic: &str, model: &TopicModel) -> bool {
     let any = |is: fn(&str, &str) -> bool| model.fields.iter().any(|field| is(&field.path, topic));
     any(meaning::is_uptime) && !any(meaning::is_place)
+}
+
+/// From which beat to which a topic slowed down, if it is one that does not come when something happens.
+fn slowed(topic: &str, model: &TopicModel) -> Option<(Duration, Duration)> {
+    let slowed = model.timing.slowed(false).filter(|_| is_beat_by_name(topic) || tells_uptime(topic, model));
+    slowed.or_else(|| model.timing.slowed(true).filter(|_| tells_surroundings(topic, model)))
+}
+
+/// Whether a topic leaves out no beat on purpose, though many are missing.
+fn never_skips(topic: &str, model: &TopicModel) -> bool {
+    is_beat_by_name(topic) || (model.timing.was_even() && tells_surroundings(topic, model))
+}
+
+/// Whether a topic tells how it is around the device, which goes on to change: nothing that the device does makes it tell
+/// that more often.
+fn tells_surroundings(topic: &str, model: &TopicModel) -> bool {
+    const STILL: u32 = 5;
+    let moves = |field: &Field| {
+        field.changes > 0 && field.run.length < STILL && meaning::is_of_surroundings(&field.path, topic)
+    };
+    model.fields.iter().any(moves)
 }
 
 /// Tasmota's stat/ has answers to commands and buttons, however evenly they come.

@@ -288,6 +288,9 @@ impl Device {
             return (is_news, new);
         }
         model.live += 1;
+        if !is_news {
+            model.timing.note_same(at.elapsed);
+        }
         model.timing.add(at.elapsed);
         if place == Place::State {
             model.malformed.note(message, inspection.kind, text, json);

@@ -15,6 +15,10 @@ pub struct Timing {
     intervals: VecDeque<u32>,
     /// The longest of all, with the time at which each began.
     longest: Vec<(u32, Duration)>,
+    /// The shortest.
+    shortest: Option<u32>,
+    /// Messages that told the same as the one before, no later than any other.
+    repeats: u32,
 }
 
 /// What the rhythm was.
@@ -64,7 +68,8 @@ impl Timing {
         self.first.get_or_insert(at);
         let Some(last) = self.last.replace(at) else { return };
         self.count += 1;
-        let interval = u32::try_from(at.saturating_sub(last).as_micros()).unwrap_or(u32::MAX);
+        let interval = micros_of(at.saturating_sub(last));
+        self.shortest = Some(self.shortest.map_or(interval, |shortest| shortest.min(interval)));
         if self.intervals.len() == INTERVALS_KEPT {
             self.intervals.pop_front();
         }
@@ -74,6 +79,14 @@ impl Timing {
             self.longest.truncate(GAPS_KEPT - 1);
             self.longest.insert(place, (interval, last));
         }
+    }
+
+    /// Notes that the message that comes now tells the same as the one before. Who tells only what has changed does that
+    /// later than anything else, if at all.
+    pub fn note_same(&mut self, at: Duration) {
+        let since = self.last.map(|last| micros_of(at.saturating_sub(last)));
+        let is_soon = since.zip(self.shortest).is_some_and(|(since, shortest)| since / 5 * 4 <= shortest);
+        self.repeats += u32::from(is_soon);
     }
 
     /// How a message that comes now stands to the beat.
@@ -87,21 +100,39 @@ impl Timing {
         }
     }
 
-    /// Whether the beat became slower on the way and stayed so: from which interval to which.
-    pub fn slowed(&self) -> Option<(Duration, Duration)> {
-        const BEFORE: usize = 5;
-        const AFTER: usize = 3;
+    /// Whether the beat became slower on the way and stayed so: from which interval to which. `clearly` when it was very
+    /// even for longer, before and after.
+    pub fn slowed(&self, clearly: bool) -> Option<(Duration, Duration)> {
+        let (least_before, least_after, tolerance) = if clearly { (8, 4, 0.1) } else { (5, 3, 0.25) };
         let all: Vec<u32> = self.intervals.iter().copied().collect();
-        let is_near = |interval: &u32, median: u32| f64::from(interval.abs_diff(median)) <= 0.25 * f64::from(median);
-        let before = middle(&mut all.get(..BEFORE)?.to_vec());
+        let is_near =
+            |interval: &u32, median: u32| f64::from(interval.abs_diff(median)) <= tolerance * f64::from(median);
+        let before = middle(&mut all.get(..least_before)?.to_vec());
         let begin = all.iter().rposition(|interval| is_near(interval, before))? + 1;
         let (fast, slow) = all.split_at(begin);
-        let after = middle(&mut slow.get(..AFTER).map(|_| slow.to_vec())?);
-        let was_regular = fast.iter().filter(|interval| is_near(interval, before)).count() * 5 >= fast.len() * 4;
+        let after = middle(&mut slow.get(..least_after).map(|_| slow.to_vec())?);
+        let is_enough = !clearly || fast.len() >= least_before;
+        let was_regular =
+            is_enough && fast.iter().filter(|interval| is_near(interval, before)).count() * 5 >= fast.len() * 4;
         let is_regular = slow.iter().all(|interval| is_near(interval, after));
         let is_slower = before >= SHORTEST_BEAT_MICROS && f64::from(after) >= MISSED_FROM * f64::from(before);
         let micros = |micros: u32| Duration::from_micros(micros.into());
         (was_regular && is_regular && is_slower).then(|| (micros(before), micros(after)))
+    }
+
+    /// Whether beats were missed only after it had been very even for most of the time, though it tells the same again: it
+    /// does not leave out what has not changed.
+    pub fn was_even(&self) -> bool {
+        const EVEN: usize = 8;
+        const REPEATS: u32 = 3;
+        let mut sorted: Vec<u32> = self.intervals.iter().copied().collect();
+        if sorted.len() < EVEN || self.count as usize > sorted.len() || self.repeats < REPEATS {
+            return false;
+        }
+        let median = middle(&mut sorted);
+        let is_even = |interval: &&u32| interval.abs_diff(median) <= median / 10;
+        let even = self.intervals.iter().take_while(is_even).count();
+        even >= EVEN && even * 5 >= self.intervals.len() * 3
     }
 
     /// The connection was away: what comes next is no interval.
@@ -155,6 +186,10 @@ impl Timing {
 
 /// Faster than this it is a stream, not a beat.
 const SHORTEST_BEAT_MICROS: u32 = 20_000;
+
+fn micros_of(interval: Duration) -> u32 {
+    u32::try_from(interval.as_micros()).unwrap_or(u32::MAX)
+}
 
 fn middle(values: &mut [u32]) -> u32 {
     let at = values.len() / 2;
@@ -233,7 +268,7 @@ mod tests {
                 at += Duration::from_secs(*second);
                 timing.add(at);
             }
-            timing.slowed().map(|(before, after)| (before.as_secs(), after.as_secs()))
+            timing.slowed(false).map(|(before, after)| (before.as_secs(), after.as_secs()))
         };
         assert_eq!(slowed(&[5, 5, 5, 5, 5, 5, 15, 15, 15]), Some((5, 15)));
         assert_eq!(slowed(&[5, 5, 5, 5, 5, 5, 15, 15, 5]), None, "gaps");
@@ -241,6 +276,26 @@ mod tests {
         assert_eq!(slowed(&[5, 5, 5, 5, 5, 5, 5, 5]), None);
         assert_eq!(slowed(&[15, 15, 15, 15, 15, 5, 5, 5]), None, "faster");
         assert_eq!(slowed(&[5, 5, 5, 5, 5, 10, 20, 40]), None, "backs off");
+    }
+
+    #[test]
+    fn a_beat_that_was_clearly_even_has_no_habit_of_leaving_out() {
+        let of = |gaps_from: u64, is_same: fn(u64) -> bool| {
+            let mut timing = Timing::default();
+            for n in (0..27).filter(|n| *n < gaps_from || n % 3 == 0) {
+                let at = Duration::from_secs(n * 10);
+                if is_same(n) {
+                    timing.note_same(at);
+                }
+                timing.add(at);
+            }
+            (timing.was_even(), timing.slowed(true).is_some())
+        };
+        assert_eq!(of(15, |n| n % 2 == 0), (true, false), "slow for too short a time");
+        assert_eq!(of(10, |n| n % 2 == 0), (true, true));
+        assert_eq!(of(15, |_| false), (false, false), "it may tell what changes");
+        assert_eq!(of(15, |n| n >= 16), (false, false), "it tells again what has not changed for long");
+        assert_eq!(of(6, |n| n % 2 == 0), (false, false), "not even for long");
     }
 
     #[test]
