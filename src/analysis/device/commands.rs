@@ -178,7 +178,7 @@ impl Command {
         topics: impl Iterator<Item = &'a str>,
         beats: impl Fn(&str) -> bool,
     ) -> bool {
-        if self.retained || end.saturating_sub(self.at.elapsed) <= ANSWER_WAIT {
+        if self.retained || waits_for_uplink(&self.topic) || end.saturating_sub(self.at.elapsed) <= ANSWER_WAIT {
             return false;
         }
         if self.topic.ends_with("/rpc") {
@@ -230,6 +230,7 @@ fn belongs(command: &str, answer: &str) -> bool {
         "out",
         "res",
         "report",
+        "txack",
     ];
     if let Some(name) = command.strip_prefix("cmnd/").and_then(|rest| rest.rsplit_once('/')).map(|(name, _)| name) {
         return answer
@@ -268,6 +269,11 @@ fn is_value(command: &str) -> bool {
     item(command).is_some() || ["W/", "R/"].iter().any(|first| command.starts_with(first))
 }
 
+/// Whether a command is sent only when the device has sent something, as in most of LoRaWAN: that may take hours.
+fn waits_for_uplink(command: &str) -> bool {
+    command.ends_with("/command/down") || command.rsplit('/').nth(1) == Some("down")
+}
+
 /// NAME and what is set of it by NAME/set/…, which mqtt-smarthome's devices answer on NAME/status/….
 fn item(command: &str) -> Option<(&str, &str)> {
     let (name, item) = command.split_once('/')?;
@@ -298,6 +304,8 @@ mod tests {
             ("home/pump1/cmd", "home/pump1/temperature", false),
             ("cmd/site/pump1/req", "cmd/site/pump1/res", true),
             ("device/01S00C/request", "device/01S00C/report", true),
+            ("application/1/device/a840/command/down", "application/1/device/a840/event/txack", true),
+            ("application/1/device/a840/command/down", "application/1/device/a840/event/up", false),
             ("homie/d/n/p/set", "homie/d/n/p", true),
             ("hm/set/Bath/SET_TEMPERATURE", "hm/status/Bath/SET_TEMPERATURE", true),
             ("hm/set/Bath/SET_TEMPERATURE", "hm/status/Bath/ACTUAL_TEMPERATURE", false),
@@ -379,6 +387,7 @@ mod tests {
             ("R/c0619ab2f1e4/keepalive", &["N/c0619ab2f1e4/heartbeat"], 0),
             ("W/c0619ab2f1e4/vebus/276/Mode", &["N/c0619ab2f1e4/vebus/276/Mode"], 1),
             ("line2/press/cmd", &["line2/press/telemetry"], 1),
+            ("application/1/device/a840/command/down", &["application/1/device/a840/event/ack"], 0),
         ] {
             let mut commands = Commands::default();
             commands.record(at(0), topic, "1", false);

@@ -57,8 +57,10 @@ pub fn place(topic: &str) -> Place {
     } else if first == "cmnd"
         || is_in(COMMANDS, last)
         || (levels.len() > 2 && matches!(levels[levels.len() - 2], "set" | "get"))
-        // A component of a Shelly: ID/command/switch:0.
-        || (levels.len() > 2 && levels[levels.len() - 2] == "command" && last.contains(':'))
+        // A component of a Shelly, ID/command/switch:0, and what ChirpStack sends down to a device.
+        || (levels.len() > 2 && levels[levels.len() - 2] == "command" && (last.contains(':') || last == "down"))
+        // The Things Stack: devices/ID/down/push.
+        || (levels.len() > 3 && levels[levels.len() - 2] == "down" && is_in(&["push", "replace"], last))
         || levels[1..].contains(&"request")
         || (levels.len() > 3 && matches!(levels[1], "set" | "get"))
         || is_to_victron(&levels)
@@ -138,6 +140,10 @@ mod tests {
             ("shellyplus1-1/rpc", Place::Command),
             ("shellyplus1-1/command/switch:0", Place::Command),
             ("shellyplus1-1/command/result", Place::State),
+            ("application/1/device/24e124136b502217/command/down", Place::Command),
+            ("application/1/device/24e124136b502217/event/up", Place::State),
+            ("v3/app@ttn/devices/probe/down/push", Place::Command),
+            ("v3/app@ttn/devices/probe/down/sent", Place::State),
             ("spBv1.0/g/NCMD/node", Place::Command),
             ("homie/d/node/prop/set", Place::Command),
             ("shellyplus1-1/events/rpc", Place::State),
