@@ -74,7 +74,7 @@ pub fn role(name: &str) -> Role {
 /// What the ends of a longer name say: `pvfaultcode`, `fault_state`, `gcode_state`.
 fn role_of_end(name: &str) -> Role {
     // Asked for each member of each message: few names end like one of these.
-    if name.len() < "xState".len() || !name.ends_with(['e', 'E', 's', 'S', 't', 'T', 'r', 'R', 'n', 'N']) {
+    if name.len() < "xState".len() || !name.ends_with(['e', 'E', 's', 'S', 't', 'T', 'r', 'R', 'n', 'N', 'd', 'D']) {
         return Role::Plain;
     }
     let part = |range: std::ops::Range<usize>| name.get(range).unwrap_or_default();
@@ -82,7 +82,10 @@ fn role_of_end(name: &str) -> Role {
     let tells = || ["text", "str", "state", "status", "description"].into_iter().any(ends);
     let is_code = || ["errorcode", "error_code", "faultcode", "fault_code"].into_iter().any(ends);
     let is_in_it = matches!(first_letter(name), b'e' | b'f') && is_in(&["error", "fault"], part(0..5));
-    if (is_in_it && tells()) || (!matches!(first_letter(name), b'l' | b'o') && is_code()) {
+    // Where each bit is one of them.
+    let has_bits =
+        || is_in(&["error", "fault", "alarm"], part(0..5)) && ["word", "bits", "flags"].into_iter().any(ends);
+    if (is_in_it && tells()) || has_bits() || (!matches!(first_letter(name), b'l' | b'o') && is_code()) {
         Role::Report(Severity::Error)
     } else if ends("_state") || ends("_status") || name.ends_with("State") || name.ends_with("Status") {
         Role::Level
@@ -230,14 +233,29 @@ pub fn state(value: &str) -> Option<Severity> {
         "broken",
         "crashed",
         "aborted",
+        "stuck",
+        "jam",
+        "obstructed",
+        "lockout",
     ];
     const WARNINGS: &[&str] = &["bad", "unstable", "watchdog", "brownout"];
     let words = || value.split(|c: char| !c.is_ascii_alphanumeric());
-    if is_in(ERRORS, value.trim()) {
+    if is_in(ERRORS, value.trim()) || is_error_code(value.trim()) {
         Some(Severity::Error)
     } else {
         text(value).or_else(|| words().any(|word| is_in(WARNINGS, word)).then_some(Severity::Warning))
     }
+}
+
+/// Whether it is the number of an error as displays show it: `E17`, `F.28`, `Err 3`. A single digit may count floors.
+fn is_error_code(text: &str) -> bool {
+    let split = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (letters, rest) = text.split_at(split);
+    let digits = rest.trim_start_matches(['-', '.', '_', ' ']);
+    let least = if letters.eq_ignore_ascii_case("err") { 1 } else { 2 };
+    (least == 1 || matches!(letters, "E" | "F"))
+        && (least..=3).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The worst report in free text: whole words, unless the words around them deny it ("no errors", "errors: 0"). A line
@@ -397,6 +415,16 @@ mod tests {
     }
 
     #[test]
+    fn a_state_that_is_the_number_of_an_error_reports_it() {
+        for bad in ["E17", "F.28", "E-04", "Err 3", "ERR12", "stuck"] {
+            assert_eq!(state(bad), Some(Severity::Error), "{bad}");
+        }
+        for fine in ["E1", "e10", "E", "E1234", "E17A", "G17", "F10 heat", "auto", ""] {
+            assert_eq!(state(fine), None, "{fine}");
+        }
+    }
+
+    #[test]
     fn names_are_read_without_regard_to_case_and_separators() {
         for (name, expected) in [
             ("error", Role::Report(Severity::Error)),
@@ -416,6 +444,10 @@ mod tests {
             ("fault_state", Role::Report(Severity::Error)),
             ("batteryCritical", Role::Flag(Severity::Warning)),
             ("errand", Role::Plain),
+            ("alarm_word", Role::Report(Severity::Error)),
+            ("faultFlags", Role::Report(Severity::Error)),
+            ("alarmed", Role::Plain),
+            ("password", Role::Plain),
             ("battery", Role::Plain),
         ] {
             assert_eq!(role(name), expected, "{name}");

@@ -92,6 +92,12 @@ fn inspect_binary(role: Role, payload: &[u8], whole: bool) -> Inspection {
     }
 }
 
+/// What a text reports under a name that names a level, or is that of reports.
+pub fn severity_of_state(name: &str, text: &str) -> Option<Severity> {
+    let role = alarm::role(name);
+    if matches!(role, Role::Level | Role::Report(_)) { text_severity(role, text) } else { None }
+}
+
 /// What a text says under a name of that role.
 fn text_severity(role: Role, text: &str) -> Option<Severity> {
     match role {

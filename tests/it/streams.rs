@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::root;
 
-const STREAMS: [&str; 15] = [
+const STREAMS: [&str; 16] = [
     "zigbee2mqtt",
     "tasmota",
     "sparkplug",
@@ -37,6 +37,7 @@ const STREAMS: [&str; 15] = [
     "meters",
     "answers",
     "values",
+    "states",
 ];
 
 #[derive(Clone)]

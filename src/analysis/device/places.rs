@@ -73,7 +73,7 @@ pub fn place(topic: &str) -> Place {
 }
 
 /// What a topic ends with.
-pub(super) fn last_level(topic: &str) -> &str {
+pub(in crate::analysis) fn last_level(topic: &str) -> &str {
     topic.rsplit('/').next().unwrap_or_default()
 }
 

@@ -7,6 +7,8 @@ use super::group::Group;
 use super::node::{Node, Object, Type};
 use super::{Class, Profile, Sample};
 use crate::analysis::device::meaning;
+use crate::analysis::device::places::last_level;
+use crate::analysis::payload::severity_of_state;
 use crate::analysis::words::is_in;
 
 /// A group and one of its topics, with all their messages.
@@ -102,6 +104,7 @@ impl Places<'_> {
         }
         match (value, all.object(), all.items()) {
             (Value::Number(number), ..) => self.impossible(number, own.unwrap_or(all), at),
+            (Value::String(text), ..) => self.bad_state(text, own.unwrap_or(all), at),
             (Value::Object(members), Some(object), _) => {
                 let own = own.and_then(Node::object);
                 if let Some(missing) = missing(members, object, own) {
@@ -132,6 +135,16 @@ impl Places<'_> {
         let range = meaning::range(name, self.topic).filter(|_| !meaning::is_setting(name, self.topic))?;
         let is_outside = !range.contains(&number.as_f64()?) && range.contains(&numbers.level_without(number));
         is_outside.then(|| format!("{} {number}, which cannot be", if at.is_empty() { "is" } else { at }))
+    }
+
+    /// A state that reports trouble, where nearly all are others. Any other one may be rare.
+    fn bad_state(&self, text: &str, like: &Node, at: &str) -> Option<String> {
+        let strings = like.strings()?;
+        let (all, others) = (strings.count(), strings.count() - strings.count_of(text)?);
+        let name = at.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or_else(|| last_level(self.topic));
+        let is_odd = all >= ENOUGH_TO_MISS && others * 20 >= all * 19 && severity_of_state(name, text).is_some();
+        let place = if at.is_empty() { "it" } else { at };
+        is_odd.then(|| format!("{place} is {text:?}, where {others} of {all} are others"))
     }
 
     fn below(&self, value: &Value, all: &Node, own: Option<&Node>, name: &str, at: &mut String) -> Option<String> {

@@ -409,3 +409,18 @@ fn roots_sizes_and_formats_of_other_payloads_are_known() {
     let gzip = one(b"\x1f\x8b\x08\x00\x00\x00");
     assert_eq!((gzip.magic.map(Magic::name), gzip.bytes), (Some("gzip"), Some((6, 6))));
 }
+
+#[test]
+fn a_state_that_reports_trouble_once_is_told_and_a_rare_one_is_not() {
+    let with = |odd: &'static str| stream(60, move |n| if n == 40 { odd.into() } else { r#"{"status":"ok"}"#.into() });
+    assert_eq!(
+        reasons(&with(r#"{"status":"E17"}"#)),
+        [r#"1 a/b/temperature: /status is "E17", where 59 of 60 are others"#]
+    );
+    assert_eq!(reasons(&with(r#"{"status":"calibrating"}"#)), [""; 0]);
+    assert_eq!(reasons(&stream(60, |n| format!(r#"{{"status":"{}"}}"#, ["ok", "E17"][n % 2]))), [""; 0], "its way");
+    assert_eq!(reasons(&stream(60, |n| format!(r#"{{"mode":"{}"}}"#, if n == 9 { "E17" } else { "D1" }))), [""; 0]);
+    let plain = |odd: &'static str| stream(60, move |n| format!("d/state|{}", if n == 40 { odd } else { "running" }));
+    assert_eq!(reasons(&plain("jammed")), [r#"1 d/state: it is "jammed", where 59 of 60 are others"#]);
+    assert_eq!(reasons(&plain("paused")), [""; 0]);
+}
