@@ -44,7 +44,8 @@ pub struct Answer {
     pub delay: Duration,
     /// On a topic that belongs to the command's; otherwise it only came next, with something new.
     pub sure: bool,
-    /// It came late and said nothing new: on a topic that beats it is no answer.
+    /// It said nothing new, and came late or when it was due, with another value than the one that was asked for: on a
+    /// topic that beats it is no answer.
     is_old: bool,
     /// How it stands to its topic's beat.
     moment: Moment,
@@ -85,8 +86,9 @@ impl Commands {
         };
         for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
             let delay = at.elapsed.saturating_sub(command.at.elapsed);
-            let sure = command.call.is_none() && belongs(&command.topic, topic);
-            let is_old = !is_news && delay > ANSWER_WAIT;
+            let sure = command.call.is_none() && (belongs(&command.topic, topic) || is_response(payload));
+            let is_due_anyway = || moment == Moment::Due && command.asks_for_other(topic, payload);
+            let is_old = !is_news && (delay > ANSWER_WAIT || is_due_anyway());
             let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old, moment };
             let is_better = |known: &Answer| !(is_old || known.is_due() && moment == Moment::Due);
             if sure && command.answer.as_ref().is_none_or(is_better) {
@@ -159,6 +161,19 @@ impl Commands {
 }
 
 impl Command {
+    /// Whether it sets what is told on that topic, to another value than this one.
+    fn asks_for_other(&self, topic: &str, value: &str) -> bool {
+        let base = ["/set", "/command"].iter().find_map(|end| self.topic.strip_suffix(end));
+        let number = |text: &str| text.trim().parse::<f64>().ok();
+        let (asked, told) = (number(&self.payload), number(value));
+        let differs = match (asked, told) {
+            (Some(asked), Some(told)) => asked != told,
+            (None, None) => !self.payload.trim().eq_ignore_ascii_case(value.trim()),
+            _ => false,
+        };
+        base == Some(topic) && differs && !self.payload.is_empty() && !self.payload.starts_with('{')
+    }
+
     /// Whether one of the device's topics is that of its answers.
     pub fn expects_answer<'a>(&self, mut topics: impl Iterator<Item = &'a str>) -> bool {
         topics.any(|topic| belongs(&self.topic, topic))
@@ -264,6 +279,13 @@ fn belongs(command: &str, answer: &str) -> bool {
     behind.is_some_and(|rest| rest.split('/').any(|level| is_in(ANSWERS, level)))
 }
 
+/// Whether an object begins with what says that it is a response, as trackers send theirs among their positions.
+fn is_response(payload: &str) -> bool {
+    let name = payload.trim_start().strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('"'));
+    let name = name.and_then(|rest| rest.split('"').next());
+    name.is_some_and(|name| is_in(&["rsp", "response", "reply", "answer", "ack"], name))
+}
+
 /// Whether a command's topic is that of a value, and says nothing of answers.
 fn is_value(command: &str) -> bool {
     item(command).is_some() || ["W/", "R/"].iter().any(|first| command.starts_with(first))
@@ -359,6 +381,33 @@ mod tests {
             commands.answer(at(delay + 10), "s/relay/0", "off", true, Moment::Any);
             assert!(commands.iter().next().and_then(|command| command.answer(|_| beats)).is_some());
         }
+    }
+
+    #[test]
+    fn a_beat_that_still_tells_the_old_value_is_no_answer_and_a_response_is_one_anywhere() {
+        for (asked, told, moment, expected) in [
+            ("now", "pv", Moment::Due, true),
+            ("now", "pv", Moment::Any, false),
+            ("now", "NOW", Moment::Due, false),
+            ("60", "60.0", Moment::Due, false),
+            ("60", "80", Moment::Due, true),
+            ("1", "true", Moment::Due, false),
+            ("", "pv", Moment::Due, false),
+            ("{\"mode\":\"now\"}", "pv", Moment::Due, false),
+        ] {
+            let mut commands = Commands::default();
+            commands.record(at(0), "e/1/mode/set", asked, false);
+            commands.answer(at(3000), "e/1/mode", told, false, moment);
+            let command = commands.iter().next().expect("a command");
+            let is = command.is_unanswered(at(60_000).elapsed, ["e/1/mode"].into_iter(), |_| true);
+            assert_eq!(is, expected, "{asked} {told} {moment:?}");
+        }
+        let mut commands = Commands::default();
+        commands.record(at(0), "d/commands", "{\"CMD\":\"getinfo\"}", false);
+        commands.answer(at(900), "d/data", "{\"state\":{}}", true, Moment::Any);
+        commands.answer(at(1000), "d/data", "{\"RSP\":\"fine\"}", true, Moment::Any);
+        let command = commands.iter().next().expect("a command");
+        assert_eq!(command.answer(|_| true).map(|answer| &*answer.payload), Some("{\"RSP\":\"fine\"}"));
     }
 
     #[test]
