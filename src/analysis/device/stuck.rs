@@ -33,7 +33,9 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
         });
         return;
     }
-    let is_restless = |field: &&Field| meaning::is_restless(&field.path, topic) && field.never_moved(model.last);
+    let is_restless = |field: &&Field| {
+        meaning::is_restless(&field.path, topic) && field.never_moved(model.last) && !may_rest(field, topic, model)
+    };
     let is_stuck = |field: &&Field| {
         // Beside what is told anew only when much has changed, one that did not may be of the same kind.
         is_restless(field) && some_move(device, is_told_anew)
@@ -104,6 +106,18 @@ fn never_moved(field: &Field, topic: &str, beside: &str, found: &mut Vec<Finding
         advice: "may be true for a slow value; if not, the sensor hangs: change what it measures and look again",
     });
 }
+
+/// Whether it is the temperature of the air in a room or outside, which rests for minutes where it has one decimal.
+fn may_rest(field: &Field, topic: &str, model: &TopicModel) -> bool {
+    const AIR: &[&str] = &["outdoor", "outside", "aussen", "room", "ambient", "indoor"];
+    let name = meaning::own_name(&field.path, topic);
+    field.decimals < 2
+        && stood_for(field, model) < AIR_RESTS_FOR
+        && meaning::has_part(name, AIR)
+        && meaning::is_temperature(&field.path, topic)
+}
+
+const AIR_RESTS_FOR: Duration = Duration::from_secs(480);
 
 fn stood_for(field: &Field, model: &TopicModel) -> Duration {
     model.last.elapsed.saturating_sub(field.run.began.elapsed)
@@ -294,6 +308,9 @@ mod tests {
         assert_eq!((told(gas(899), 60), told(gas(400), 60), told(gas(899), 30)), (1, 0, 0));
         assert_eq!(told(|n| json!({"co2": 899, "temperature": noise(n)}), 60), 0, "a bridge may repeat what it knows");
         let bme = |humidity: f64| move |_| json!({"Temperature": -3.2, "Humidity": humidity, "Pressure": 998.1});
+        let outside = |name: &'static str| move |n| json!({"power": noise(n), name: 6.2});
+        assert_eq!((told(outside("outdoortemp"), 40), told(outside("outdoortemp"), 60)), (0, 1));
+        assert_eq!(told(outside("flow_temp"), 40), 1);
         assert_eq!((told(bme(81.2), 31), told(bme(81.0), 31), told(bme(81.2), 24)), (1, 0, 0));
     }
 
