@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::breaks::Breaks;
+use super::pace::Pace;
 use super::places::last_level;
 use super::steps::{Steps, is_sequence};
 use super::{At, meaning, quality, texts};
@@ -33,6 +34,7 @@ pub struct Field {
     last_rise: f64,
     /// The smallest change.
     least_step: f64,
+    pub(super) pace: Pace,
     /// The number of the latest message that had it.
     last_message: u32,
     /// The least value …
@@ -250,6 +252,7 @@ impl Field {
             falls: 0,
             last_rise: 0.0,
             least_step: f64::INFINITY,
+            pace: Pace::default(),
             last_message: 0,
             least: value,
             greatest: value,
@@ -279,6 +282,7 @@ impl Field {
             self.decimals = self.decimals.max(decimals(value));
         }
         self.steps.add(at, self.last, value);
+        self.pace.add(self.steps.last_interval, (value - self.last).abs());
         let mut breaks = self.breaks;
         breaks.note(at, value, self);
         self.breaks = breaks;

@@ -346,25 +346,21 @@ fn tells_uptime(topic: &str, model: &TopicModel) -> bool {
     any(meaning::is_uptime) && !any(meaning::is_place)
 }
 
-/// From which beat to which a topic slowed down, if it is one that does not come when something happens.
+/// From which beat to which a topic slowed down, if it is one that does not come when something happens. What measures
+/// its surroundings, and has nothing beside it that has come to rest, comes no more often for anything that the device does.
 fn slowed(topic: &str, model: &TopicModel) -> Option<(Duration, Duration)> {
+    const REST: u32 = 4;
+    let rests = |field: &Field| field.run.length >= REST && field.changes >= REST;
+    let is_free = |field: &Field| field.pace.is_free_of_change() && meaning::is_of_surroundings(&field.path, topic);
+    let is_at_its_times = || model.fields.iter().any(is_free) && !model.fields.iter().any(rests);
     let slowed = model.timing.slowed(false).filter(|_| is_beat_by_name(topic) || tells_uptime(topic, model));
-    slowed.or_else(|| model.timing.slowed(true).filter(|_| tells_surroundings(topic, model)))
+    slowed.or_else(|| model.timing.slowed(true).filter(|_| is_at_its_times()))
 }
 
 /// Whether a topic leaves out no beat on purpose, though many are missing.
 fn never_skips(topic: &str, model: &TopicModel) -> bool {
-    is_beat_by_name(topic) || (model.timing.was_even() && tells_surroundings(topic, model))
-}
-
-/// Whether a topic tells how it is around the device, which goes on to change: nothing that the device does makes it tell
-/// that more often.
-fn tells_surroundings(topic: &str, model: &TopicModel) -> bool {
-    const STILL: u32 = 5;
-    let moves = |field: &Field| {
-        field.changes > 0 && field.run.length < STILL && meaning::is_of_surroundings(&field.path, topic)
-    };
-    model.fields.iter().any(moves)
+    let moves = |field: &Field| field.changes > 0 && meaning::is_of_surroundings(&field.path, topic);
+    is_beat_by_name(topic) || (model.timing.was_even() && model.fields.iter().any(moves))
 }
 
 /// Tasmota's stat/ has answers to commands and buttons, however evenly they come.

@@ -15,6 +15,7 @@ pub mod model;
 pub mod names;
 mod nodes;
 mod numbers;
+mod pace;
 pub mod places;
 pub mod presence;
 mod quality;

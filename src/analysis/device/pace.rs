@@ -1,0 +1,60 @@
+//! Whether a number is told at its times whatever it is, or only when it has changed by so much.
+
+use std::time::Duration;
+
+/// How far a number goes from one message to the next, by how soon that comes.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    soonest: Duration,
+    /// The least that it went when the next message came as soon as any, and that may be nothing.
+    least: f64,
+    /// How often it went farther until one that came late.
+    farther: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { soonest: Duration::MAX, least: f64::INFINITY, farther: 0 }
+    }
+}
+
+impl Pace {
+    /// Takes how far it went from one message to the next, and in which time.
+    pub(super) fn add(&mut self, interval: Duration, went: f64) {
+        const LATE: f64 = 1.5;
+        const SOON: f64 = 1.25;
+        self.soonest = self.soonest.min(interval);
+        if interval <= self.soonest.mul_f64(SOON) {
+            self.least = self.least.min(went);
+        } else if interval >= self.soonest.mul_f64(LATE) && went > self.least {
+            self.farther += 1;
+        }
+    }
+
+    /// Whether it was told late again and again though it had gone farther than before messages that came soon: who
+    /// tells what has changed would not have waited.
+    pub(super) fn is_free_of_change(&self) -> bool {
+        const OFTEN: u32 = 3;
+        self.farther >= OFTEN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_tells_a_small_change_soon_and_a_large_one_late_tells_at_its_times() {
+        let of = |steps: &[(u64, f64)]| {
+            let mut pace = Pace::default();
+            steps.iter().for_each(|(seconds, went)| pace.add(Duration::from_secs(*seconds), *went));
+            pace.is_free_of_change()
+        };
+        let soon = [(10, 0.3), (10, 0.1), (11, 0.2)];
+        assert!(of(&[&soon[..], &[(20, 0.4), (20, 0.2), (20, 0.7)]].concat()));
+        assert!(!of(&[&soon[..], &[(60, 0.05), (60, 0.1), (60, 0.0)]].concat()), "less than it would tell");
+        assert!(!of(&[&soon[..], &[(60, 0.05), (60, 0.4), (60, 0.0)]].concat()), "once it jumped");
+        assert!(!of(&[&soon[..], &[(14, 0.4); 5]].concat()), "hardly late");
+        assert!(!of(&[(10, 0.4); 9]));
+    }
+}
