@@ -363,9 +363,21 @@ fn never_skips(topic: &str, model: &TopicModel) -> bool {
     is_beat_by_name(topic) || (model.timing.was_even() && model.fields.iter().any(moves))
 }
 
-/// Tasmota's stat/ has answers to commands and buttons, however evenly they come.
+/// Tasmota's stat/ has answers to commands and buttons, and what is told when it has changed comes when it changes, however
+/// evenly they come.
 fn may_beat(topic: &str, model: &TopicModel) -> bool {
-    model.place == Place::State && !topic.starts_with("stat/")
+    model.place == Place::State && !topic.starts_with("stat/") && !tells_changes(topic, model)
+}
+
+/// Whether a topic with nothing but a coarse temperature or humidity never told the same twice: most likely it is told
+/// only when it has changed, and rests with the room.
+fn tells_changes(topic: &str, model: &TopicModel) -> bool {
+    const OFTEN: u32 = 12;
+    let never_again = |field: &Field| {
+        let is_slow = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
+        field.path.is_empty() && field.decimals < 2 && field.seen >= OFTEN && field.changes + 1 == field.seen && is_slow
+    };
+    model.fields.iter().any(never_again)
 }
 
 /// Whether a topic says of itself that it beats.

@@ -90,6 +90,12 @@ pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
     is_named && !has_part(name, &["templat", "tempo", "tempt"])
 }
 
+/// Whether it is a share of water in the air.
+pub(super) fn is_humidity(path: &str, topic: &str) -> bool {
+    let name = own_name(path, topic);
+    has_part(name, &["humid"]) || is_in(&["hum", "rh"], name)
+}
+
 /// Whether it tells where something is.
 pub(super) fn is_place(path: &str, topic: &str) -> bool {
     is_latitude(path, topic) || is_in(&["lon", "lng", "long", "longitude"], own_name(path, topic))
@@ -107,7 +113,7 @@ pub(in crate::analysis) fn range(path: &str, topic: &str) -> Option<std::ops::Ra
         Some(-90.0..=90.0)
     } else if is_place(path, topic) {
         Some(-180.0..=180.0)
-    } else if has_part(name, &["humid", "moist"]) || is_in(&["hum", "rh"], name) || is_charge(name) {
+    } else if is_humidity(path, topic) || has_part(name, &["moist"]) || is_charge(name) {
         // Not all are calibrated.
         Some(-5.0..=105.0)
     } else if has_part(name, &["pct", "percent"]) {

@@ -201,3 +201,20 @@ fn what_tells_how_the_device_is_must_not_slow_down_unless_it_tells_where_it_is()
         assert_eq!(found.contains(&"slower_beat"), expected, "{found:?}");
     }
 }
+
+#[test]
+fn a_room_that_is_told_when_it_changes_has_not_stopped() {
+    let told = |value: fn(u64) -> f64| {
+        let mut device = Device::new(Name::new("d", false));
+        for n in 0..14 {
+            let at = At { elapsed: Duration::from_secs(n * 10), unix_ms: n * 10_000 };
+            let (text, retain) = (format!("{:.1}", value(n)), false);
+            let payload = text.as_bytes();
+            device.record(&Message { at, topic: "d/temperature", payload, payload_bytes: payload.len(), retain });
+        }
+        let end = At { elapsed: Duration::from_secs(300), unix_ms: 300_000 };
+        judge(&device, end).iter().map(|finding| finding.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(told(|n| 19.0 + 0.2 * n as f64), [""; 0]);
+    assert_eq!(told(|n| 19.0 + 0.2 * (n / 2) as f64), ["stopped"], "it told the same again");
+}

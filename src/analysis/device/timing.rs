@@ -58,6 +58,8 @@ const GAP_MIN: Duration = Duration::from_millis(500);
 /// … and silence of this many medians at the end is more than a late beat.
 const SILENT_FROM: f64 = 3.0;
 const SILENT_MIN: Duration = Duration::from_secs(3);
+/// … also where the latest was longer already: that many times as long.
+const LATEST_FROM: f64 = 1.5;
 /// Both are longer by so many times the jitter: what comes by chance, as where motion is seen, may look even for a while.
 const MISSED_JITTERS: f64 = 3.0;
 const SILENT_JITTERS: f64 = 10.0;
@@ -170,6 +172,10 @@ impl Timing {
         }
         // What begins late is an episode, as the steps of a blind that moves, and may end.
         let is_from_start = self.first.is_some_and(|first| first < silence);
+        // What has slowed down is silent for longer than it was.
+        if let Some(latest) = self.intervals.back().filter(|latest| is_gap(**latest)) {
+            silence = silence.max(micros(*latest).mul_f64(LATEST_FROM));
+        }
         let is_sure = sorted.len() >= 4 || f64::from(jitter) <= 0.05 * f64::from(median);
         let silent = self.last.map(|last| end.saturating_sub(last)).filter(|_| is_from_start && is_sure);
         Some(Rhythm {
@@ -248,6 +254,13 @@ mod tests {
         times.extend((0..50).map(|n| 1300 + n * 20));
         let rhythm = of(&times, 3500).expect("a rhythm");
         assert_eq!((rhythm.is_regular, rhythm.missed, rhythm.silent), (true, 0, None));
+    }
+
+    #[test]
+    fn what_has_slowed_down_is_silent_for_longer() {
+        let slowed = [0u64, 5, 10, 15, 20, 25, 30, 35, 65].map(|s| s * 1000);
+        let silent = |end_ms| of(&slowed, end_ms).expect("a rhythm").silent.is_some();
+        assert_eq!((silent(100_000), silent(111_000)), (false, true));
     }
 
     #[test]
