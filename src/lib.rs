@@ -17,7 +17,9 @@ pub mod limits;
 pub mod log;
 pub mod notify;
 pub mod secret;
+pub mod sorted;
 pub mod stdio;
+pub mod task;
 
 pub mod rpc;
 pub mod vault;

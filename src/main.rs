@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mqtt_mcp::config::{self, Command};
 use mqtt_mcp::secret::{keep_out_of_core_files, redacted};
-use mqtt_mcp::stdio::{Input, print, tell};
+use mqtt_mcp::stdio::{Ends, Input, print, tell};
 use mqtt_mcp::{log as logging, runtime, shell};
 
 fn main() -> ExitCode {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             "mqtt-mcp: an MCP server for MQTT; it waits for JSON-RPC, one message a line (see it work: mqtt-mcp demo)",
         );
     }
-    match runtime::run(config) {
+    match Ends::of_process().and_then(|ends| runtime::run(config, ends, &runtime::SIGNALS)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");

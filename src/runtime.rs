@@ -26,7 +26,8 @@ use crate::resources::updates::{Subscription, Updates};
 use crate::resources::{self, Refusal};
 use crate::rpc::line::{Line, LineBuffer};
 use crate::rpc::outgoing::OutLine;
-use crate::stdio::{Input, Output};
+use crate::stdio::{Ends, Input, Output};
+use crate::task;
 use crate::tools::failure::{Code, Failure};
 use crate::tools::profile::{Profile, Profiles};
 use crate::tools::schema::Tools;
@@ -34,8 +35,12 @@ use crate::tools::watch::Watches;
 use crate::tools::{self, Context, Ended, Tool};
 use crate::vault::Vault;
 
-/// Serves until the input ends, a signal asks to stop, or nobody reads the output any more.
-pub fn run(config: Config) -> io::Result<()> {
+/// The signals that end a server.
+pub const SIGNALS: [Signal; 3] = [Signal::Term, Signal::Int, Signal::Hup];
+
+/// Serves on stdin and stdout, or what stands for them, until the input ends, one of the `signals` asks to stop, or nobody
+/// reads the output any more.
+pub fn run(config: Config, ends: Ends, signals: &'static [Signal]) -> io::Result<()> {
     let Parts { executor, table, profiles, guard } = Parts::of(config)?;
     let server = Server::new(Box::new(Tools(guard)));
     #[cfg(feature = "library")]
@@ -53,11 +58,33 @@ pub fn run(config: Config) -> io::Result<()> {
         calls_changed: Notify::default(),
         lines: Lines::default(),
     });
-    let served = executor.spawn(runtime.serve());
+    let outcome = Rc::new(Cell::new(Ok(())));
+    let to = outcome.clone();
+    let served = task::spawn(&executor, async move { to.set(runtime.serve(ends, signals).await) });
+    drive(&executor, served);
+    outcome.replace(Ok(()))
+}
+
+/// Runs one tool outside of the protocol, for a person at a shell.
+pub fn call_once(config: Config, tool: &'static Tool, arguments: &str) -> io::Result<Ended> {
+    let Parts { executor, table, profiles, .. } = Parts::of(config)?;
+    let context = Context { table: table.clone(), profiles, watches: Rc::default(), progress: Rc::new(|_, _, _| ()) };
+    let (ended, arguments) = (Rc::new(Cell::new(None)), arguments.to_owned());
+    let to = ended.clone();
+    let call = task::spawn(&executor, async move {
+        to.set(Some(tools::call(tool, context, &arguments).await));
+        table.close_all().await;
+    });
+    drive(&executor, call);
+    Ok(ended.take().expect("the call has ended"))
+}
+
+/// Runs all tasks until one of them has ended.
+fn drive(executor: &LocalExecutor<'static>, until: Task<()>) {
     smol::block_on(async {
         // Tasks run for a bounded time between looks at the system's events: the executor's own loop runs 200, and
         // with a session that reads a flood in each of them, requests would wait a tenth of a second.
-        while !served.is_finished() {
+        while !until.is_finished() {
             executor.tick().await;
             let since = Instant::now();
             while executor.try_tick() {
@@ -67,19 +94,8 @@ pub fn run(config: Config) -> io::Result<()> {
                 }
             }
         }
-        served.await
-    })
-}
-
-/// Runs one tool outside of the protocol, for a person at a shell.
-pub fn call_once(config: Config, tool: &'static Tool, arguments: &str) -> io::Result<Ended> {
-    let Parts { executor, table, profiles, .. } = Parts::of(config)?;
-    let context = Context { table: table.clone(), profiles, watches: Rc::default(), progress: Rc::new(|_, _, _| ()) };
-    Ok(smol::block_on(executor.run(async {
-        let ended = tools::call(tool, context, arguments).await;
-        table.close_all().await;
-        ended
-    })))
+        until.await;
+    });
 }
 
 /// What a configuration becomes.
@@ -98,7 +114,7 @@ impl Parts {
         let profiles = Rc::new(seal(config.brokers, &vault).map_err(io::Error::other)?);
         let guard = Rc::new(Guard::new(config.policy, config.audit, config.publishes_per_minute));
         let watch = guard.clone();
-        executor.spawn(async move { watch.deadlines.keep().await }).detach();
+        task::spawn(&executor, async move { watch.deadlines.keep().await }).detach();
         let table = Table::new(config.max_sessions, config.session_ttl, vault, guard.clone(), executor.clone());
         Ok(Self { executor, table: Rc::new(table), profiles, guard })
     }
@@ -131,17 +147,18 @@ struct Lines {
 }
 
 impl Runtime {
-    async fn serve(self: Rc<Self>) -> io::Result<()> {
-        let input = Input::open()?;
-        let output = Rc::new(Output::open()?);
-        let mut signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])?;
+    async fn serve(self: Rc<Self>, ends: Ends, signals: &[Signal]) -> io::Result<()> {
+        let input = Input::open(ends.stdin)?;
+        let output = Rc::new(Output::open(ends.stdout)?);
+        let mut signals = Signals::new(signals)?;
         // Tasks of their own: what happens to one of them is no reason to ask for the others.
         let (this, to) = (self.clone(), output.clone());
-        let mut writing = self.executor.spawn(async move { this.write(&to).await });
-        let this = self.clone();
-        let reading = self.executor.spawn(async move { this.read(&input).await });
+        let mut writing = task::spawn(&self.executor, async move { this.write(&to).await });
+        let read = Rc::new(Cell::new(Ok(())));
+        let (this, to) = (self.clone(), read.clone());
+        let reading = task::spawn(&self.executor, async move { to.set(this.read(&input).await) });
         let table = self.table.clone();
-        let _expiry = self.executor.spawn(async move { table.expire().await });
+        let _expiry = task::spawn(&self.executor, async move { table.expire().await });
         let stop = async {
             signals.next().await;
             log::info!("ending on a signal");
@@ -150,11 +167,18 @@ impl Runtime {
             or(output.closed(), &mut writing).await;
             log::info!("nobody reads stdout any more");
         };
-        let ended = or(async { reading.await.map(|()| true) }, async {
-            or(stop, gone).await;
-            Ok(false)
-        });
-        let may_finish = ended.await?;
+        let ended = or(
+            async {
+                reading.await;
+                true
+            },
+            async {
+                or(stop, gone).await;
+                false
+            },
+        );
+        let may_finish = ended.await;
+        read.replace(Ok(()))?;
         self.shut_down(may_finish).await;
         Ok(())
     }
@@ -219,7 +243,7 @@ impl Runtime {
             _ => list.borrow().len() >= CALLS_MAX,
         };
         let this = self.clone();
-        let task = self.executor.spawn(async move {
+        let task = task::spawn(&self.executor, async move {
             let outcome = if full { this.refuse(&call) } else { this.call(call).await };
             this.finish(key, outcome);
         });
@@ -307,7 +331,7 @@ impl Runtime {
     /// Tells of updates until the subscription's end.
     fn follow(self: &Rc<Self>, listen: Option<CallKey>, subscription: Rc<Subscription>) -> Task<()> {
         let this = self.clone();
-        self.executor.spawn(async move {
+        task::spawn(&self.executor, async move {
             let tell = |uri: &str| {
                 // What a client that does not read has missed is told when it reads again, once.
                 let can = this.lines.is_flowing();

@@ -1,11 +1,11 @@
-//! fd 0 and fd 1 and nothing else: bytes in, bytes out, neither ever blocking the loop.
+//! What a server reads and writes, fd 0 and fd 1 as a rule: bytes in, bytes out, neither ever blocking the loop.
 //!
 //! O_NONBLOCK belongs to the open file, which the shell or ssh shares, so it is never set on what we were given. stdin
 //! is waited for and then read once. stdout is a socket (sent to without waiting), or a pipe or terminal, which is
 //! opened anew so that O_NONBLOCK is ours alone, or, where that cannot be, written to in pieces that fit.
 
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use async_io::Async;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,6 +14,22 @@ use rustix::net::SendFlags;
 use smol::future::yield_now;
 
 use crate::limits::WRITE_CHUNK_BYTES;
+
+/// What a server reads from and writes to.
+pub struct Ends {
+    /// Its stdin.
+    pub stdin: OwnedFd,
+    /// Its stdout.
+    pub stdout: OwnedFd,
+}
+
+impl Ends {
+    /// Duplicates of fd 0 and fd 1.
+    pub fn of_process() -> io::Result<Self> {
+        let (stdin, stdout) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+        Ok(Self { stdin: rustix::io::dup(stdin)?, stdout: rustix::io::dup(stdout)? })
+    }
+}
 
 /// stdin.
 pub enum Input {
@@ -24,15 +40,12 @@ pub enum Input {
 }
 
 impl Input {
-    /// Opens a duplicate of fd 0.
-    pub fn open() -> io::Result<Self> {
-        let duplicate = rustix::io::dup(rustix::stdio::stdin())?;
-        match Async::new_nonblocking(duplicate) {
+    /// Reads from `stdin`.
+    pub fn open(stdin: OwnedFd) -> io::Result<Self> {
+        match Async::new_nonblocking(stdin.try_clone()?) {
             Ok(waited) => Ok(Self::Waited(waited)),
             // epoll refuses what is always ready.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                Ok(Self::Ready(rustix::io::dup(rustix::stdio::stdin())?))
-            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Self::Ready(stdin)),
             Err(error) => Err(error),
         }
     }
@@ -81,23 +94,22 @@ enum Sink {
 }
 
 impl Output {
-    /// Opens fd 1.
-    pub fn open() -> io::Result<Self> {
-        let stdout = rustix::io::dup(rustix::stdio::stdout())?;
+    /// Writes to `stdout`.
+    pub fn open(stdout: OwnedFd) -> io::Result<Self> {
         let kind = FileType::from_raw_mode(rustix::fs::fstat(&stdout)?.st_mode);
         if kind == FileType::Socket {
             return Ok(Self(Sink::Socket(Async::new_nonblocking(stdout)?)));
         }
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         if matches!(kind, FileType::Fifo | FileType::CharacterDevice)
-            && let Ok(own) = rustix::fs::open("/proc/self/fd/1", flags, Mode::empty())
+            && let Ok(own) = rustix::fs::open(format!("/proc/self/fd/{}", stdout.as_raw_fd()), flags, Mode::empty())
             && let Ok(own) = Async::new_nonblocking(own)
         {
             return Ok(Self(Sink::Own(own)));
         }
-        match Async::new_nonblocking(stdout) {
+        match Async::new_nonblocking(stdout.try_clone()?) {
             Ok(shared) => Ok(Self(Sink::Shared(shared))),
-            Err(_) => Ok(Self(Sink::Ready(rustix::io::dup(rustix::stdio::stdout())?))),
+            Err(_) => Ok(Self(Sink::Ready(stdout))),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::analysis::decimal;
 use crate::analysis::sort::sort_by;
 use crate::limits::{BROKER_FACT_MAX_BYTES, BROKER_FACTS_MAX};
 
@@ -128,7 +129,7 @@ impl BrokerFacts {
 /// A number, also with a unit behind it as in `93 seconds`; not the beginning of a version.
 fn number(text: &str) -> Option<f64> {
     let first = text.split_ascii_whitespace().next()?;
-    first.parse().ok().filter(|number: &f64| number.is_finite())
+    decimal::read(first)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::decode::{Form, decode};
 use crate::rpc::message::Fields;
+use crate::rpc::outgoing::to_json;
 
 /// Whether `pointer` is one: empty, or beginning with `/`.
 pub fn is_pointer(pointer: &str) -> bool {
@@ -28,12 +29,11 @@ pub fn numbered(payload: &[u8], pointer: &str, number: u64) -> Option<Vec<u8>> {
         _ => return None,
     };
     let start = raw.as_ptr().addr() - payload.as_ptr().addr();
-    let own = own.to_string();
-    Some([&payload[..start], own.as_bytes(), &payload[start + raw.len()..]].concat())
+    Some([&payload[..start], &to_json(&own), &payload[start + raw.len()..]].concat())
 }
 
 fn find<'a>(payload: &'a [u8], pointer: &str) -> Option<&'a RawValue> {
-    let mut at: &RawValue = serde_json::from_slice(payload).ok()?;
+    let mut at: &RawValue = serde_json::from_str(str::from_utf8(payload).ok()?).ok()?;
     for token in pointer.split('/').skip(1) {
         at = if at.get().starts_with('[') {
             let items: Vec<&RawValue> = serde_json::from_str(at.get()).ok()?;

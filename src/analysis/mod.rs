@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod binary;
 pub mod broker_facts;
 pub mod correlate;
+pub mod decimal;
 pub mod decode;
 pub mod device;
 pub mod expect;

@@ -5,7 +5,7 @@
 //! one per payload shape; the rest spread evenly over time.
 
 use std::cell::Cell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use super::alarm::Severity;
 use super::payload::Inspection;
 use super::store::{Facts, Slot, Store};
 use crate::limits::SHAPES_MAX;
+use crate::sorted;
 
 /// Keeps candidates while messages pass.
 pub struct Pruner {
@@ -24,7 +25,8 @@ pub struct Pruner {
     seen: u64,
     errors: VecDeque<u64>,
     topics: usize,
-    shapes: HashSet<u64>,
+    /// Sorted.
+    shapes: Vec<u64>,
     last_shape: Option<u64>,
     /// Never more parts than messages to keep: then one of them can always be thinned.
     spread: Vec<Bucket>,
@@ -83,7 +85,7 @@ impl Pruner {
             seen: 0,
             errors: VecDeque::new(),
             topics: 0,
-            shapes: HashSet::new(),
+            shapes: Vec::new(),
             last_shape: None,
             spread: (0..keep.clamp(1, BUCKETS_MAX)).map(|_| Bucket::default()).collect(),
             spread_total: 0,
@@ -122,7 +124,10 @@ impl Pruner {
         }
         // Most messages have the shape of the one before.
         let other_shape = self.last_shape.replace(inspection.shape) != Some(inspection.shape);
-        if other_shape && self.shapes.len() < self.keep.min(SHAPES_MAX) && self.shapes.insert(inspection.shape) {
+        if other_shape
+            && self.shapes.len() < self.keep.min(SHAPES_MAX)
+            && sorted::insert(&mut self.shapes, inspection.shape)
+        {
             claims |= SHAPE;
         }
         claims |= self.spread_claim(elapsed, facts.sequence);

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::analysis::sort::sort_by;
 use crate::limits::{BURST_FACTOR, BURST_MORE_MESSAGES, BURST_SPREAD, SECONDS_COUNTED_MAX};
 
 /// Counts per second since a call began.
@@ -58,8 +59,8 @@ impl Seconds {
         let (peak_at, peak) = self.known(window).max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?;
         let mut counts: Vec<_> = self.known(window).map(|(_, count)| count).collect();
         let rank = (counts.len() * 95).div_ceil(100) - 1;
-        let (_, p95, _) = counts.select_nth_unstable(rank);
-        Some(Rates { peak, peak_at, p95: *p95 })
+        sort_by(&mut counts, |a, b| a.cmp(b));
+        Some(Rates { peak, peak_at, p95: counts[rank] })
     }
 
     /// Bursts of a window, in order: see [`BURST_FACTOR`].

@@ -87,6 +87,22 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_sessions: SESSIONS_DEFAULT,
+            session_ttl: Duration::from_secs(SESSION_TTL_DEFAULT_SECONDS),
+            brokers: Vec::new(),
+            policy: Policy::default(),
+            audit: Audit::default(),
+            publishes_per_minute: PUBLISHES_PER_MINUTE_DEFAULT,
+            demo: false,
+            log: LevelFilter::Warn,
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// A configured broker.
 #[derive(Debug)]
 pub struct Broker {
@@ -130,17 +146,7 @@ pub fn read(
     flags: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Command, String> {
-    let mut config = Config {
-        max_sessions: SESSIONS_DEFAULT,
-        session_ttl: Duration::from_secs(SESSION_TTL_DEFAULT_SECONDS),
-        brokers: Vec::new(),
-        policy: Policy::default(),
-        audit: Audit::default(),
-        publishes_per_minute: PUBLISHES_PER_MINUTE_DEFAULT,
-        demo: false,
-        log: LevelFilter::Warn,
-        warnings: Vec::new(),
-    };
+    let mut config = Config::default();
     let (mut words, mut bare) = (Vec::new(), true);
     let mut parser = Parser::from_iter(flags);
     let mut flags = Flags::default();

@@ -12,9 +12,10 @@ use super::broker::Broker;
 use super::serve::Shared;
 use super::session::{Key, Message};
 use super::wire::{Connect, LastWill, Protocol, QoS};
-use super::{house::House, pump::Pump, scope::Scope, spawn, sys, valve};
+use super::{house::House, pump::Pump, scope::Scope, sys, valve};
 use crate::clock::{Now, Timestamp};
 use crate::limits::DEMO_TICK;
+use crate::task;
 
 /// Ticks in a second.
 pub(super) const PER_SECOND: u64 = 1000 / DEMO_TICK.as_millis() as u64;
@@ -41,11 +42,11 @@ impl Devices {
 pub(super) fn begin(shared: &Rc<Shared>, executor: &LocalExecutor<'static>) {
     let mut devices = Devices::default();
     if let Some(key) = shared.with(valve::connect_valve) {
-        spawn(executor, Box::pin(valve::run(shared.clone(), key)));
+        task::spawn(executor, valve::run(shared.clone(), key)).detach();
     }
     // The first visitor finds what is retained.
     shared.with(|broker| devices.tick(broker, 0, Now::read().timestamp()));
-    spawn(executor, Box::pin(live(shared.clone(), devices)));
+    task::spawn(executor, live(shared.clone(), devices)).detach();
 }
 
 async fn live(shared: Rc<Shared>, mut devices: Devices) {

@@ -16,10 +16,11 @@ mod valve;
 mod wire;
 
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 
 use smol::LocalExecutor;
+
+use crate::task;
 
 /// The name of its profile.
 pub const PROFILE: &str = "demo";
@@ -33,11 +34,6 @@ pub fn listen(executor: &Rc<LocalExecutor<'static>>) -> io::Result<u16> {
         devices::begin(&shared, &tasks);
         shared
     };
-    spawn(executor, Box::pin(serve::accept(listener, executor.clone(), begin)));
+    task::spawn(executor, serve::accept(listener, executor.clone(), begin)).detach();
     Ok(port)
-}
-
-/// Starts a task. All are of one type, since the executor costs 2 kB of code for each.
-fn spawn(executor: &LocalExecutor<'static>, task: Pin<Box<dyn Future<Output = ()>>>) {
-    executor.spawn(task).detach();
 }

@@ -15,7 +15,6 @@ use smol::future::yield_now;
 
 use super::broker::Broker;
 use super::session::Key;
-use super::spawn;
 use super::wire::{self, OTHER_VERSION, Packet};
 use crate::limits::{
     DEMO_ACCEPT_RETRY, DEMO_CLIENTS_MAX, DEMO_CONNECT_WAIT, DEMO_OUTPUT_BYTES, DEMO_OUTPUT_MAX_BYTES, DEMO_READ_BYTES,
@@ -23,6 +22,7 @@ use crate::limits::{
 use crate::mqtt::link::plain;
 use crate::mqtt::wire::Malformed;
 use crate::notify::Notify;
+use crate::task;
 
 /// The broker with what its tasks have in common.
 #[derive(Default)]
@@ -69,7 +69,7 @@ pub(super) async fn accept(
                 let shared: &Rc<Shared> = begun.get_or_insert_with(&begin);
                 if shared.clients.get() < DEMO_CLIENTS_MAX {
                     shared.clients.set(shared.clients.get() + 1);
-                    spawn(&executor, Box::pin(attend(shared.clone(), stream)));
+                    task::spawn(&executor, attend(shared.clone(), stream)).detach();
                 } else {
                     log::info!("a client too many: {DEMO_CLIENTS_MAX} are connected");
                 }

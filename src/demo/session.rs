@@ -8,6 +8,8 @@ use crate::limits::{
 };
 use crate::mqtt::topic;
 use crate::mqtt::wire::{Control, control, publish_head};
+#[cfg(test)]
+use crate::sorted;
 
 /// A message as it was published.
 pub(super) struct Message {
@@ -190,8 +192,9 @@ impl Session {
     pub(super) fn is_consistent(&self) -> bool {
         let sent = self.sent.iter().filter_map(|sent| sent.delivery.as_ref());
         let held: usize = self.queue.iter().chain(sent).map(|delivery| delivery.message.bytes()).sum();
-        let pids: std::collections::BTreeSet<_> = self.sent.iter().map(|sent| sent.pid).collect();
-        held == self.held_bytes && pids.len() == self.sent.len() && !pids.contains(&0)
+        let mut pids = Vec::new();
+        let are_own = self.sent.iter().all(|sent| sent.pid != 0 && sorted::insert(&mut pids, sent.pid.into()));
+        held == self.held_bytes && are_own
     }
 
     /// Never 0 and never one in use; there are more ids than messages in flight.

@@ -48,7 +48,7 @@ fn tell_state(broker: &mut Broker, position: i64) {
 
 /// The answer to a command, and the position after it.
 fn answer(command: &[u8], position: i64) -> (String, i64) {
-    let raw = serde_json::from_slice::<&RawValue>(command).ok();
+    let raw: Option<&RawValue> = str::from_utf8(command).ok().and_then(|text| serde_json::from_str(text).ok());
     let Some(members) = raw.and_then(fields) else {
         return ("{\"ok\":false,\"error\":\"not a JSON object\"}".into(), position);
     };

@@ -3,7 +3,6 @@
 //! send it.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -15,6 +14,7 @@ use super::topic;
 use super::wire::Publish;
 use crate::clock::{Now, Timestamp};
 use crate::limits::{HELD_DEFAULT_BYTES, INTERRUPTIONS_MAX, MARK_PREFIX_BYTES, RETAINED_QUIET, RETAINED_SEEN_MAX};
+use crate::sorted;
 
 /// Keeps what a call needs of the messages, bounded, and counts the rest.
 pub trait Recorder {
@@ -99,7 +99,8 @@ pub struct Capture {
     pub(super) waits_for: Option<u16>,
     pub(super) burst: Burst,
     recorder: Rc<RefCell<dyn Recorder>>,
-    seen: HashSet<u64>,
+    /// Marks of retained messages, sorted.
+    seen: Vec<u64>,
     /// Another capture made the broker send retained messages again that match this filter.
     foreign: bool,
 }
@@ -166,7 +167,7 @@ impl Captures {
             waits_for: None,
             burst: Burst::Open { fence: None, last: now.at },
             recorder,
-            seen: HashSet::new(),
+            seen: Vec::new(),
             foreign: false,
         });
         self.next_id
@@ -295,7 +296,7 @@ impl Capture {
             Burst::Closed if self.foreign => return false,
             Burst::Closed => {}
         }
-        self.seen.len() >= RETAINED_SEEN_MAX || self.seen.insert(mark)
+        self.seen.len() >= RETAINED_SEEN_MAX || sorted::insert(&mut self.seen, mark)
     }
 
     /// True when the call should look.

@@ -95,7 +95,19 @@ impl Connection {
 
     /// Waits until `condition` gives a value or the deadline has come.
     pub async fn until<T>(&self, deadline: Instant, mut condition: impl FnMut(&Session) -> Option<T>) -> Option<T> {
-        self.guard.deadlines.until(deadline, pin!(self.changed.until(|| condition(&self.session.borrow())))).await
+        let mut value = None;
+        let mut is_met = || {
+            value = condition(&self.session.borrow());
+            value.is_some()
+        };
+        self.wait(deadline, &mut is_met).await;
+        value
+    }
+
+    /// Once for all conditions.
+    async fn wait(&self, deadline: Instant, is_met: &mut dyn FnMut() -> bool) {
+        let met = pin!(self.changed.until(|| is_met().then_some(())));
+        self.guard.deadlines.until(deadline, met).await;
     }
 
     /// A PINGREQ and its PINGRESP; `None` when there is no connection, or none any more, or no answer by the deadline.

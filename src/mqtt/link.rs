@@ -16,6 +16,7 @@ use super::tls::channel::{self, Channel};
 use super::tls::{Facts, Shake, TlsOptions};
 use super::url::Target;
 use crate::limits::ADDRESS_TRY_MIN;
+use crate::task;
 
 /// Where to connect.
 #[derive(Clone, Debug)]
@@ -240,7 +241,7 @@ async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, Trouble> {
         // The last one's refusal is told, and not every machine has IPv6.
         return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
     }
-    let found = smol::unblock(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)).await;
+    let found = task::aside(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)).await;
     found.map_err(|error| Trouble::NameLookup(plain(&error)))
 }
 

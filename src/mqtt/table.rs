@@ -14,6 +14,7 @@ use super::state::State;
 use crate::clock::Now;
 use crate::limits::DISCONNECT_WAIT;
 use crate::notify::Notify;
+use crate::task;
 use crate::vault::Vault;
 
 /// The sessions of this process.
@@ -153,7 +154,7 @@ impl Table {
             .iter()
             .map(|entry| {
                 let connection = entry.connection.clone();
-                self.executor.spawn(async move { connection.close().await })
+                task::spawn(&self.executor, async move { connection.close().await })
             })
             .collect();
         for task in closing {
@@ -230,7 +231,7 @@ impl Trial<'_> {
     /// Connects. Dropping the future gives up the attempt with the trial.
     pub async fn connect(&self, deadline: Instant) -> Result<(), Trouble> {
         let Table { vault, buffer, executor, .. } = self.table;
-        executor.spawn(driver::run(self.connection.clone(), vault.clone(), buffer.clone(), deadline)).detach();
+        task::spawn(executor, driver::run(self.connection.clone(), vault.clone(), buffer.clone(), deadline)).detach();
         // The driver has the same deadline and tells what it was waiting for: give it a moment for that.
         let settled = self.connection.until(deadline + DISCONNECT_WAIT, |session| match session.state() {
             State::Connecting => None,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde::Serialize;
+use serde_json::Serializer;
 
 use super::error::RpcError;
 use super::message::Id;
@@ -117,7 +118,16 @@ impl<R: Fn(usize, &mut Vec<u8>)> Body for WithRows<R> {
 /// Compact JSON in which all control characters are escaped. Our own types cannot fail to serialise: they have string
 /// keys and no fallible parts.
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {
-    let json = serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec());
+    let mut json = Vec::with_capacity(128);
+    let written = value.serialize(&mut Serializer::new(&mut json));
+    checked(written.is_ok(), json)
+}
+
+/// Once for all types.
+fn checked(written: bool, json: Vec<u8>) -> Vec<u8> {
+    if !written {
+        return b"null".to_vec();
+    }
     if json.windows(2).any(is_late_control) || json.last() == Some(&DELETE) {
         escape_late_controls(&json)
     } else {

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use crate::analysis::decimal;
 use crate::rpc::message::fields;
 
 /// A value, or nothing.
@@ -59,7 +60,7 @@ impl<'a> Json<'a> {
 
     /// A number, or 0.
     pub fn number(self) -> f64 {
-        self.0.and_then(|raw| raw.get().parse().ok()).unwrap_or(0.0)
+        self.0.and_then(|raw| decimal::read(raw.get())).unwrap_or(0.0)
     }
 }
 

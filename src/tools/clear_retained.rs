@@ -1,7 +1,6 @@
 //! Lists retained messages and, if asked, deletes them.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use super::publish_message::Flight;
 use super::{Context, Effect, Ended, SESSION_ID, TOPIC_PATTERN, Tool};
 use crate::analysis::payload;
 use crate::analysis::ring::{OnFull, Ring};
+use crate::analysis::sort::sort_by;
 use crate::clock::Now;
 use crate::limits::{CAPTURE_MAX_BYTES, CLEAR_ACKNOWLEDGE_WAIT, RESPONSE_DEFAULT_BYTES, RESPONSE_MAX_BYTES};
 use crate::mqtt::capture::{Flow, Recorder, Retained};
@@ -99,7 +99,9 @@ async fn run(context: Context, args: Args) -> Ended {
     let found = found.replace(Found { ring: Ring::new(0, 0, OnFull::DropOldest), limit: 0, others: 0 });
     let dry_run = args.flag("dry_run");
     let (mut cleared, mut trouble) = (0, None);
-    let topics: BTreeSet<_> = found.ring.kept().map(|kept| kept.topic().to_owned()).collect();
+    let mut topics: Vec<_> = found.ring.kept().map(|kept| kept.topic().to_owned()).collect();
+    sort_by(&mut topics, |a, b| a.cmp(b));
+    topics.dedup();
     for topic in topics.iter().filter(|_| !dry_run) {
         match clear(&session.connection, topic).await {
             Ok(()) => cleared += 1,

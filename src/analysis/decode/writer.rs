@@ -1,6 +1,5 @@
 //! Writes items as JSON text, as they are taken.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::Range;
 
@@ -8,6 +7,7 @@ use base64ct::{Base64, Encoding};
 
 use super::{Decoded, Form, Magic, SELF_DESCRIBED, cbor, message_pack};
 use crate::analysis::payload::{JSON_DEPTH_MAX, readable};
+use crate::analysis::sort::sort_by;
 use crate::limits::{DECODED_FACTOR_MAX, DECODED_MIN_BYTES, DECODED_PAYLOAD_MAX_BYTES, PACKED_DEPTH_MAX};
 
 const _: () = assert!(3 * (PACKED_DEPTH_MAX + 1) < JSON_DEPTH_MAX);
@@ -220,8 +220,9 @@ impl<'a> Writer<'a> {
     }
 
     fn has_twice(&self, keys: &[Range<usize>]) -> bool {
-        let mut known = BTreeSet::new();
-        keys.iter().any(|key| !known.insert(std::str::from_utf8(&self.out[key.clone()]).unwrap_or_default()))
+        let mut keys: Vec<_> = keys.iter().map(|key| &self.out[key.clone()]).collect();
+        sort_by(&mut keys, |a, b| a.cmp(b));
+        keys.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// Makes what looks like an object, but has keys that none has, an array of pairs.

@@ -8,6 +8,7 @@ use super::numbers::of_topic;
 use super::places::last_level;
 use super::told_time::{self, ToldTime};
 use super::{At, meaning, presence, witnesses};
+use crate::analysis::decimal;
 use crate::analysis::words::count;
 use crate::clock::Timestamp;
 use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
@@ -94,7 +95,7 @@ impl Clocks {
         let name = last_level(topic);
         if told_time::is_name(name) || told_time::may_be_name(name) {
             let text = text.trim_matches('"');
-            let time = told_time::of_text(text).or_else(|| told_time::of_number(text.trim().parse().ok()?));
+            let time = told_time::of_text(text).or_else(|| told_time::of_number(decimal::read(text.trim())?));
             time.into_iter().for_each(|time| self.record(at, topic, "", time, false));
         }
     }
@@ -268,7 +269,7 @@ fn first_time(value: &serde_json::Value, prefix: &str, perhaps: &mut Option<Told
                 number.as_f64().and_then(|number| told_time::of_number_called(name, number))
             }
             serde_json::Value::String(text) => {
-                told_time::of_text(text).or_else(|| told_time::of_number(text.parse().ok()?))
+                told_time::of_text(text).or_else(|| told_time::of_number(decimal::read(text)?))
             }
             _ => None,
         };

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::timing::Moment;
 use super::{At, sparkplug};
+use crate::analysis::decimal;
 use crate::analysis::words::is_in;
 use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, LATE_ANSWER_WAIT, PREVIEW_BYTES};
 
@@ -111,10 +112,11 @@ impl Commands {
             let Some(call) = command.call.as_mut().filter(|call| *call.from == *caller) else { continue };
             call.is_heard = true;
             // Read only where somebody waits.
-            let json: &Value = json.get_or_insert_with(|| serde_json::from_slice(payload).unwrap_or_default());
+            let text = str::from_utf8(payload).unwrap_or_default();
+            let json: &Value = json.get_or_insert_with(|| serde_json::from_str(text).unwrap_or_default());
             if json["id"] == call.id {
                 let delay = at.elapsed.saturating_sub(command.at.elapsed);
-                let payload = preview(std::str::from_utf8(payload).unwrap_or_default());
+                let payload = preview(text);
                 let (moment, is_old) = (Moment::Any, false);
                 command.answer = Some(Answer { topic: topic.into(), payload, delay, sure: true, is_old, moment });
             }
@@ -164,7 +166,7 @@ impl Command {
     /// Whether it sets what is told on that topic, to another value than this one.
     fn asks_for_other(&self, topic: &str, value: &str) -> bool {
         let base = ["/set", "/command"].iter().find_map(|end| self.topic.strip_suffix(end));
-        let number = |text: &str| text.trim().parse::<f64>().ok();
+        let number = |text: &str| decimal::read(text.trim());
         let (asked, told) = (number(&self.payload), number(value));
         let differs = match (asked, told) {
             (Some(asked), Some(told)) => asked != told,

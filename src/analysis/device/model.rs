@@ -363,7 +363,7 @@ impl Device {
 
     fn note_other_clock(&mut self, Message { at, topic, .. }: &Message<'_>, part: &[u8]) {
         if part.starts_with(b"{") {
-            let json = serde_json::from_slice::<Value>(part);
+            let json = str::from_utf8(part).ok().and_then(|text| serde_json::from_str::<Value>(text).ok());
             json.into_iter().for_each(|json| self.other_clocks.record_json(*at, topic, &json, false));
         } else if sparkplug::parts(topic).is_some() {
             let time = sparkplug_time(part).into_iter();

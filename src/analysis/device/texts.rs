@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::meaning;
+use crate::analysis::decimal;
 use crate::analysis::words::is_in;
 
 /// What a payload that is no JSON tells as the number of its topic: null where it has none. A single empty one may only
@@ -18,7 +19,7 @@ pub(super) fn value(topic: &str, text: &str, is_empty_again: bool) -> Option<Val
 /// A decimal number.
 pub(super) fn number(text: &str) -> Option<f64> {
     let is_decimal = || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
-    (text.len() <= 20 && is_decimal()).then(|| text.parse().ok()).flatten()
+    (text.len() <= 20 && is_decimal()).then(|| decimal::read(text)).flatten()
 }
 
 /// The seconds of a span of time: `3T04:05:06`, `12 days, 3:04`, `1d 2h 3m`. What may be hours and minutes or minutes and
@@ -30,7 +31,7 @@ pub(super) fn span(text: &str) -> Option<f64> {
     let (mut seconds, mut clock, mut rest) = (0.0, HOUR, text.trim());
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let number: f64 = rest[..digits].parse().ok()?;
+        let number = decimal::read(&rest[..digits])?;
         rest = rest[digits..].trim_start();
         seconds += number
             * match rest.bytes().next().map(|byte| byte.to_ascii_lowercase()) {

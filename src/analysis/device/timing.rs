@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::analysis::sort::sort_by;
 use crate::limits::{GAPS_KEPT, INTERVALS_KEPT};
 
 /// The rhythm of one topic's live messages.
@@ -199,7 +200,8 @@ fn micros_of(interval: Duration) -> u32 {
 
 fn middle(values: &mut [u32]) -> u32 {
     let at = values.len() / 2;
-    *values.select_nth_unstable(at).1
+    sort_by(values, |a, b| a.cmp(b));
+    values[at]
 }
 
 #[cfg(test)]

@@ -79,7 +79,13 @@ pub fn of_text(text: &str) -> Option<ToldTime> {
     let mut ms = (days * 86_400 + seconds) * 1000;
     if let Some(fraction) = rest.strip_prefix(['.', ',']) {
         let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
-        ms += (format!("0.{}", &fraction[..digits]).parse::<f64>().ok()? * 1e3) as i64;
+        // Of `5`, `50`, `500` and `5009` the same 500 ms.
+        ms += fraction
+            .bytes()
+            .take(digits)
+            .zip([100, 10, 1])
+            .map(|(digit, of_ms)| i64::from(digit - b'0') * of_ms)
+            .sum::<i64>();
         rest = &fraction[digits..];
     }
     let zone = rest.trim();

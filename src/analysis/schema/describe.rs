@@ -1,13 +1,13 @@
 //! From samples to groups with their schema, statistics and what does not fit. Group by group, so that a caller may do
 //! other things between them.
 
-use std::collections::BTreeMap;
-
 use super::group::{Group, Traits, covers, groups};
 use super::node::Room;
 use super::odd::Context;
 use super::{Profile, Sample};
+use crate::analysis::sort::sort_by;
 use crate::limits::SCHEMA_ANOMALIES_MAX;
+use crate::sorted::Sorted;
 
 /// Samples by topic and group.
 pub struct Analysis<'a> {
@@ -28,7 +28,7 @@ pub struct Described<'a> {
     /// All its messages.
     pub sample_count: u32,
     /// By `payload_type`.
-    pub kinds: BTreeMap<super::Kind, u32>,
+    pub kinds: Sorted<super::Kind, u32>,
     /// Those that fit.
     pub profile: Profile,
     /// Those that do not, by topic and reason.
@@ -50,15 +50,21 @@ pub struct Anomaly<'a> {
 impl<'a> Analysis<'a> {
     /// Sorts samples into groups.
     pub fn new(samples: impl IntoIterator<Item = Sample<'a>>) -> Self {
-        let mut by_topic: BTreeMap<&str, (Traits, Vec<Sample<'a>>)> = BTreeMap::new();
+        let mut samples: Vec<_> = samples.into_iter().collect();
+        sort_by(&mut samples, |a, b| a.topic.cmp(b.topic));
+        let (mut topics, mut traits) = (Vec::<(&str, Vec<Sample<'_>>)>::new(), Vec::<Traits>::new());
         for sample in samples {
-            let (traits, own) = by_topic.entry(sample.topic).or_default();
-            traits.add(&sample, sample.value().as_ref());
-            own.push(sample);
+            if topics.last().is_none_or(|(topic, _)| *topic != sample.topic) {
+                topics.push((sample.topic, Vec::new()));
+                traits.push(Traits::default());
+            }
+            if let (Some((_, own)), Some(traits)) = (topics.last_mut(), traits.last_mut()) {
+                traits.add(&sample, sample.value().as_ref());
+                own.push(sample);
+            }
         }
-        let named: Vec<_> = by_topic.iter().map(|(topic, (traits, _))| (*topic, traits)).collect();
+        let named: Vec<_> = topics.iter().zip(&traits).map(|((topic, _), traits)| (*topic, traits)).collect();
         let groups = groups(&named);
-        let topics = by_topic.into_iter().map(|(topic, (_, samples))| (topic, samples)).collect();
         Self { topics, groups, room: Room::default() }
     }
 

@@ -5,8 +5,6 @@
 //! `sensor-17`) becomes `+`. The last level usually says what, so it becomes `+` only where its names are numbered, or
 //! where payloads are objects with the same members, which say enough by themselves.
 
-use std::collections::BTreeSet;
-
 use super::{Class, Sample};
 use crate::analysis::sort::sort_by;
 use crate::limits::SCHEMA_TOPIC_MEMBERS_MAX;
@@ -59,10 +57,10 @@ impl Traits {
         self.counts.iter().max_by_key(rank).map_or(Class::Empty, |(class, _)| *class)
     }
 
-    /// Members that at least half of the objects have.
-    fn usual(&self) -> BTreeSet<&str> {
+    /// Members that at least half of the objects have, sorted.
+    fn usual(&self) -> Vec<&str> {
         let usual = self.members.iter().filter(|(_, count)| count * 2 >= self.objects);
-        usual.map(|(name, _)| name.as_ref()).collect()
+        sorted(usual.map(|(name, _)| name.as_ref()).collect())
     }
 }
 
@@ -71,7 +69,7 @@ struct Cluster<'a> {
     levels: usize,
     class: Class,
     fixed: Option<&'a str>,
-    members: BTreeSet<&'a str>,
+    members: Vec<&'a str>,
     topics: Vec<usize>,
 }
 
@@ -111,9 +109,14 @@ fn fixed_level(topic: &str) -> Option<&str> {
     None
 }
 
+fn sorted(mut names: Vec<&str>) -> Vec<&str> {
+    sort_by(&mut names, |a, b| a.cmp(b));
+    names
+}
+
 /// Three quarters of all members are common.
-fn alike(a: &BTreeSet<&str>, b: &BTreeSet<&str>) -> bool {
-    let common = a.intersection(b).count();
+fn alike(a: &[&str], b: &[&str]) -> bool {
+    let common = a.iter().filter(|name| b.binary_search(name).is_ok()).count();
     4 * common >= 3 * (a.len() + b.len() - common)
 }
 
@@ -126,12 +129,21 @@ struct Part<'a> {
     names: Vec<Vec<&'a str>>,
 }
 
+impl<'a> Part<'a> {
+    /// What its topics are called at that level, sorted.
+    fn names_at(&self, level: usize) -> Vec<&'a str> {
+        let mut names = sorted(self.names.iter().map(|names| names[level]).collect());
+        names.dedup();
+        names
+    }
+}
+
 fn split(part: Part<'_>, found: &mut Vec<Group>) {
     let levels = part.names[0].len();
     let varies = |level: usize| part.names.iter().any(|names| names[level] != part.names[0][level]);
     let varying: Vec<usize> = (0..levels).filter(|level| varies(*level)).collect();
     let splits = |level: &&usize| {
-        let names: BTreeSet<&str> = part.names.iter().map(|names| names[**level]).collect();
+        let names = part.names_at(**level);
         let numbered = names.iter().all(|name| name.bytes().any(|byte| byte.is_ascii_digit()));
         // What kind of thing it is stands before its name, and behind that is what is told.
         let is_component = **level + 2 < levels && names.iter().all(|name| is_word(COMPONENTS, name));
@@ -149,8 +161,7 @@ fn split(part: Part<'_>, found: &mut Vec<Group>) {
         found.push(Group { filter, class: part.class, topics: part.topics, same_end });
         return;
     };
-    let names: BTreeSet<&str> = part.names.iter().map(|names| names[level]).collect();
-    for name in names {
+    for name in part.names_at(level) {
         let own: Vec<usize> = (0..part.topics.len()).filter(|index| part.names[*index][level] == name).collect();
         split(
             Part {

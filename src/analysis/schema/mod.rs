@@ -12,13 +12,12 @@ pub mod odd;
 pub mod strings;
 pub mod write;
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::binary::{self, Magic};
 use super::decode::{Decoded, Form, decode};
 use super::payload::Kind;
+use crate::sorted::Sorted;
 use node::{Node, Room};
 use strings::Strings;
 
@@ -132,9 +131,9 @@ impl Sample<'_> {
 #[derive(Default)]
 pub struct Profile {
     /// Messages by what they are.
-    pub classes: BTreeMap<Class, u32>,
+    pub classes: Sorted<Class, u32>,
     /// Messages by `payload_type`.
-    pub kinds: BTreeMap<Kind, u32>,
+    pub kinds: Sorted<Kind, u32>,
     /// JSON values and texts, merged.
     pub node: Node,
     /// Names of the root elements.
@@ -151,8 +150,8 @@ impl Profile {
     /// Learns from a message.
     pub fn add(&mut self, sample: &Sample<'_>, value: Option<&Value>, room: &mut Room) {
         let class = sample.class();
-        *self.classes.entry(class).or_default() += 1;
-        *self.kinds.entry(sample.kind).or_default() += 1;
+        *self.classes.or_default(class) += 1;
+        *self.kinds.or_default(sample.kind) += 1;
         let (least, most) = self.bytes.unwrap_or((usize::MAX, 0));
         self.bytes = Some((least.min(sample.payload_bytes), most.max(sample.payload_bytes)));
         match class {
@@ -175,7 +174,7 @@ impl Profile {
 
     /// Messages.
     pub fn count(&self) -> u32 {
-        self.classes.values().sum()
+        self.classes.iter().map(|(_, count)| count).sum()
     }
 
     /// Messages of a class.
@@ -185,8 +184,8 @@ impl Profile {
 
     /// What most are, empty ones aside; of two that are equally many the first.
     pub fn majority(&self) -> Option<(Class, u32)> {
-        let counted = self.classes.iter().filter(|(class, _)| **class != Class::Empty);
-        counted.map(|(class, count)| (*class, *count)).max_by_key(|(class, count)| (*count, std::cmp::Reverse(*class)))
+        let counted = self.classes.iter().filter(|(class, _)| *class != Class::Empty);
+        counted.copied().max_by_key(|(class, count)| (*count, std::cmp::Reverse(*class)))
     }
 }
 

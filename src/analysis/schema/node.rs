@@ -1,12 +1,12 @@
 //! JSON values seen at one place, merged: the same node whatever their order, unless memory for it runs out.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
 
 use super::strings::Strings;
 use crate::limits::{SCHEMA_DEPTH_MAX, SCHEMA_MEMBERS_MAX, SCHEMA_NAME_MAX_BYTES, SCHEMA_NODES_MAX};
+use crate::sorted::Sorted;
 
 /// Values seen at one place.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,7 +70,7 @@ pub struct Items {
 pub struct Object {
     count: u32,
     /// Its members by name.
-    pub members: BTreeMap<Box<str>, Node>,
+    pub members: Sorted<Box<str>, Node>,
     /// With too many names they are keys rather than names: all values, merged.
     pub open: Option<Node>,
     /// Something was not looked into: there was no room for it.
@@ -284,7 +284,7 @@ impl Object {
         let mut node = Node::default();
         node.add(value, room);
         room.nodes = room.nodes.saturating_sub(1);
-        self.members.insert(name.into(), node);
+        *self.members.or_default(name.into()) = node;
         self.bound(name_is_long);
     }
 
@@ -292,10 +292,7 @@ impl Object {
         self.count += other.count;
         self.cut |= other.cut;
         for (name, node) in other.members {
-            match self.members.get_mut(&name) {
-                Some(known) => known.merge(node),
-                None => _ = self.members.insert(name, node),
-            }
+            self.members.or_default(name).merge(node);
         }
         let is_open = self.open.is_some() || other.open.is_some();
         if let Some(open) = other.open {
@@ -307,7 +304,7 @@ impl Object {
     fn bound(&mut self, is_open: bool) {
         if is_open || self.members.len() > SCHEMA_MEMBERS_MAX {
             let open = self.open.get_or_insert_default();
-            std::mem::take(&mut self.members).into_values().for_each(|node| open.merge(node));
+            std::mem::take(&mut self.members).into_iter().for_each(|(_, node)| open.merge(node));
         }
     }
 }

@@ -1,16 +1,15 @@
 //! Texts, merged: how many, how long, which ones if they are few, and the format that all of them have.
 
-use std::collections::BTreeMap;
-
 use super::format::Formats;
 use crate::limits::{SCHEMA_ENUM_MAX, SCHEMA_EXAMPLE_BYTES, SCHEMA_EXAMPLES_MAX};
+use crate::sorted::Sorted;
 
 /// Texts that were seen at one place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Strings {
     count: u32,
     /// All of them with how often each came, or the first few in their order, not counted, when there are many.
-    values: BTreeMap<Box<str>, u32>,
+    values: Sorted<Box<str>, u32>,
     many: bool,
     least: usize,
     most: usize,
@@ -20,7 +19,7 @@ pub struct Strings {
 impl Default for Strings {
     fn default() -> Self {
         let formats = Formats::ALL;
-        Self { count: 0, values: BTreeMap::new(), many: false, least: usize::MAX, most: 0, formats }
+        Self { count: 0, values: Sorted::default(), many: false, least: usize::MAX, most: 0, formats }
     }
 }
 
@@ -37,7 +36,7 @@ impl Strings {
         self.many |= shown.len() < text.len();
         match self.values.get_mut(shown) {
             Some(count) => *count += 1,
-            None => _ = self.values.insert(shown.into(), 1),
+            None => *self.values.or_default(shown.into()) = 1,
         }
         self.bound();
     }
@@ -49,7 +48,7 @@ impl Strings {
         self.formats = self.formats.and(other.formats);
         self.many |= other.many;
         for (text, count) in other.values {
-            *self.values.entry(text).or_default() += count;
+            *self.values.or_default(text) += count;
         }
         self.bound();
     }
@@ -59,9 +58,7 @@ impl Strings {
         self.many |= self.values.len() > SCHEMA_ENUM_MAX;
         if self.many {
             self.values.values_mut().for_each(|count| *count = 0);
-            while self.values.len() > SCHEMA_EXAMPLES_MAX {
-                self.values.pop_last();
-            }
+            self.values.truncate(SCHEMA_EXAMPLES_MAX);
         }
     }
 
@@ -84,7 +81,7 @@ impl Strings {
     pub fn few(&self) -> Option<impl Iterator<Item = &str>> {
         let repeated = self.count >= 3 && self.count as usize >= 2 * self.values.len();
         let few = !self.many && repeated && self.format().is_none();
-        few.then(|| self.values.keys().map(AsRef::as_ref))
+        few.then(|| self.values.iter().map(|(text, _)| text.as_ref()))
     }
 
     /// How often `text` came; `None` when there are too many to know.
@@ -94,7 +91,7 @@ impl Strings {
 
     /// A few of them.
     pub fn examples(&self) -> impl Iterator<Item = &str> {
-        self.values.keys().take(SCHEMA_EXAMPLES_MAX).map(AsRef::as_ref)
+        self.values.iter().take(SCHEMA_EXAMPLES_MAX).map(|(text, _)| text.as_ref())
     }
 }
 

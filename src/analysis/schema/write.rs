@@ -63,7 +63,7 @@ fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
         if !object.members.is_empty() {
             key(out, "properties");
             out.push(b'{');
-            for (name, node) in &object.members {
+            for (name, node) in object.members.iter() {
                 key(out, name);
                 self::node(node, depth - 1, false, out);
             }
@@ -142,7 +142,7 @@ impl Stats {
     fn walk(&mut self, node: &Node, out: &mut Vec<u8>) {
         let length = self.at.len();
         if let Some(object) = node.object() {
-            for (name, member) in &object.members {
+            for (name, member) in object.members.iter() {
                 self.at.push('/');
                 self.at.push_str(&name.replace('~', "~0").replace('/', "~1"));
                 self.field(member, object.count(), out);

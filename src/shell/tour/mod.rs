@@ -1,7 +1,7 @@
 //! `mqtt-mcp demo`: a scripted assistant works through the real protocol, for a person to watch.
 //!
-//! The server is this very program, started with `--demo` as an MCP client starts it, over pipes. Every line with → is
-//! what was sent; what stands behind ← is read from the answer to it.
+//! The server is that of `--demo`, spoken to over pipes as an MCP client does. Every line with → is what was sent; what
+//! stands behind ← is read from the answer to it.
 
 mod screen;
 mod server;
@@ -9,6 +9,9 @@ mod show;
 
 use std::process::ExitCode;
 
+use log::LevelFilter;
+
+use crate::log as logging;
 use crate::shell::json::Json;
 use crate::stdio::tell;
 use screen::Screen;
@@ -16,6 +19,8 @@ use server::Server;
 
 /// Plays the tour to its end; 1 when something fails, which is told.
 pub fn run() -> ExitCode {
+    logging::start(LevelFilter::Warn);
+    logging::panics_to_log();
     match play() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) if why == screen::NOBODY_READS => ExitCode::SUCCESS,

@@ -1,39 +1,43 @@
-//! The server of the tour: this program as a child process, spoken to as an MCP client does.
+//! The server of the tour, on a thread of its own, spoken to over pipes as an MCP client does.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
+use std::thread::{Builder, JoinHandle};
 
+use crate::config::Config;
 use crate::mcp::version::Revision;
+use crate::runtime;
 use crate::shell::json::Json;
+use crate::stdio::Ends;
 
 /// The notification that ends the handshake.
 pub(super) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 /// A running server.
 pub(super) struct Server {
-    child: Child,
     /// Closed to end it.
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
+    stdin: PipeWriter,
+    stdout: BufReader<PipeReader>,
+    thread: JoinHandle<io::Result<()>>,
     last_id: u64,
 }
 
 impl Server {
-    /// Starts it with `--demo` and without what this environment configures: the tour is the same everywhere.
+    /// Starts it as `--demo` does, without what this environment configures: the tour is the same everywhere.
     pub(super) fn start() -> Result<Self, String> {
-        let program = std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
-        let mut command = Command::new(program);
-        command.arg("--demo").stdin(Stdio::piped()).stdout(Stdio::piped());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MQTT_MCP_")) {
-            command.env_remove(name);
-        }
-        let mut child = command.spawn().map_err(|error| format!("the server does not start: {error}"))?;
-        match (child.stdin.take(), child.stdout.take()) {
-            (Some(stdin), Some(stdout)) => {
-                Ok(Self { child, stdin: Some(stdin), stdout: BufReader::new(stdout), last_id: 0 })
-            }
-            _ => Err("the server has no pipes".into()),
-        }
+        Self::serve(|stdin, stdout| {
+            let config = Config { demo: true, ..Config::default() };
+            // Signals end the tour, and the thread with it.
+            runtime::run(config, Ends { stdin: stdin.into(), stdout: stdout.into() }, &[])
+        })
+    }
+
+    fn serve(server: fn(PipeReader, PipeWriter) -> io::Result<()>) -> Result<Self, String> {
+        let fails = |error| format!("the server does not start: {error}");
+        let (its_stdin, stdin) = io::pipe().map_err(fails)?;
+        let (stdout, its_stdout) = io::pipe().map_err(fails)?;
+        let thread =
+            Builder::new().name("server".into()).spawn(move || server(its_stdin, its_stdout)).map_err(fails)?;
+        Ok(Self { stdin, stdout: BufReader::new(stdout), thread, last_id: 0 })
     }
 
     /// The line of `initialize`.
@@ -61,8 +65,7 @@ impl Server {
 
     /// Sends a line.
     pub(super) fn send(&mut self, line: &str) -> Result<(), String> {
-        let Some(stdin) = &mut self.stdin else { return Err("the server was ended".into()) };
-        stdin.write_all(line.as_bytes()).and_then(|()| stdin.write_all(b"\n")).map_err(|error| gone(&error))
+        self.stdin.write_all(line.as_bytes()).and_then(|()| self.stdin.write_all(b"\n")).map_err(|error| gone(&error))
     }
 
     /// Sends the last request and waits for its result; progress is handed on as it comes.
@@ -96,12 +99,11 @@ impl Server {
     }
 
     /// Closes its input, which ends it; an error when it does not end well.
-    pub(super) fn end(mut self) -> Result<(), String> {
-        self.stdin = None;
-        match self.child.wait() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("the server ended with {status}")),
-            Err(error) => Err(gone(&error)),
+    pub(super) fn end(self) -> Result<(), String> {
+        drop(self.stdin);
+        match self.thread.join() {
+            Ok(ended) => ended.map_err(|error| gone(&error)),
+            Err(_) => Err("the server is gone: a bug ended it".into()),
         }
     }
 
@@ -111,14 +113,41 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Its input ends with us, so it ends by itself; it must not outlive the tour all the same.
-        self.stdin = None;
-        let _ = self.child.wait();
-    }
+fn gone(error: &io::Error) -> String {
+    format!("the server is gone: {error}")
 }
 
-fn gone(error: &std::io::Error) -> String {
-    format!("the server is gone: {error}")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the tour says when the server does that with its first line.
+    fn told(server: fn(PipeReader, PipeWriter) -> io::Result<()>) -> (Result<String, String>, Result<(), String>) {
+        let mut client = Server::serve(server).expect("a thread");
+        let line = client.list();
+        let answer = client.exchange(&line, |_, _| Ok(()));
+        (answer, client.end())
+    }
+
+    fn first_line(stdin: PipeReader) -> String {
+        let mut line = String::new();
+        BufReader::new(stdin).read_line(&mut line).expect("UTF-8");
+        line
+    }
+
+    #[test]
+    fn a_server_that_dies_or_talks_nonsense_is_told() {
+        let ends = |stdin, _: PipeWriter| {
+            assert!(first_line(stdin).ends_with("\"tools/list\",\"params\":{}}\n"));
+            Err(io::Error::other("no more"))
+        };
+        let (answer, end) = told(ends);
+        assert_eq!(answer, Err("the server has ended".into()));
+        assert_eq!(end, Err("the server is gone: no more".into()));
+        let talks = |stdin, mut stdout: PipeWriter| {
+            first_line(stdin);
+            stdout.write_all(b"hello\n")
+        };
+        assert_eq!(told(talks), (Err("the server sent what is no JSON".into()), Ok(())));
+    }
 }
