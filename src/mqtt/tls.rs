@@ -11,6 +11,8 @@ pub mod channel;
 mod material;
 #[cfg(feature = "tls")]
 mod pem;
+#[cfg(feature = "tls")]
+mod provider;
 pub mod trouble;
 #[cfg(feature = "tls")]
 mod verifier;

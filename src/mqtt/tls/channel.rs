@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, SignatureScheme};
 
 use super::certificate::Certificate;
 use super::material;
+use super::provider;
 use super::trouble::{Cause, TlsTrouble};
 use super::verifier::{Verifier, fingerprint};
 use super::words::{self, View};
@@ -51,7 +51,7 @@ impl Channel {
             TlsTrouble::new(Cause::Settings, format!("{name:?} is no host name or address, as a certificate has them"))
         })?;
         let material = material::read(options).await?;
-        let provider = Arc::new(default_provider());
+        let provider = Arc::new(provider::provider());
         let verifier = Arc::new(Verifier::new(options, &material, provider.signature_verification_algorithms));
         let client = Arc::new(Client::new(material.client.as_ref()));
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -106,7 +106,7 @@ impl Channel {
                 Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
                 _ => "TLS 1.3",
             },
-            cipher: self.tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default(),
+            cipher: self.tls.negotiated_cipher_suite().map_or("", |suite| provider::name(suite.suite())),
             certificate: Certificate::read(der),
             fingerprint_sha256: base16ct::lower::encode_string(&fingerprint(der)),
         }

@@ -5,12 +5,11 @@
 use std::cell::RefCell;
 use std::env;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use rustls::crypto::ring::sign::any_supported_type;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys, RootCertStore};
@@ -22,6 +21,7 @@ use super::trouble::{Cause, TlsTrouble};
 use super::verifier::fingerprint;
 use crate::limits::TLS_FILE_MAX_BYTES;
 use crate::mqtt::link::plain;
+use crate::task;
 
 /// What the files hold.
 pub struct Material {
@@ -38,7 +38,7 @@ pub async fn read(options: &TlsOptions) -> Result<Material, TlsTrouble> {
     let (roots, listed) = match (&options.ca_file, options.fingerprint_sha256) {
         (Some(file), _) => {
             let file = file.clone();
-            let (roots, listed) = smol::unblock(move || roots_from(&file)).await?;
+            let (roots, listed) = task::aside(move || roots_from(&file)).await?;
             (Arc::new(roots), listed)
         }
         (None, Some(_)) => (Arc::new(RootCertStore::empty()), Vec::new()),
@@ -46,7 +46,7 @@ pub async fn read(options: &TlsOptions) -> Result<Material, TlsTrouble> {
     };
     let client = match (options.cert_file.clone(), options.key_file.clone()) {
         (None, None) => None,
-        (Some(certificate), Some(key)) => Some(Arc::new(smol::unblock(move || client_from(certificate, key)).await?)),
+        (Some(certificate), Some(key)) => Some(Arc::new(task::aside(move || client_from(certificate, key)).await?)),
         (Some(_), None) => return Err(settings("cert_file needs a key_file beside it")),
         (None, Some(_)) => return Err(settings("key_file needs a cert_file beside it")),
     };
@@ -62,7 +62,7 @@ async fn system_roots() -> Result<Arc<RootCertStore>, TlsTrouble> {
     if let Some(roots) = shared() {
         return Ok(roots);
     }
-    let roots = smol::unblock(read_system_roots).await;
+    let roots = task::aside(read_system_roots).await;
     if roots.is_empty() {
         return Err(settings(
             "this system has no CA certificates that could be read (most have them in a package ca-certificates); \
@@ -103,18 +103,29 @@ fn add_roots_below(roots: &mut RootCertStore, directory: &Path) {
 /// What cannot be used is left out: a system has many roots, and some may be of kinds that we do not know. A directory has
 /// each certificate under several names, and all of them in one file; it is kept once.
 fn add_roots(roots: &mut RootCertStore, path: &Path) {
-    if !path.is_file() {
-        return;
-    }
-    let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten();
-    for certificate in certificates.filter_map(Result::ok) {
-        let is_added = roots.add(certificate).is_ok();
-        if is_added
-            && let [before @ .., last] = &roots.roots[..]
-            && before.contains(last)
-        {
-            roots.roots.pop();
+    let Some(file) = path.is_file().then(|| File::open(path).ok()).flatten() else { return };
+    let mut lines = BufReader::new(file.take(TLS_FILE_MAX_BYTES));
+    let mut text = Vec::new();
+    let mut more = true;
+    while more {
+        let line = text.len();
+        more = lines.read_until(b'\n', &mut text).is_ok_and(|count| count > 0);
+        if !more || text[line..].starts_with(b"-----END ") {
+            for section in sections(&text).flatten().filter(|section| section.label == b"CERTIFICATE") {
+                section.bytes().into_iter().for_each(|der| add_root(roots, &der));
+            }
+            text.clear();
         }
+    }
+}
+
+fn add_root(roots: &mut RootCertStore, der: &[u8]) {
+    let is_added = roots.add(der.into()).is_ok();
+    if is_added
+        && let [before @ .., last] = &roots.roots[..]
+        && before.contains(last)
+    {
+        roots.roots.pop();
     }
 }
 
