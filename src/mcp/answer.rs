@@ -34,10 +34,10 @@ impl Caching {
 pub(super) fn result_line(id: &Id, revision: Revision, body: Rc<dyn Body>, caching: Caching) -> OutLine {
     let mut head = open_line(id);
     if !revision.is_modern() {
-        return OutLine::new([Part::Bytes(head), Part::Object(body), Part::Bytes(b"}".to_vec())]);
+        return OutLine::new(vec![Part::Bytes(head), Part::Object(body), Part::Bytes(b"}".to_vec())]);
     }
     push_modern_members(&mut head, revision, caching);
-    OutLine::new([Part::Bytes(head), Part::Members(body), Part::Bytes(b"}".to_vec())])
+    OutLine::new(vec![Part::Bytes(head), Part::Members(body), Part::Bytes(b"}".to_vec())])
 }
 
 /// The response of `tools/call`: the body as text, and where the revision has it as structured content.
@@ -68,7 +68,7 @@ pub(super) fn listen_line(id: &Id, revision: Revision) -> OutLine {
     let mut line = open_line(id);
     line.extend(to_json(&members));
     line.push(b'}');
-    OutLine::new([Part::Bytes(line)])
+    OutLine::new(vec![Part::Bytes(line)])
 }
 
 /// A body from a value.

@@ -1,12 +1,11 @@
 //! How much may be published: so many messages within any minute.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// What was published in the last minute, by the second.
 #[derive(Default)]
 pub struct Budget {
-    seconds: VecDeque<(Instant, u32)>,
+    seconds: Vec<(Instant, u32)>,
     count: u32,
 }
 
@@ -17,19 +16,19 @@ impl Budget {
     /// Takes one of `per_minute`, or tells how long to wait for the next. A second's messages come free together, a
     /// minute after its last moment.
     pub fn take(&mut self, now: Instant, per_minute: u32) -> Result<(), Duration> {
-        while let Some((since, count)) = self.seconds.front().filter(|(since, _)| now >= *since + SECOND + MINUTE) {
+        while let Some((since, count)) = self.seconds.first().filter(|(since, _)| now >= *since + SECOND + MINUTE) {
             let _ = since;
             self.count -= count;
-            self.seconds.pop_front();
+            self.seconds.remove(0);
         }
         if self.count >= per_minute {
-            let free_at = self.seconds.front().map_or(now, |(since, _)| *since + SECOND + MINUTE);
+            let free_at = self.seconds.first().map_or(now, |(since, _)| *since + SECOND + MINUTE);
             return Err(free_at - now);
         }
         self.count += 1;
-        match self.seconds.back_mut() {
+        match self.seconds.last_mut() {
             Some((since, count)) if now < *since + SECOND => *count += 1,
-            _ => self.seconds.push_back((now, 1)),
+            _ => self.seconds.push((now, 1)),
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! Is the peer there? Keep-alive, round trips and how long to wait for them (3.1.2.10, 3.12).
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::timer::{Timer, Timers};
@@ -16,9 +15,9 @@ pub struct Liveness {
     /// When the oldest PINGREQ without an answer was sent.
     waiting_since: Option<Instant>,
     /// PINGREQs under way, oldest first.
-    under_way: VecDeque<Timed>,
+    under_way: Vec<Timed>,
     /// The latest round trips with their numbers.
-    done: VecDeque<(u64, RoundTrip)>,
+    done: Vec<(u64, RoundTrip)>,
 }
 
 /// From the moment the PINGREQ was written to the one its PINGRESP was read.
@@ -41,7 +40,7 @@ struct Timed {
 impl Liveness {
     /// A keep-alive of zero is none.
     pub(super) fn new(keep_alive: Duration) -> Self {
-        let (under_way, done) = (VecDeque::new(), VecDeque::new());
+        let (under_way, done) = (Vec::new(), Vec::new());
         Self { keep_alive, sent: 0, answered: 0, waiting_since: None, under_way, done }
     }
 
@@ -61,7 +60,7 @@ impl Liveness {
     pub(super) fn ping(&mut self, now: Instant, end: u64, timers: &mut Timers) -> u64 {
         self.sent += 1;
         if self.under_way.len() < ROUND_TRIPS_TIMED_MAX {
-            self.under_way.push_back(Timed { number: self.sent, end, written_at: None, behind_data: false });
+            self.under_way.push(Timed { number: self.sent, end, written_at: None, behind_data: false });
         }
         if self.waiting_since.is_none() {
             self.waiting_since = Some(now);
@@ -80,13 +79,13 @@ impl Liveness {
     /// A PINGRESP came; returns how many PINGREQs are answered.
     pub(super) fn pong(&mut self, now: Instant, timers: &mut Timers) -> u64 {
         self.answered = self.sent.min(self.answered + 1);
-        while self.under_way.front().is_some_and(|timed| timed.number <= self.answered) {
-            let Some(timed) = self.under_way.pop_front() else { break };
+        let answered = self.under_way.partition_point(|timed| timed.number <= self.answered);
+        for timed in self.under_way.drain(..answered) {
             // Of the answers that none was asked for, the time means nothing.
             if let Some(written_at) = timed.written_at.filter(|_| timed.number == self.answered) {
                 let took = now.saturating_duration_since(written_at);
                 self.done.truncate(ROUND_TRIPS_TIMED_MAX - 1);
-                self.done.push_front((timed.number, RoundTrip { took, behind_data: timed.behind_data }));
+                self.done.insert(0, (timed.number, RoundTrip { took, behind_data: timed.behind_data }));
             }
         }
         if self.answered == self.sent {

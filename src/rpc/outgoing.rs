@@ -1,8 +1,8 @@
 //! Lines on their way out. A large result is never built as a whole: its body gives JSON in pieces, and a line is
 //! produced while it is written.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
+use std::vec::IntoIter;
 
 use serde::Serialize;
 use serde_json::Serializer;
@@ -183,7 +183,7 @@ pub enum Part {
 /// One line of output, produced piece by piece.
 #[derive(Default)]
 pub struct OutLine {
-    parts: VecDeque<Part>,
+    parts: IntoIter<Part>,
     /// Bytes or pieces of the first part that were given out.
     given: usize,
     ended: bool,
@@ -191,13 +191,13 @@ pub struct OutLine {
 
 impl OutLine {
     /// A line from parts, without its newline.
-    pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
-        Self { parts: parts.into_iter().collect(), given: 0, ended: false }
+    pub fn new(parts: Vec<Part>) -> Self {
+        Self { parts: parts.into_iter(), given: 0, ended: false }
     }
 
     /// A line with `value` as JSON.
     pub fn json(value: &impl Serialize) -> Self {
-        Self::new([Part::Bytes(to_json(value))])
+        Self::new(vec![Part::Bytes(to_json(value))])
     }
 
     /// An error response; an id that could not be read is left out (MCP 2025-11-25 "Error Responses").
@@ -207,12 +207,12 @@ impl OutLine {
 
     /// Lines as one JSON array: the answer to a batch (JSON-RPC 2.0 section 6).
     pub fn array(lines: Vec<OutLine>) -> Self {
-        let mut parts = VecDeque::new();
+        let mut parts = Vec::new();
         for (index, line) in lines.into_iter().enumerate() {
-            parts.push_back(Part::Bytes(if index == 0 { b"[".to_vec() } else { b",".to_vec() }));
+            parts.push(Part::Bytes(if index == 0 { b"[".to_vec() } else { b",".to_vec() }));
             parts.extend(line.parts);
         }
-        parts.push_back(Part::Bytes(b"]".to_vec()));
+        parts.push(Part::Bytes(b"]".to_vec()));
         Self::new(parts)
     }
 
@@ -223,13 +223,13 @@ impl OutLine {
             // Counted twice where a text copy stands beside the object: the bound is the stricter for it.
             Part::Object(body) | Part::Members(body) | Part::Escaped(body) => body.held_bytes(),
         };
-        self.parts.iter().map(held).sum()
+        self.parts.as_slice().iter().map(held).sum()
     }
 
     /// Appends to `out` until it has about `target` bytes; `false` when the line, with its newline, is finished.
     pub fn fill(&mut self, out: &mut Vec<u8>, target: usize) -> bool {
         while out.len() < target && !self.ended {
-            let more = match self.parts.front() {
+            let more = match self.parts.as_slice().first() {
                 None => {
                     out.push(b'\n');
                     self.ended = true;
@@ -248,7 +248,7 @@ impl OutLine {
                 }
             };
             if !more {
-                self.parts.pop_front();
+                self.parts.next();
                 self.given = 0;
             }
         }
@@ -327,7 +327,7 @@ mod tests {
 
     fn line(target: usize) -> (String, usize) {
         let body: Rc<dyn Body> = Rc::new(Numbers(300));
-        let mut line = OutLine::new([
+        let mut line = OutLine::new(vec![
             Part::Bytes(b"{\"s\":\"".to_vec()),
             Part::Escaped(body.clone()),
             Part::Bytes(b"\",\"o\":".to_vec()),

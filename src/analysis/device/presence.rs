@@ -1,7 +1,5 @@
 //! Last-will and status topics: whether they say that a device is there, and how that changed.
 
-use std::collections::VecDeque;
-
 use serde_json::Value;
 
 use super::At;
@@ -34,7 +32,7 @@ pub struct Presence {
     /// When it came.
     pub at: At,
     /// The latest changes: when, and to what.
-    pub changes: VecDeque<(At, Box<str>)>,
+    pub changes: Vec<(At, Box<str>)>,
     /// All changes.
     pub change_count: u32,
     /// Those to offline.
@@ -54,13 +52,13 @@ impl Presences {
                 known.change_count += 1;
                 known.losses += u32::from(means == Means::Offline && known.means != Means::Offline);
                 if known.changes.len() == PRESENCE_CHANGES_KEPT {
-                    known.changes.pop_front();
+                    known.changes.remove(0);
                 }
-                known.changes.push_back((at, value.clone()));
+                known.changes.push((at, value.clone()));
             }
             (known.value, known.means, known.retained, known.at) = (value, means, retained, at);
         } else if self.0.len() < PRESENCE_TOPICS_MAX {
-            let (topic, changes) = (topic.into(), VecDeque::new());
+            let (topic, changes) = (topic.into(), Vec::new());
             let losses = u32::from(means == Means::Offline && !retained);
             self.0.push(Presence { topic, value, means, retained, at, changes, change_count: 0, losses });
         }

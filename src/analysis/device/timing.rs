@@ -1,6 +1,5 @@
 //! When a topic's messages came: interval, jitter, regular beat, missed beats. Bounded, whatever comes.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::analysis::sort::sort_by;
@@ -13,7 +12,7 @@ pub struct Timing {
     last: Option<Duration>,
     count: u32,
     /// The latest intervals in microseconds, oldest first.
-    intervals: VecDeque<u32>,
+    intervals: Vec<u32>,
     /// The longest of all, with the time at which each began.
     longest: Vec<(u32, Duration)>,
     /// The shortest.
@@ -74,9 +73,9 @@ impl Timing {
         let interval = micros_of(at.saturating_sub(last));
         self.shortest = Some(self.shortest.map_or(interval, |shortest| shortest.min(interval)));
         if self.intervals.len() == INTERVALS_KEPT {
-            self.intervals.pop_front();
+            self.intervals.remove(0);
         }
-        self.intervals.push_back(interval);
+        self.intervals.push(interval);
         let place = self.longest.partition_point(|(other, _)| *other >= interval);
         if place < GAPS_KEPT {
             self.longest.truncate(GAPS_KEPT - 1);
@@ -107,7 +106,7 @@ impl Timing {
     /// even for longer, before and after.
     pub fn slowed(&self, clearly: bool) -> Option<(Duration, Duration)> {
         let (least_before, least_after, tolerance) = if clearly { (8, 4, 0.1) } else { (5, 3, 0.25) };
-        let all: Vec<u32> = self.intervals.iter().copied().collect();
+        let all = &self.intervals;
         let is_near =
             |interval: &u32, median: u32| f64::from(interval.abs_diff(median)) <= tolerance * f64::from(median);
         let before = middle(&mut all.get(..least_before)?.to_vec());
@@ -128,7 +127,7 @@ impl Timing {
     pub fn was_even(&self) -> bool {
         const EVEN: usize = 8;
         const REPEATS: u32 = 3;
-        let mut sorted: Vec<u32> = self.intervals.iter().copied().collect();
+        let mut sorted = self.intervals.clone();
         if sorted.len() < EVEN || self.count as usize > sorted.len() || self.repeats < REPEATS {
             return false;
         }
@@ -148,7 +147,7 @@ impl Timing {
         if self.intervals.len() < 2 {
             return None;
         }
-        let mut sorted: Vec<u32> = self.intervals.iter().copied().collect();
+        let mut sorted = self.intervals.clone();
         let median = middle(&mut sorted);
         let mut distances: Vec<u32> = sorted.iter().map(|interval| interval.abs_diff(median)).collect();
         let jitter = middle(&mut distances);
@@ -174,7 +173,7 @@ impl Timing {
         // What begins late is an episode, as the steps of a blind that moves, and may end.
         let is_from_start = self.first.is_some_and(|first| first < silence);
         // What has slowed down is silent for longer than it was.
-        if let Some(latest) = self.intervals.back().filter(|latest| is_gap(**latest)) {
+        if let Some(latest) = self.intervals.last().filter(|latest| is_gap(**latest)) {
             silence = silence.max(micros(*latest).mul_f64(LATEST_FROM));
         }
         let is_sure = sorted.len() >= 4 || f64::from(jitter) <= 0.05 * f64::from(median);
