@@ -111,8 +111,17 @@ functions_of() {
         match($0, /^cfn=\([0-9]+\)/) { id = substr($0, 2, RLENGTH - 1); if (length($0) > RLENGTH) names[id] = substr($0, RLENGTH + 2) }
         match($0, /^cob=\([0-9]+\)/) { id = substr($0, 2, RLENGTH - 1); if (length($0) > RLENGTH) names[id] = substr($0, RLENGTH + 2) }
         /^(0x|\+|-|\*)/ && ours && function_name !~ /^(0x|\()/ { print function_name }' "$1" |
-        sed -E "s/'[0-9]+$//; s/\.(llvm\.)?[0-9]+$//; s/17h[0-9a-f]{16}E/17h*/g; s/(Cs|B)[0-9A-Za-z]*_/\1*_/g; s/[$]/?/g; s/6marker4S[a-z]{3}NtB[*]_4S[a-z]{3}/6marker4S*NtB*_4S*/g; s/(B[*]_NtB[*]_4S[a-z]{3}|NtB[*]_4S[a-z]{3}B[*]_)E/*E/g" |
+        sed -E "s/'[0-9]+$//" | with_namesakes |
+        sed -E "s/\.(llvm\.)?[0-9]+$//; s/17h[0-9a-f]{16}E/17h*/g; s/(Cs|B)[0-9A-Za-z]*_/\1*_/g; s/[$]/?/g; s/6marker4S[a-z]{3}NtB[*]_4S[a-z]{3}/6marker4S*NtB*_4S*/g; s/(B[*]_NtB[*]_4S[a-z]{3}|NtB[*]_4S[a-z]{3}B[*]_)E/*E/g" |
         without_place | sed -E "s/^(.{70}).*(.{70})$/\1*\2/; s/[*]+/*/g" | sort -u
+}
+
+# What is compiled to the same code is linked once in some builds (--icf=all), under any of its names.
+with_namesakes() {
+    awk '
+        NR == FNR { at[$3] = $1; all[$1] = all[$1] "\n" $3; next }
+        !printed[$0]++ { if ($0 in at) print substr(all[at[$0]], 2); else print }' \
+        <(nm --defined-only "$binary" | awk '$2 ~ /^[tTwW]$/') -
 }
 
 # At the end of a name stands the crate that a generic or inlined function was compiled for: of those that share it one, and
