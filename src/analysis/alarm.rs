@@ -74,20 +74,26 @@ pub fn role(name: &str) -> Role {
 /// What the ends of a longer name say: `pvfaultcode`, `fault_state`, `gcode_state`.
 fn role_of_end(name: &str) -> Role {
     // Asked for each member of each message: few names end like one of these.
-    if name.len() < "xState".len() || !name.ends_with(['e', 'E', 's', 'S', 't', 'T', 'r', 'R', 'n', 'N', 'd', 'D']) {
+    let last = name.bytes().last().map(|byte| byte.to_ascii_lowercase());
+    if name.len() < "xState".len() || !matches!(last, Some(b'e' | b's' | b't' | b'r' | b'n' | b'd')) {
         return Role::Plain;
     }
     let part = |range: std::ops::Range<usize>| name.get(range).unwrap_or_default();
     let ends = |end: &str| part(name.len().saturating_sub(end.len())..name.len()).eq_ignore_ascii_case(end);
     let tells = || ["text", "str", "state", "status", "description"].into_iter().any(ends);
-    let is_code = || ["errorcode", "error_code", "faultcode", "fault_code"].into_iter().any(ends);
+    let is_code = || ends("code") && ["errorcode", "error_code", "faultcode", "fault_code"].into_iter().any(ends);
     let is_in_it = matches!(first_letter(name), b'e' | b'f') && is_in(&["error", "fault"], part(0..5));
     // Where each bit is one of them.
-    let has_bits =
-        || is_in(&["error", "fault", "alarm"], part(0..5)) && ["word", "bits", "flags"].into_iter().any(ends);
+    let has_bits = || {
+        matches!(first_letter(name), b'e' | b'f' | b'a')
+            && is_in(&["error", "fault", "alarm"], part(0..5))
+            && ["word", "bits", "flags"].into_iter().any(ends)
+    };
     if (is_in_it && tells()) || has_bits() || (!matches!(first_letter(name), b'l' | b'o') && is_code()) {
         Role::Report(Severity::Error)
-    } else if ends("_state") || ends("_status") || name.ends_with("State") || name.ends_with("Status") {
+    } else if (ends("state") && (ends("_state") || name.ends_with("State")))
+        || (ends("status") && (ends("_status") || name.ends_with("Status")))
+    {
         Role::Level
     } else {
         Role::Plain

@@ -17,12 +17,14 @@ pub fn is_called(names: &[&str], name: &str) -> bool {
 
 /// Whether a name is one of these, which have small letters, when what separates its parts is left out.
 pub fn is_called_but_for(separates: fn(&u8) -> bool, names: &[&str], name: &str) -> bool {
-    // Asked for most members of most messages, and few have any.
-    if !name.bytes().any(|byte| separates(&byte)) {
-        return is_in(names, name);
-    }
+    let Some(last) = name.as_bytes().last() else { return names.contains(&"") };
+    // Asked for most members of most messages: few end like one of these.
+    let may_be = |known: &str| {
+        known.len() <= name.len()
+            && (known.as_bytes().last().is_some_and(|end| end.eq_ignore_ascii_case(last)) || separates(last))
+    };
     let letters = || name.bytes().filter(|byte| !separates(byte)).map(|byte| byte.to_ascii_lowercase());
-    names.iter().any(|known| known.bytes().eq(letters()))
+    names.iter().any(|known| may_be(known) && known.bytes().eq(letters()))
 }
 
 #[cfg(test)]
@@ -43,5 +45,9 @@ mod tests {
     fn names_are_the_same_however_their_words_are_joined() {
         let called = |name| is_called(&["lastupdated"], name);
         assert_eq!(["lastUpdated", "last_updated", "last-updated", "updated"].map(called), [true, true, true, false]);
+        assert_eq!(
+            ["LASTUPDATED", "last updated: ", "lastupdateD", "", "d"].map(called),
+            [true, true, true, false, false]
+        );
     }
 }
