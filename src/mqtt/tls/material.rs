@@ -104,12 +104,14 @@ fn add_roots_below(roots: &mut RootCertStore, directory: &Path) {
 /// each certificate under several names, and all of them in one file; it is kept once.
 fn add_roots(roots: &mut RootCertStore, path: &Path) {
     let Some(file) = path.is_file().then(|| File::open(path).ok()).flatten() else { return };
-    let mut lines = BufReader::new(file.take(TLS_FILE_MAX_BYTES));
+    let mut lines = BufReader::new(file);
     let mut text = Vec::new();
     let mut more = true;
     while more {
         let line = text.len();
-        more = lines.read_until(b'\n', &mut text).is_ok_and(|count| count > 0);
+        // A bundle may be of any size: it is what stands before the end of one certificate that is bounded.
+        let mut room = lines.by_ref().take(TLS_FILE_MAX_BYTES.saturating_sub(line as u64));
+        more = room.read_until(b'\n', &mut text).is_ok_and(|count| count > 0);
         if !more || text[line..].starts_with(b"-----END ") {
             for section in sections(&text).flatten().filter(|section| section.label == b"CERTIFICATE") {
                 section.bytes().into_iter().for_each(|der| add_root(roots, &der));
@@ -232,14 +234,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_under_several_names_is_kept_once() {
+    fn a_certificate_under_several_names_is_kept_once_and_a_bundle_may_be_large() {
         let directory = env::temp_dir().join(format!("mqtt-mcp-roots-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
         let [first, second] = ["first", "second"].map(|name| {
             let parameters = CertificateParams::new(vec![name.to_owned()]).expect("a name");
             parameters.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate").pem()
         });
-        let files = [("a.pem", first.clone()), ("0a1b2c3d.0", first.clone()), ("all.crt", format!("{first}{second}"))];
+        // Bundles name each certificate before it, some at length.
+        let words = "# a comment\n".repeat(TLS_FILE_MAX_BYTES as usize / 20);
+        let all = format!("{words}{first}{words}{second}");
+        let files = [("a.pem", first.clone()), ("0a1b2c3d.0", first), ("all.crt", all)];
         for (name, text) in files {
             fs::write(directory.join(name), text).expect("a file");
         }
