@@ -92,7 +92,7 @@ impl<K: Serialize, V: Serialize> Serialize for Sorted<K, V> {
     }
 }
 
-/// Adds to a set; false when it is there already. Of 16,000 numbers each costs a microsecond or two.
+/// Adds to a set; false when it is there already. What is behind its place is moved: limits keep sets small.
 pub fn insert(set: &mut Vec<u64>, number: u64) -> bool {
     let place = set.binary_search(&number);
     if let Err(index) = place {

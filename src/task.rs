@@ -23,3 +23,32 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     smol::unblock(work).await;
     result.lock().unwrap_or_else(PoisonError::into_inner).take().expect("the work is done")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::panic::catch_unwind;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_dropped_is_cancelled() {
+        let executor = LocalExecutor::new();
+        let done = Rc::new(Cell::new(0));
+        let add = |number| {
+            let done = done.clone();
+            spawn(&executor, async move { done.set(done.get() + number) })
+        };
+        drop(add(1));
+        smol::block_on(executor.run(add(2)));
+        assert_eq!(done.get(), 2);
+    }
+
+    #[test]
+    fn work_is_done_on_another_thread_and_panics_here() {
+        let here = std::thread::current().id();
+        assert_ne!(smol::block_on(aside(|| std::thread::current().id())), here);
+        assert!(catch_unwind(|| smol::block_on(aside(|| panic!("on purpose")))).is_err());
+    }
+}
