@@ -74,26 +74,24 @@ pub fn role(name: &str) -> Role {
 /// What the ends of a longer name say: `pvfaultcode`, `fault_state`, `gcode_state`.
 fn role_of_end(name: &str) -> Role {
     // Asked for each member of each message: few names end like one of these.
-    let last = name.bytes().last().map(|byte| byte.to_ascii_lowercase());
-    if name.len() < "xState".len() || !matches!(last, Some(b'e' | b's' | b't' | b'r' | b'n' | b'd')) {
+    let last = name.bytes().last().unwrap_or_default().to_ascii_lowercase();
+    if name.len() < "xState".len() || !matches!(last, b'e' | b's' | b't' | b'r' | b'n' | b'd') {
         return Role::Plain;
     }
     let part = |range: std::ops::Range<usize>| name.get(range).unwrap_or_default();
     let ends = |end: &str| part(name.len().saturating_sub(end.len())..name.len()).eq_ignore_ascii_case(end);
     let tells = || ["text", "str", "state", "status", "description"].into_iter().any(ends);
     let is_code = || ends("code") && ["errorcode", "error_code", "faultcode", "fault_code"].into_iter().any(ends);
-    let is_in_it = matches!(first_letter(name), b'e' | b'f') && is_in(&["error", "fault"], part(0..5));
     // Where each bit is one of them.
-    let has_bits = || {
-        matches!(first_letter(name), b'e' | b'f' | b'a')
-            && is_in(&["error", "fault", "alarm"], part(0..5))
-            && ["word", "bits", "flags"].into_iter().any(ends)
-    };
-    if (is_in_it && tells()) || has_bits() || (!matches!(first_letter(name), b'l' | b'o') && is_code()) {
-        Role::Report(Severity::Error)
-    } else if (ends("state") && (ends("_state") || name.ends_with("State")))
-        || (ends("status") && (ends("_status") || name.ends_with("Status")))
+    let has_bits = || ["word", "bits", "flags"].into_iter().any(ends);
+    let joins = |end: &str| ends(end) && (name.ends_with(end) || part(0..name.len() - end.len()).ends_with('_'));
+    let begins = |words: &[&str]| matches!(first_letter(name), b'e' | b'f' | b'a') && is_in(words, part(0..5));
+    if begins(&["error", "fault"]) && tells()
+        || begins(&["error", "fault", "alarm"]) && has_bits()
+        || !matches!(first_letter(name), b'l' | b'o') && is_code()
     {
+        Role::Report(Severity::Error)
+    } else if ["State", "Status"].into_iter().any(joins) {
         Role::Level
     } else {
         Role::Plain

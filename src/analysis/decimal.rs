@@ -10,7 +10,7 @@ pub fn read(text: &str) -> Option<f64> {
     let bare = &digits[zeros..];
     let number: Number = match bare.bytes().next() {
         Some(b'1'..=b'9') => bare.parse(),
-        None | Some(_) if zeros > 0 => digits[zeros - 1..].parse(),
+        _ if zeros > 0 => digits[zeros - 1..].parse(),
         Some(b'.') => format!("0{bare}").parse(),
         _ => return None,
     }

@@ -52,17 +52,9 @@ impl<'a> Analysis<'a> {
     pub fn new(samples: impl IntoIterator<Item = Sample<'a>>) -> Self {
         let mut samples: Vec<_> = samples.into_iter().collect();
         sort_by(&mut samples, |a, b| a.topic.cmp(b.topic));
-        let (mut topics, mut traits) = (Vec::<(&str, Vec<Sample<'_>>)>::new(), Vec::<Traits>::new());
-        for sample in samples {
-            if topics.last().is_none_or(|(topic, _)| *topic != sample.topic) {
-                topics.push((sample.topic, Vec::new()));
-                traits.push(Traits::default());
-            }
-            if let (Some((_, own)), Some(traits)) = (topics.last_mut(), traits.last_mut()) {
-                traits.add(&sample, sample.value().as_ref());
-                own.push(sample);
-            }
-        }
+        let by_topic = samples.chunk_by(|a, b| a.topic == b.topic);
+        let topics: Vec<_> = by_topic.map(|own| (own[0].topic, own.to_vec())).collect();
+        let traits: Vec<_> = topics.iter().map(|(_, own)| Traits::of(own)).collect();
         let named: Vec<_> = topics.iter().zip(&traits).map(|((topic, _), traits)| (*topic, traits)).collect();
         let groups = groups(&named);
         Self { topics, groups, room: Room::default() }

@@ -32,8 +32,14 @@ pub struct Group {
 }
 
 impl Traits {
-    /// Learns from a message.
-    pub fn add(&mut self, sample: &Sample<'_>, value: Option<&serde_json::Value>) {
+    /// What the messages of a topic show.
+    pub fn of(samples: &[Sample<'_>]) -> Self {
+        let mut traits = Self::default();
+        samples.iter().for_each(|sample| traits.add(sample, sample.value().as_ref()));
+        traits
+    }
+
+    fn add(&mut self, sample: &Sample<'_>, value: Option<&serde_json::Value>) {
         let class = sample.class();
         match self.counts.iter_mut().find(|(known, _)| *known == class) {
             Some((_, count)) => *count += 1,
