@@ -132,14 +132,24 @@ impl Server {
 
     /// Sends a request; its id.
     pub fn send(&mut self, method: &str, params: &Value) -> Result<u64> {
+        let (id, line) = self.request(method, params);
+        self.write(&line)?;
+        Ok(id)
+    }
+
+    fn request(&mut self, method: &str, params: &Value) -> (u64, String) {
         let id = self.next_id;
         self.next_id += 1;
-        self.write(&format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })))?;
-        Ok(id)
+        (id, format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })))
     }
 
     /// Starts a tool call; its id.
     pub fn begin(&mut self, tool: &str, arguments: &Value) -> Result<u64> {
+        let params = self.params(tool, arguments)?;
+        self.send("tools/call", &params)
+    }
+
+    fn params(&self, tool: &str, arguments: &Value) -> Result<Value> {
         let name = self.name_of(tool)?.to_owned();
         let mut arguments = arguments.clone();
         if !self.is_ours {
@@ -149,7 +159,7 @@ impl Server {
                 }
             }
         }
-        self.send("tools/call", &json!({ "name": name, "arguments": arguments }))
+        Ok(json!({ "name": name, "arguments": arguments }))
     }
 
     /// Calls a tool; its structured result, or the JSON in its text.
@@ -158,19 +168,24 @@ impl Server {
         self.outcome(id)
     }
 
+    /// The same, when nothing else is under way, and the time from the request's line to the answer's: what it costs to
+    /// make and read JSON here is not the server's.
+    pub fn timed_call(&mut self, tool: &str, arguments: &Value) -> Result<(Duration, Value)> {
+        let params = self.params(tool, arguments)?;
+        let (id, line) = self.request("tools/call", &params);
+        let began = Instant::now();
+        self.write(&line)?;
+        self.read_line()?;
+        let took = began.elapsed();
+        match id_of(&self.line) == Some(id) {
+            true => Ok((took, structured(result_of(&self.line)?)?)),
+            false => Err(format!("not an answer to {id}: {}", self.line)),
+        }
+    }
+
     /// Waits for a tool call's result.
     pub fn outcome(&mut self, id: u64) -> Result<Value> {
-        let mut result = self.wait_for(id)?;
-        if result["isError"] == true {
-            return Err(result["content"][0]["text"].to_string());
-        }
-        let value = match result["structuredContent"].take() {
-            Value::Null => serde_json::from_str(result["content"][0]["text"].as_str().unwrap_or_default())
-                .map_err(|error| format!("no structured result: {error}"))?,
-            value => value,
-        };
-        // Some servers report a failure as a plain result.
-        if value["status"] == "error" { Err(value.to_string()) } else { Ok(value) }
+        structured(self.wait_for(id)?)
     }
 
     /// A count in a result: ours must be `expected`; another server may stop early, and says how far it came.
@@ -261,6 +276,19 @@ impl Drop for Server {
 
 fn id_of(line: &str) -> Option<u64> {
     serde_json::from_str::<Reply<'_>>(line).ok()?.id
+}
+
+fn structured(mut result: Value) -> Result<Value> {
+    if result["isError"] == true {
+        return Err(result["content"][0]["text"].to_string());
+    }
+    let value = match result["structuredContent"].take() {
+        Value::Null => serde_json::from_str(result["content"][0]["text"].as_str().unwrap_or_default())
+            .map_err(|error| format!("no structured result: {error}"))?,
+        value => value,
+    };
+    // Some servers report a failure as a plain result.
+    if value["status"] == "error" { Err(value.to_string()) } else { Ok(value) }
 }
 
 fn result_of(line: &str) -> Result<Value> {

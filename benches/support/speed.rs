@@ -124,9 +124,8 @@ pub fn publish(subject: &Subject, broker: &Mosquitto, column: usize, table: &mut
     let [mut ours, mut plain, mut least, mut least_async] = [const { Vec::new() }; 4];
     for _ in 0..BLOCKS {
         for _ in 0..PER_BLOCK {
-            let began = Instant::now();
-            let result = server.call("publish_message", &message)?;
-            ours.push(us(began.elapsed()));
+            let (took, result) = server.timed_call("publish_message", &message)?;
+            ours.push(us(took));
             if result["status"] != "success" {
                 return Err(format!("not published: {result}"));
             }
