@@ -1,4 +1,4 @@
-//! Wake-ups between tasks of the one thread: no lock, no allocation while nobody waits.
+//! Wake-ups between tasks of the one thread: no lock, and no allocation for a waiter that comes again.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -15,8 +15,13 @@ impl Notify {
     /// Wakes every waiter.
     pub fn notify(&self) {
         self.epoch.set(self.epoch.get() + 1);
-        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        waiting.into_iter().for_each(Waker::wake);
+        let mut woken = std::mem::take(&mut *self.waiting.borrow_mut());
+        woken.drain(..).for_each(Waker::wake);
+        // The same ones wait again, mostly.
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.is_empty() {
+            *waiting = woken;
+        }
     }
 
     /// What to hand to [`Notify::poll_changed`]: take it before looking at the condition.

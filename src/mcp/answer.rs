@@ -34,10 +34,10 @@ impl Caching {
 pub(super) fn result_line(id: &Id, revision: Revision, body: Rc<dyn Body>, caching: Caching) -> OutLine {
     let mut head = open_line(id);
     if !revision.is_modern() {
-        return OutLine::new(vec![Part::Bytes(head), Part::Object(body), Part::Bytes(b"}".to_vec())]);
+        return OutLine::new(vec![Part::Bytes(head.into()), Part::Object(body), Part::text("}")]);
     }
     push_modern_members(&mut head, revision, caching);
-    OutLine::new(vec![Part::Bytes(head), Part::Members(body), Part::Bytes(b"}".to_vec())])
+    OutLine::new(vec![Part::Bytes(head.into()), Part::Members(body), Part::text("}")])
 }
 
 /// The response of `tools/call`: the body as text, and where the revision has it as structured content.
@@ -52,12 +52,12 @@ pub(super) fn tool_line(id: &Id, revision: Revision, body: Rc<dyn Body>, is_erro
         head.extend_from_slice(b"\"isError\":true,");
     }
     head.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":\"");
-    let mut parts = vec![Part::Bytes(head), Part::Escaped(body.clone()), Part::Bytes(b"\"}]".to_vec())];
+    let mut parts = vec![Part::Bytes(head.into()), Part::Escaped(body.clone()), Part::text("\"}]")];
     if revision.has_structured_results() {
-        parts.push(Part::Bytes(b",\"structuredContent\":".to_vec()));
+        parts.push(Part::text(",\"structuredContent\":"));
         parts.push(Part::Object(body));
     }
-    parts.push(Part::Bytes(b"}}".to_vec()));
+    parts.push(Part::text("}}"));
     OutLine::new(parts)
 }
 
@@ -68,7 +68,7 @@ pub(super) fn listen_line(id: &Id, revision: Revision) -> OutLine {
     let mut line = open_line(id);
     line.extend(to_json(&members));
     line.push(b'}');
-    OutLine::new(vec![Part::Bytes(line)])
+    OutLine::new(vec![Part::Bytes(line.into())])
 }
 
 /// A body from a value.
@@ -77,7 +77,8 @@ pub fn body(value: &impl Serialize) -> Rc<dyn Body> {
 }
 
 fn open_line(id: &Id) -> Vec<u8> {
-    let mut head = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
+    let mut head = Vec::with_capacity(96);
+    head.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
     head.extend(to_json(id));
     head.extend_from_slice(b",\"result\":");
     head

@@ -434,6 +434,7 @@ pub fn publish_head(out: &mut Vec<u8>, topic: &str, qos: u8, pid: u16, retain: b
     );
     let Ok(Some((first, length, size))) = read_header(&head) else { return };
     let (header, header_size) = fixed_header(first, length + payload_bytes);
+    out.reserve(header_size + head.len());
     out.extend_from_slice(&header[..header_size]);
     out.extend_from_slice(&head[size..]);
 }

@@ -43,17 +43,21 @@ impl Serialize for Id {
 
 /// The members of a JSON object, each as the text it came as. Of members of the same name the last one counts.
 #[derive(Default)]
-pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Fields<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+/// A copy only where it has escapes: a `Cow` of its own is always a copy to serde.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Fields<'a> {
     /// The member of that name.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, raw)| *raw)
+        self.0.iter().rev().find(|(known, _)| known.0 == name).map(|(_, raw)| *raw)
     }
 
     /// The members' names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_ref())
+        self.0.iter().map(|(name, _)| name.0.as_ref())
     }
 }
 
@@ -148,17 +152,19 @@ pub fn parse(line: &[u8]) -> Incoming<'_> {
             Ok(members) if members.len() > BATCH_MAX => {
                 Incoming::One(Err(invalid(None, format!("a batch has at most {BATCH_MAX} members"))))
             }
-            Ok(members) => Incoming::Batch(members.into_iter().map(message).collect()),
+            Ok(members) => Incoming::Batch(
+                members.into_iter().map(|raw| message(fields(raw).ok_or_else(not_an_object)?)).collect(),
+            ),
         };
     }
-    match serde_json::from_str::<&RawValue>(text) {
-        Ok(raw) => Incoming::One(message(raw)),
-        Err(_) => Incoming::One(Err(parse_error("the line is not JSON"))),
-    }
+    Incoming::One(match serde_json::from_str(text) {
+        Ok(fields) => message(fields),
+        Err(_) if serde_json::from_str::<&RawValue>(text).is_ok() => Err(not_an_object()),
+        Err(_) => Err(parse_error("the line is not JSON")),
+    })
 }
 
-fn message(raw: &RawValue) -> Result<Message<'_>, Bad> {
-    let fields = fields(raw).ok_or_else(|| invalid(None, "a message must be a JSON object"))?;
+fn message(fields: Fields<'_>) -> Result<Message<'_>, Bad> {
     let id = match fields.get("id").map(Id::read) {
         Some(None) => return Err(invalid(None, "id must be a string or an integer")),
         known => known.flatten(),
@@ -185,6 +191,10 @@ fn message(raw: &RawValue) -> Result<Message<'_>, Bad> {
 
 fn is_object(raw: &RawValue) -> bool {
     raw.get().starts_with('{')
+}
+
+fn not_an_object() -> Bad {
+    invalid(None, "a message must be a JSON object")
 }
 
 fn parse_error(message: &str) -> Bad {

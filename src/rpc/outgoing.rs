@@ -1,6 +1,7 @@
 //! Lines on their way out. A large result is never built as a whole: its body gives JSON in pieces, and a line is
 //! produced while it is written.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::vec::IntoIter;
 
@@ -22,13 +23,7 @@ pub trait Body {
 
 /// A body as one text, for whoever is not a client.
 pub fn text(body: &dyn Body) -> String {
-    let mut out = Vec::new();
-    for index in 0.. {
-        if !body.piece(index, &mut out) {
-            break;
-        }
-    }
-    String::from_utf8(out).unwrap_or_default()
+    String::from_utf8(whole(body)).unwrap_or_default()
 }
 
 /// A body that fits in memory.
@@ -128,19 +123,16 @@ fn checked(written: bool, json: Vec<u8>) -> Vec<u8> {
     if !written {
         return b"null".to_vec();
     }
-    if json.windows(2).any(is_late_control) || json.last() == Some(&DELETE) {
-        escape_late_controls(&json)
-    } else {
-        json
-    }
+    // ASCII before DEL is nearly all there is, and the quicker look.
+    if json.iter().all(|byte| *byte < DELETE) || !has_late_control(&json) { json } else { escape_late_controls(&json) }
 }
 
 const DELETE: u8 = 0x7f;
 
 /// The controls that JSON does not ask to be escaped: DEL, and U+0080 to U+009F in their two bytes. They stand in strings
 /// alone, and a terminal may obey them.
-fn is_late_control(bytes: &[u8]) -> bool {
-    matches!(bytes, [DELETE, ..] | [0xc2, 0x80..=0x9f])
+fn has_late_control(json: &[u8]) -> bool {
+    json.last() == Some(&DELETE) || json.windows(2).any(|bytes| matches!(bytes, [DELETE, ..] | [0xc2, 0x80..=0x9f]))
 }
 
 fn escape_late_controls(json: &[u8]) -> Vec<u8> {
@@ -171,13 +163,20 @@ pub fn whole(body: &dyn Body) -> Vec<u8> {
 /// A part of a line.
 pub enum Part {
     /// Bytes as they are.
-    Bytes(Vec<u8>),
+    Bytes(Cow<'static, [u8]>),
     /// The body as JSON.
     Object(Rc<dyn Body>),
     /// The body as the content of a JSON string: the text copy of a structured result.
     Escaped(Rc<dyn Body>),
     /// The body's members without the opening brace, to be preceded by members of the protocol's.
     Members(Rc<dyn Body>),
+}
+
+impl Part {
+    /// Text that is the same in every line.
+    pub fn text(text: &'static str) -> Self {
+        Self::Bytes(text.as_bytes().into())
+    }
 }
 
 /// One line of output, produced piece by piece.
@@ -197,7 +196,7 @@ impl OutLine {
 
     /// A line with `value` as JSON.
     pub fn json(value: &impl Serialize) -> Self {
-        Self::new(vec![Part::Bytes(to_json(value))])
+        Self::new(vec![Part::Bytes(to_json(value).into())])
     }
 
     /// An error response; an id that could not be read is left out (MCP 2025-11-25 "Error Responses").
@@ -209,10 +208,10 @@ impl OutLine {
     pub fn array(lines: Vec<OutLine>) -> Self {
         let mut parts = Vec::new();
         for (index, line) in lines.into_iter().enumerate() {
-            parts.push(Part::Bytes(if index == 0 { b"[".to_vec() } else { b",".to_vec() }));
+            parts.push(Part::text(if index == 0 { "[" } else { "," }));
             parts.extend(line.parts);
         }
-        parts.push(Part::Bytes(b"]".to_vec()));
+        parts.push(Part::text("]"));
         Self::new(parts)
     }
 
@@ -287,15 +286,17 @@ fn append_piece(part: &Part, index: usize, out: &mut Vec<u8>) -> bool {
 /// Turns JSON text into the content of a JSON string. Compact JSON has no raw control characters, so quotes and
 /// backslashes are all there is to escape.
 fn escape_json_in_place(out: &mut Vec<u8>, start: usize) {
-    let extra = out[start..].iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let escaped = |byte: &u8| matches!(byte, b'"' | b'\\');
     let mut from = out.len();
-    out.resize(from + extra, 0);
-    let mut to = out.len();
-    while to > from && from > start {
-        from -= 1;
-        to -= 1;
-        out[to] = out[from];
-        if matches!(out[to], b'"' | b'\\') {
+    let mut to = from + out[start..].iter().filter(|byte| escaped(byte)).count();
+    out.resize(to, 0);
+    let out = &mut out[..];
+    // From behind, until what is before is where it belongs.
+    while to > from {
+        (from, to) = (from - 1, to - 1);
+        let byte = out[from];
+        out[to] = byte;
+        if escaped(&byte) {
             to -= 1;
             out[to] = b'\\';
         }
@@ -328,13 +329,13 @@ mod tests {
     fn line(target: usize) -> (String, usize) {
         let body: Rc<dyn Body> = Rc::new(Numbers(300));
         let mut line = OutLine::new(vec![
-            Part::Bytes(b"{\"s\":\"".to_vec()),
+            Part::text("{\"s\":\""),
             Part::Escaped(body.clone()),
-            Part::Bytes(b"\",\"o\":".to_vec()),
+            Part::text("\",\"o\":"),
             Part::Object(body.clone()),
-            Part::Bytes(b",\"m\":{\"x\":1,".to_vec()),
+            Part::text(",\"m\":{\"x\":1,"),
             Part::Members(body),
-            Part::Bytes(b"}".to_vec()),
+            Part::text("}"),
         ]);
         let (mut whole, mut chunk, mut largest) = (Vec::new(), Vec::new(), 0);
         loop {
