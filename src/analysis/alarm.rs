@@ -1,7 +1,7 @@
 //! Does a message report an error or a warning? By meaning, not by substring: `{"error":null}`, `{"errors":0}`,
 //! `{"mode":"default"}`, "no error" and a discovery message about a sensor of class `problem` are silent.
 
-use super::words::{is_called_but_for, is_in};
+use super::words::{is_called_but_for, is_in, next_word};
 
 /// How bad a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -286,7 +286,7 @@ pub fn text(text: &str) -> Option<Severity> {
         }
         before = [before[1], current];
     }
-    let is_log = is_looked_for && text.starts_with(['[', '\u{1b}']);
+    let is_log = is_looked_for && matches!(text.as_bytes().first(), Some(b'[' | 0x1b));
     if is_log { log_level(text).flatten() } else { worst }
 }
 
@@ -340,29 +340,6 @@ fn log_level(text: &str) -> Option<Option<Severity>> {
     }
     None
 }
-
-/// Cuts the next word off the front: letters, digits and underscores, and all that is not ASCII. Tells whether a phrase
-/// ended before it.
-fn next_word<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
-    let bytes = rest.as_bytes();
-    let start = bytes.iter().position(|byte| IN_WORD[usize::from(*byte)])?;
-    let ends_phrase = bytes[..start].iter().any(|byte| matches!(byte, b',' | b'.' | b';' | b'!' | b'\n'));
-    let length = bytes[start..].iter().position(|byte| !IN_WORD[usize::from(*byte)]).unwrap_or(bytes.len() - start);
-    let (word, behind) = rest[start..].split_at(length);
-    *rest = behind;
-    Some((word, ends_phrase))
-}
-
-/// A table, since each byte of each text is asked for.
-static IN_WORD: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte == b'_' as usize || byte >= 0x80;
-        byte += 1;
-    }
-    table
-};
 
 /// Zero in any of its forms: `0`, `0.0`, `00`, `0x00`.
 fn is_zero(text: &str) -> bool {

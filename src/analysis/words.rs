@@ -27,9 +27,61 @@ pub fn is_called_but_for(separates: fn(&u8) -> bool, names: &[&str], name: &str)
     names.iter().any(|known| may_be(known) && known.bytes().eq(letters()))
 }
 
+/// Cuts the next word off the front: letters, digits and underscores, and all that is not ASCII. Tells whether a phrase
+/// ended before it.
+pub fn next_word<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
+    let bytes = rest.as_bytes();
+    let start = bytes.iter().position(|byte| IN_WORD[usize::from(*byte)])?;
+    let ends_phrase = bytes[..start].iter().any(|byte| matches!(byte, b',' | b'.' | b';' | b'!' | b'\n'));
+    let (word, behind) = rest[start..].split_at(word_length(&bytes[start..]));
+    *rest = behind;
+    Some((word, ends_phrase))
+}
+
+/// How long the word is that begins here. Eight letters and digits at a time, since each byte of each text is asked for:
+/// adding what a character lacks to 128 sets the high bit of those from it on, and no sum is carried over, as all are ASCII.
+fn word_length(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    let from = |chunk: u64, first: u8| chunk.wrapping_add(EACH * u64::from(0x80 - first));
+    let is_word = |chunk: &[u8; 8]| {
+        let chunk = u64::from_ne_bytes(*chunk);
+        let small = chunk | (0x20 * EACH);
+        let letter = from(small, b'a') & !from(small, b'z' + 1);
+        let digit = from(chunk, b'0') & !from(chunk, b'9' + 1);
+        chunk & HIGH == 0 && (letter | digit) & HIGH == HIGH
+    };
+    let (chunks, _) = bytes.as_chunks::<8>();
+    let start = 8 * chunks.iter().position(|chunk| !is_word(chunk)).unwrap_or(chunks.len());
+    start + bytes[start..].iter().position(|byte| !IN_WORD[usize::from(*byte)]).unwrap_or(bytes.len() - start)
+}
+
+/// Letters, digits, underscores, and all that is not ASCII.
+static IN_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte == b'_' as usize || byte >= 0x80;
+        byte += 1;
+    }
+    table
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_is_as_long_whatever_stands_around_it() {
+        for other in 0..=u8::MAX {
+            for length in 0..20 {
+                let mut text = *b"aZ09zA5bY18yB4cX27xC";
+                text[length] = other;
+                let expected = if IN_WORD[usize::from(other)] { text.len() } else { length };
+                assert_eq!(word_length(&text), expected, "{other:#x} at {length}");
+            }
+        }
+    }
 
     #[test]
     fn only_one_thing_is_in_the_singular() {
