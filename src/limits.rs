@@ -122,6 +122,10 @@ pub const FLOOD_REST: Duration = Duration::from_micros(500);
 pub const NO_REST_AFTER_SENDING: Duration = Duration::from_millis(50);
 /// Tasks run for this long, and the last one to its end, before new events are looked at.
 pub const EVENTS_EVERY: Duration = Duration::from_micros(200);
+/// How long the server looks for the next line after one came or left, and for the broker's answer to what it sent, before
+/// it sleeps. On the same machine they come within some 40 microseconds, and to sleep and be woken, perhaps on another
+/// processor, costs as much again; once for each call of an assistant it is no load.
+pub const LOOKS_FOR: Duration = Duration::from_micros(100);
 /// Longest packet other than PUBLISH that a broker may send us: SUBACK of one filter is 3 bytes, with room to spare.
 pub const CONTROL_PACKET_MAX_BYTES: usize = 16;
 /// Acknowledgements and requests that may wait to be written before reading pauses.

@@ -57,10 +57,10 @@ pub fn run(config: Config, ends: Ends, signals: &'static [Signal]) -> io::Result
         subscribed: RefCell::default(),
         calls_changed: Notify::default(),
         lines: Lines::default(),
+        line_at: Cell::new(Instant::now()),
     });
     let outcome = Rc::new(Cell::new(Ok(())));
-    let to = outcome.clone();
-    let served = task::spawn(&executor, async move { to.set(runtime.serve(ends, signals).await) });
+    let served = task::spawn(&executor, task::into_cell(&outcome, runtime.serve(ends, signals)));
     drive(&executor, served);
     outcome.replace(Ok(()))
 }
@@ -70,11 +70,12 @@ pub fn call_once(config: Config, tool: &'static Tool, arguments: &str) -> io::Re
     let Parts { executor, table, profiles, .. } = Parts::of(config)?;
     let context = Context { table: table.clone(), profiles, watches: Rc::default(), progress: Rc::new(|_, _, _| ()) };
     let (ended, arguments) = (Rc::new(Cell::new(None)), arguments.to_owned());
-    let to = ended.clone();
-    let call = task::spawn(&executor, async move {
-        to.set(Some(tools::call(tool, context, &arguments).await));
+    let called = async move {
+        let ended = tools::call(tool, context, &arguments).await;
         table.close_all().await;
-    });
+        Some(ended)
+    };
+    let call = task::spawn(&executor, task::into_cell(&ended, called));
     drive(&executor, call);
     Ok(ended.take().expect("the call has ended"))
 }
@@ -134,6 +135,8 @@ struct Runtime {
     subscribed: RefCell<Vec<(String, Task<()>)>>,
     calls_changed: Notify,
     lines: Lines,
+    /// When the last line came or left.
+    line_at: Cell<Instant>,
 }
 
 /// Lines that wait to be written.
@@ -155,8 +158,8 @@ impl Runtime {
         let (this, to) = (self.clone(), output.clone());
         let mut writing = task::spawn(&self.executor, async move { this.write(&to).await });
         let read = Rc::new(Cell::new(Ok(())));
-        let (this, to) = (self.clone(), read.clone());
-        let reading = task::spawn(&self.executor, async move { to.set(this.read(&input).await) });
+        let this = self.clone();
+        let reading = task::spawn(&self.executor, task::into_cell(&read, async move { this.read(&input).await }));
         let table = self.table.clone();
         let _expiry = task::spawn(&self.executor, async move { table.expire().await });
         let stop = async {
@@ -188,7 +191,8 @@ impl Runtime {
         let mut buffer = LineBuffer::default();
         loop {
             self.lines.have_room().await;
-            let count = input.read(buffer.space()).await?;
+            let count = input.read(buffer.space(), || self.line_at.get() + LOOKS_FOR).await?;
+            self.line_at.set(Instant::now());
             if count == 0 {
                 if let Some(line) = buffer.last_line() {
                     self.handle(line);
@@ -391,6 +395,7 @@ impl Runtime {
             chunk.clear();
             chunk.shrink_to(2 * WRITE_CHUNK_BYTES);
             self.lines.written();
+            self.line_at.set(Instant::now());
         }
     }
 

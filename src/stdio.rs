@@ -6,6 +6,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
 
 use async_io::Async;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,6 +15,7 @@ use rustix::net::SendFlags;
 use smol::future::yield_now;
 
 use crate::limits::WRITE_CHUNK_BYTES;
+use crate::task;
 
 /// What a server reads from and writes to.
 pub struct Ends {
@@ -55,15 +57,18 @@ impl Input {
         io::IsTerminal::is_terminal(&io::stdin())
     }
 
-    /// Reads once; 0 at the end.
-    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads once; 0 at the end. Sleeps for it only when it does not come before `looks_until`.
+    pub async fn read(&self, buffer: &mut [u8], looks_until: impl Fn() -> Instant) -> io::Result<usize> {
         loop {
             let result = match self {
                 Self::Waited(source) => {
-                    source.readable().await?;
                     // Another process may have read what was there: a plain read would block.
-                    if !is_ready(source.get_ref(), PollFlags::IN)? {
-                        continue;
+                    while !is_ready(source.get_ref(), PollFlags::IN)? {
+                        if Instant::now() < looks_until() {
+                            task::give_way().await;
+                        } else {
+                            source.readable().await?;
+                        }
                     }
                     rustix::io::read(source.get_ref(), &mut *buffer)
                 }
@@ -194,4 +199,36 @@ fn is_ready(file: &OwnedFd, what: PollFlags) -> io::Result<bool> {
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
     let always = if what == PollFlags::ERR { PollFlags::ERR } else { PollFlags::ERR | PollFlags::HUP };
     Ok(fds[0].revents().intersects(what | always))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use smol::future::zip;
+
+    use super::*;
+
+    #[test]
+    fn input_is_read_whether_it_comes_while_it_is_looked_for_or_later() {
+        for looks_for in [Duration::from_secs(60), Duration::ZERO] {
+            let (reader, mut writer) = io::pipe().expect("a pipe");
+            let input = Input::open(reader.into()).expect("a pipe can be waited for");
+            let (asked, until) = (Cell::new(0), Instant::now() + looks_for);
+            let looks_until = || {
+                asked.set(asked.get() + 1);
+                until
+            };
+            let mut buffer = [0; 8];
+            let write = async {
+                while asked.get() < 1 {
+                    yield_now().await;
+                }
+                writer.write_all(b"line").expect("a reader");
+            };
+            let (count, ()) = smol::block_on(zip(input.read(&mut buffer, looks_until), write));
+            assert_eq!(&buffer[..count.expect("bytes")], b"line", "{looks_for:?}");
+        }
+    }
 }

@@ -22,8 +22,9 @@ use super::session::Session;
 use super::state::State;
 use super::wire::{self, ConnectInfo};
 use crate::clock::Now;
-use crate::limits::{DISCONNECT_WAIT, READ_CHUNK_BYTES, READS_PER_TURN, RECONNECT_ATTEMPT};
+use crate::limits::{DISCONNECT_WAIT, LOOKS_FOR, READ_CHUNK_BYTES, READS_PER_TURN, RECONNECT_ATTEMPT};
 use crate::notify::Notify;
+use crate::task;
 use crate::vault::{Sealed, Vault};
 
 /// What a connection is made with. Credentials stay sealed between connects.
@@ -237,6 +238,7 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
     let mut greeting = Some(stages);
     let mut pace = Pace::new(Instant::now());
     let mut readable = true;
+    let mut awaits_since = None;
     loop {
         let seen = connection.wake.epoch();
         let progress = match turn(connection, buffer, link, readable) {
@@ -265,6 +267,12 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
         }
         if progress {
             yield_now().await;
+            continue;
+        }
+        awaits_since = awaits_answer.then(|| awaits_since.unwrap_or_else(Instant::now));
+        if wants_input && awaits_since.is_some_and(|since| since.elapsed() < LOOKS_FOR) {
+            task::give_way().await;
+            readable = true;
             continue;
         }
         let next = next.into_iter().chain(close_by).chain(rest).min();
