@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::fields::Field;
 use super::model::{Device, TopicModel};
-use super::places::{Place, last_level};
+use super::places::Place;
 use super::presence::{Means, Presence};
-use super::timing::Rhythm;
-use super::{At, bridges, clocks, malformed, meaning, numbers, sparkplug};
+use super::{At, beats, bridges, clocks, malformed, numbers, sparkplug};
 use crate::analysis::alarm::Severity;
 use crate::analysis::sort::sort_by;
 use crate::analysis::words::count;
@@ -59,7 +57,7 @@ pub enum Connection {
 pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
     let says = |means: Means| device.presences.of_whole().filter(move |presence| presence.means == means);
     let mut evidence: Vec<String> = device.presences.iter().map(shown).collect();
-    let stopped = stopped_beats(device, end.elapsed);
+    let stopped = beats::stopped(device, end.elapsed);
     if let Some(last) = device.last_told {
         let ago = end.elapsed.saturating_sub(last.elapsed).as_secs_f64();
         evidence
@@ -67,7 +65,7 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
     } else {
         evidence.push(format!("no live message of its state in {:.1} s", end.elapsed.as_secs_f64()));
     }
-    evidence.extend(stopped.clone());
+    evidence.extend(stopped.iter().map(|stop| stop.told.clone()));
     let offline = says(Means::Offline).max_by_key(|presence| presence.at.elapsed);
     let online = says(Means::Online).max_by_key(|presence| presence.at.elapsed);
     let bridge = bridges::offline(device);
@@ -82,7 +80,8 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
         (Some(_), _) => Connection::Offline,
         (None, Some(_)) if stopped.is_some() => Connection::Unknown,
         (None, Some(_)) => Connection::Online,
-        (None, None) if stopped.is_some() => Connection::Offline,
+        (None, None) if stopped.as_ref().is_some_and(|stop| stop.is_sure) => Connection::Offline,
+        (None, None) if stopped.is_some() => Connection::Unknown,
         (None, None) if device.last_told.is_some() => Connection::Online,
         (None, None) => Connection::Unknown,
     };
@@ -95,7 +94,7 @@ pub fn judge(device: &Device, end: At) -> Vec<Finding> {
     presences(device, end, &mut found);
     alerts(device, &mut found);
     reports(device, &mut found);
-    beats(device, end, &mut found);
+    beats::judge(device, end, &mut found);
     bridges::judge(device, &mut found);
     for (topic, model) in device.topics() {
         malformed::judge(topic, model, &mut found);
@@ -132,27 +131,6 @@ fn is_silent_part(device: &Device, presence: &Presence) -> bool {
         is_of_it && model.last.elapsed > presence.at.elapsed
     };
     !device.topics().any(told)
-}
-
-/// When the topics that beat have all stopped: a sentence of it.
-fn stopped_beats(device: &Device, end: Duration) -> Option<String> {
-    let rhythms = device.topics().filter(|(topic, model)| may_beat(topic, model)).filter_map(|(topic, model)| {
-        let rhythm = model.timing.rhythm(end).filter(|rhythm| rhythm.is_regular)?;
-        Some((topic, rhythm))
-    });
-    let mut longest: Option<(&str, Rhythm)> = None;
-    for (topic, rhythm) in rhythms {
-        rhythm.silent?;
-        if longest.as_ref().is_none_or(|(_, other)| other.median > rhythm.median) {
-            longest = Some((topic, rhythm));
-        }
-    }
-    let (topic, rhythm) = longest?;
-    // Something else may still come.
-    let silent = rhythm.silent?;
-    let since = end.saturating_sub(device.last_told?.elapsed);
-    (since * 3 >= silent)
-        .then(|| format!("{topic} came every {} and stopped {} before the end", span(rhythm.median), span(silent)))
 }
 
 pub(super) fn span(duration: Duration) -> String {
@@ -216,14 +194,14 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
         }
     }
     let says_online = device.presences.of_whole().find(|presence| presence.means == Means::Online);
-    if let (Some(presence), Some(stopped)) = (says_online, stopped_beats(device, end.elapsed))
+    if let (Some(presence), Some(stopped)) = (says_online, beats::stopped(device, end.elapsed))
         && state == Connection::Unknown
     {
         found.push(Finding {
             kind: "online_but_silent",
             severity: Grade::Error,
             finding: format!("{} says the device is online, but it has stopped to send", presence.topic),
-            evidence: vec![shown(presence), stopped],
+            evidence: vec![shown(presence), stopped.told],
             advice: "it may hang with its connection open, or the broker has not noticed yet that it is gone: wait one and a half keep-alives and look again",
         });
     }
@@ -270,134 +248,6 @@ fn reports(device: &Device, found: &mut Vec<Finding>) {
         });
     }
 }
-
-/// Topics that have stopped, and those that skipped beats: one finding each, since most often all do so together.
-fn beats(device: &Device, end: At, found: &mut Vec<Finding>) {
-    let began = |at: Duration| Timestamp(end.unix_ms.saturating_sub(end.elapsed.saturating_sub(at).as_millis() as u64));
-    let (mut stopped, mut skipped, mut slower) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut missed, mut first) = (0, None);
-    // A status that changes is told elsewhere.
-    let changes = |topic: &str| device.presences.iter().any(|other| *other.topic == *topic && other.change_count > 0);
-    for (topic, model) in device.topics().filter(|(topic, model)| may_beat(topic, model) && !changes(topic)) {
-        let Some(rhythm) = model.timing.rhythm(end.elapsed) else { continue };
-        let goes_on = |after: Duration| rhythm.silent.is_none_or(|silent| silent < after * 3);
-        if let Some((before, after)) = slowed(topic, model).filter(|(_, after)| goes_on(*after)) {
-            slower.push(format!("{topic} came every {}, and then every {}", span(before), span(after)));
-            continue;
-        }
-        if !rhythm.is_regular {
-            continue;
-        }
-        let every = span(rhythm.median);
-        if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || never_skips(topic, model)) {
-            missed += rhythm.missed;
-            first.get_or_insert_with(|| format!("{topic} comes every {every}, but beats were missed"));
-            let times = count(rhythm.missed.into(), "beat");
-            skipped.push(format!("{topic} missed {times}; nothing for {} from {}", span(gap), began(at)));
-        }
-        if let Some(silent) = rhythm.silent {
-            let last = began(model.last.elapsed);
-            stopped.push(format!(
-                "{topic} came every {every}; the last one came at {last}, {} before the end",
-                span(silent)
-            ));
-        }
-    }
-    if let Some(first) = slower.first() {
-        found.push(Finding {
-            kind: "slower_beat",
-            severity: Grade::Warning,
-            finding: first.clone(),
-            evidence: few(slower),
-            advice: "somebody set another interval, or the device is too busy or saves power",
-        });
-    }
-    if let Some(first) = first {
-        found.push(Finding {
-            kind: "missed_beats",
-            severity: Grade::Warning,
-            finding: if skipped.len() == 1 {
-                first
-            } else {
-                format!("{} topics missed {}", skipped.len(), count(missed.into(), "beat"))
-            },
-            evidence: few(skipped),
-            advice: "the device or its network stalled: compare with other devices at that time",
-        });
-    }
-    if let Some(first) = stopped.first() {
-        let topic = first.split(" came every").next().unwrap_or_default();
-        found.push(Finding {
-            kind: "stopped",
-            severity: Grade::Error,
-            finding: match stopped.len() {
-                1 => format!("{topic} came regularly and has stopped"),
-                topics => format!("{topics} topics came regularly and have stopped"),
-            },
-            evidence: few(stopped),
-            advice: "check whether the device still runs, and whether only these topics are concerned",
-        });
-    }
-}
-
-/// Whether a topic tells how the device itself is: it does not come when something happens, unless it is where it moves.
-fn tells_uptime(topic: &str, model: &TopicModel) -> bool {
-    let any = |is: fn(&str, &str) -> bool| model.fields.iter().any(|field| is(&field.path, topic));
-    any(meaning::is_uptime) && !any(meaning::is_place)
-}
-
-/// From which beat to which a topic slowed down, if it is one that does not come when something happens. What measures
-/// its surroundings, and has nothing beside it that has come to rest, comes no more often for anything that the device does.
-fn slowed(topic: &str, model: &TopicModel) -> Option<(Duration, Duration)> {
-    const REST: u32 = 4;
-    let rests = |field: &Field| field.run.length >= REST && field.changes >= REST;
-    let is_free = |field: &Field| field.pace.is_free_of_change() && meaning::is_of_surroundings(&field.path, topic);
-    let is_at_its_times = || model.fields.iter().any(is_free) && !model.fields.iter().any(rests);
-    let slowed = model.timing.slowed(false).filter(|_| is_beat_by_name(topic) || tells_uptime(topic, model));
-    slowed.or_else(|| model.timing.slowed(true).filter(|_| is_at_its_times()))
-}
-
-/// Whether a topic leaves out no beat on purpose, though many are missing.
-fn never_skips(topic: &str, model: &TopicModel) -> bool {
-    let moves = |field: &Field| field.changes > 0 && meaning::is_of_surroundings(&field.path, topic);
-    is_beat_by_name(topic) || (model.timing.was_even() && model.fields.iter().any(moves))
-}
-
-/// Tasmota's stat/ has answers to commands and buttons, and what is told when it has changed comes when it changes, however
-/// evenly they come.
-fn may_beat(topic: &str, model: &TopicModel) -> bool {
-    model.place == Place::State && !topic.starts_with("stat/") && !tells_changes(topic, model)
-}
-
-/// Whether a topic with nothing but a coarse temperature or humidity never told the same twice: most likely it is told
-/// only when it has changed, and rests with the room.
-fn tells_changes(topic: &str, model: &TopicModel) -> bool {
-    const OFTEN: u32 = 12;
-    let never_again = |field: &Field| {
-        let is_slow = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
-        field.path.is_empty() && field.decimals < 2 && field.seen >= OFTEN && field.changes + 1 == field.seen && is_slow
-    };
-    model.fields.iter().any(never_again)
-}
-
-/// Whether a topic says of itself that it beats.
-fn is_beat_by_name(topic: &str) -> bool {
-    let last = last_level(topic).to_ascii_lowercase();
-    ["beat", "alive", "ping", "tick", "watchdog"].iter().any(|word| last.contains(word))
-}
-
-/// The first of many, and how many more there are.
-fn few(mut evidence: Vec<String>) -> Vec<String> {
-    let more = evidence.len().saturating_sub(EVIDENCE_MAX);
-    evidence.truncate(EVIDENCE_MAX);
-    if more > 0 {
-        evidence.push(format!("and {more} more"));
-    }
-    evidence
-}
-
-/// Pieces of evidence for one finding.
-const EVIDENCE_MAX: usize = 4;
 
 fn commands(device: &Device, end: At, found: &mut Vec<Finding>) {
     let states = || device.topics().filter(|(_, model)| model.place == Place::State).map(|(topic, _)| topic);

@@ -14,6 +14,7 @@ use super::names::{Name, Similar};
 use super::nodes::Node;
 use super::places::{Convention, Place, convention, place};
 use super::presence::{self, Means, Presences};
+use super::rest::Rest;
 use super::sparkplug;
 use super::timing::{Moment, Timing};
 use super::told_time::{self, ToldTime};
@@ -93,6 +94,8 @@ pub struct TopicModel {
     pub units: Units,
     /// Whether it carries several things in turn.
     pub labels: Labels,
+    /// Whether it says that its work is done.
+    pub(super) rest: Rest,
     payload_hash: u64,
 }
 
@@ -258,6 +261,11 @@ impl Device {
         rhythm.is_some_and(|rhythm| rhythm.is_regular)
     }
 
+    /// Whether it says that its work is done, and has said so no earlier than since `begin`.
+    pub fn rests(&self, begin: Duration) -> bool {
+        self.topics().any(|(_, model)| model.rest.began_after(begin))
+    }
+
     /// Whether nothing of it was seen.
     pub fn is_silent(&self) -> bool {
         self.topics.is_empty() && self.untracked == 0
@@ -294,6 +302,7 @@ impl Device {
         model.timing.add(at.elapsed);
         if place == Place::State {
             model.malformed.note(message, inspection.kind, text, json);
+            model.rest.note(at.elapsed, text, json);
             // A Sparkplug payload has all of its sender's metrics, or some of them, in any order.
             json.filter(|_| sparkplug::parts(topic).is_none()).into_iter().for_each(|json| {
                 model.units.record(at, json);
@@ -429,6 +438,7 @@ impl TopicModel {
             malformed: Malformed::default(),
             units: Units::default(),
             labels: Labels::default(),
+            rest: Rest::default(),
             payload_hash: 0,
         }
     }

@@ -30,6 +30,10 @@ pub struct Rhythm {
     pub jitter: Duration,
     /// Whether it is a beat: most intervals are near the median.
     pub is_regular: bool,
+    /// Intervals, all of them.
+    pub beats: u32,
+    /// From the first message to the last.
+    pub lasted: Duration,
     /// Beats that were missed between messages.
     pub missed: u32,
     /// Whether they were missed so often that messages may rather be left out on purpose, as when nothing changed.
@@ -58,7 +62,9 @@ const GAP_MIN: Duration = Duration::from_millis(500);
 /// … and silence of this many medians at the end is more than a late beat.
 const SILENT_FROM: f64 = 3.0;
 const SILENT_MIN: Duration = Duration::from_secs(3);
-/// … also where the latest was longer already: that many times as long.
+/// What begins within this time, or within as many medians as silence takes, was there from the start.
+const START_MIN: Duration = Duration::from_secs(1);
+/// … also where it paused for longer already, as what slows down does: that many times as long.
 const LATEST_FROM: f64 = 1.5;
 /// Both are longer by so many times the jitter: what comes by chance, as where motion is seen, may look even for a while.
 const MISSED_JITTERS: f64 = 3.0;
@@ -166,22 +172,23 @@ impl Timing {
         let gaps = || self.longest.iter().filter(|(interval, _)| is_gap(*interval) && is_long(*interval));
         let uneven = micros(jitter).mul_f64(SILENT_JITTERS);
         let mut silence = SILENT_MIN.max(micros(median).mul_f64(SILENT_FROM) + uneven);
-        // What comes in bursts is silent between them.
-        if let Some((longest, _)) = self.longest.first().filter(|_| has_habit) {
-            silence = silence.max(micros(*longest) * 2);
-        }
         // What begins late is an episode, as the steps of a blind that moves, and may end.
-        let is_from_start = self.first.is_some_and(|first| first < silence);
-        // What has slowed down is silent for longer than it was.
-        if let Some(latest) = self.intervals.last().filter(|latest| is_gap(**latest)) {
-            silence = silence.max(micros(*latest).mul_f64(LATEST_FROM));
+        let mut soon = START_MIN.max(micros(median).mul_f64(SILENT_FROM) + uneven);
+        if let Some((longest, _)) = self.longest.first().filter(|(longest, _)| is_gap(*longest)) {
+            // What comes in bursts is silent between them, and what paused before may do so again.
+            silence = silence.max(micros(*longest).mul_f64(if has_habit { 2.0 } else { LATEST_FROM }));
+            let is_even = || self.longest.iter().all(|(gap, _)| !is_gap(*gap) || *longest / 3 * 2 <= *gap);
+            soon = soon.max(if has_habit && is_even() { micros(*longest) } else { soon });
         }
+        let is_from_start = self.first.is_some_and(|first| first < soon);
         let is_sure = sorted.len() >= 4 || f64::from(jitter) <= 0.05 * f64::from(median);
         let silent = self.last.map(|last| end.saturating_sub(last)).filter(|_| is_from_start && is_sure);
         Some(Rhythm {
             median: micros(median),
             jitter: micros(jitter),
             is_regular,
+            beats: self.count,
+            lasted: self.last.zip(self.first).map_or(Duration::ZERO, |(last, first)| last.saturating_sub(first)),
             missed: gaps().map(|(interval, _)| in_medians(*interval).round() as u32 - 1).sum(),
             skips: has_habit || !is_from_start,
             gap: gaps().next().map(|(interval, began)| (micros(*interval), *began)),

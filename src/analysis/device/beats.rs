@@ -1,0 +1,271 @@
+//! Topics that beat: those that have stopped, and those that skipped beats. A few messages that happen to come evenly
+//! are no beat.
+
+use std::time::Duration;
+
+use super::At;
+use super::fields::Field;
+use super::findings::{Finding, Grade, span};
+use super::meaning;
+use super::model::{Device, TopicModel};
+use super::places::{Place, last_level};
+use super::sparkplug;
+use super::timing::Rhythm;
+use crate::analysis::words::count;
+use crate::clock::Timestamp;
+
+/// All that beats has stopped.
+pub(super) struct Stop {
+    /// A sentence of it.
+    pub(super) told: String,
+    /// Whether it went on for long enough to say that the device is gone.
+    pub(super) is_sure: bool,
+}
+
+/// When the topics that beat have all stopped.
+pub(super) fn stopped(device: &Device, end: Duration) -> Option<Stop> {
+    let mut longest: Option<(&str, Rhythm, Duration)> = None;
+    for (topic, model) in device.topics().filter(|(topic, model)| may_beat(topic, model)) {
+        let Some(rhythm) = model.timing.rhythm(end).filter(|rhythm| rhythm.is_regular) else { continue };
+        let silent = rhythm.silent?;
+        if has_stopped(device, topic, model, &rhythm) == Some(silent)
+            && longest.as_ref().is_none_or(|(_, other, _)| other.median > rhythm.median)
+        {
+            longest = Some((topic, rhythm, silent));
+        }
+    }
+    let (topic, rhythm, silent) = longest?;
+    // Something else may still come.
+    let since = end.saturating_sub(device.last_told?.elapsed);
+    let told = || format!("{topic} came every {} and stopped {} before the end", span(rhythm.median), span(silent));
+    (since * 3 >= silent).then(|| Stop { told: told(), is_sure: went_on_long(&rhythm, silent) })
+}
+
+/// Adds one finding of each kind, since most often all topics stop and skip together.
+pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
+    let began = |at: Duration| Timestamp(end.unix_ms.saturating_sub(end.elapsed.saturating_sub(at).as_millis() as u64));
+    let (mut stopped, mut skipped, mut slower) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut missed, mut first, mut grade) = (0, None, Grade::Warning);
+    // A status that changes is told elsewhere.
+    let changes = |topic: &str| device.presences.iter().any(|other| *other.topic == *topic && other.change_count > 0);
+    for (topic, model) in device.topics().filter(|(topic, model)| may_beat(topic, model) && !changes(topic)) {
+        let Some(rhythm) = model.timing.rhythm(end.elapsed) else { continue };
+        let goes_on = |after: Duration| rhythm.silent.is_none_or(|silent| silent < after * 3);
+        if let Some((before, after)) = slowed(topic, model).filter(|(_, after)| goes_on(*after)) {
+            slower.push(format!("{topic} came every {}, and then every {}", span(before), span(after)));
+            continue;
+        }
+        if !is_beat(topic, model, &rhythm) {
+            continue;
+        }
+        let every = span(rhythm.median);
+        if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || never_skips(topic, model)) {
+            missed += rhythm.missed;
+            first.get_or_insert_with(|| format!("{topic} comes every {every}, but beats were missed"));
+            let times = count(rhythm.missed.into(), "beat");
+            skipped.push(format!("{topic} missed {times}; nothing for {} from {}", span(gap), began(at)));
+        }
+        if let Some(silent) = has_stopped(device, topic, model, &rhythm) {
+            let last = began(model.last.elapsed);
+            if went_on_long(&rhythm, silent) {
+                grade = Grade::Error;
+            }
+            stopped.push(format!(
+                "{topic} came every {every}; the last one came at {last}, {} before the end",
+                span(silent)
+            ));
+        }
+    }
+    if let Some(first) = slower.first() {
+        found.push(Finding {
+            kind: "slower_beat",
+            severity: Grade::Warning,
+            finding: first.clone(),
+            evidence: few(slower),
+            advice: "somebody set another interval, or the device is too busy or saves power",
+        });
+    }
+    if let Some(first) = first {
+        found.push(Finding {
+            kind: "missed_beats",
+            severity: Grade::Warning,
+            finding: if skipped.len() == 1 {
+                first
+            } else {
+                format!("{} topics missed {}", skipped.len(), count(missed.into(), "beat"))
+            },
+            evidence: few(skipped),
+            advice: "the device or its network stalled: compare with other devices at that time",
+        });
+    }
+    if let Some(first) = stopped.first() {
+        let topic = first.split(" came every").next().unwrap_or_default();
+        found.push(Finding {
+            kind: "stopped",
+            severity: grade,
+            finding: match stopped.len() {
+                1 => format!("{topic} came regularly and has stopped"),
+                topics => format!("{topics} topics came regularly and have stopped"),
+            },
+            evidence: few(stopped),
+            advice: "check whether the device still runs, and whether only these topics are concerned",
+        });
+    }
+}
+
+/// Whether enough messages came, evenly enough, that it is hardly chance or a burst; fewer will do for what tells of
+/// itself that it comes at its times.
+fn is_beat(topic: &str, model: &TopicModel, rhythm: &Rhythm) -> bool {
+    const MANY: u32 = 16;
+    const SOME: u32 = 8;
+    const FEW: u32 = 6;
+    const SLOW: Duration = Duration::from_secs(30);
+    // What Sparkplug sends when it changes comes at multiples of a scan.
+    let is_even = || rhythm.jitter * 20 <= rhythm.median && sparkplug::parts(topic).is_none();
+    let is_slow = || rhythm.median >= SLOW && rhythm.missed == 0;
+    let is_enough = rhythm.beats >= MANY || (rhythm.beats >= SOME && is_even()) || (rhythm.beats >= FEW && is_slow());
+    // Between two bursts there is nothing for most of the time.
+    let is_most = rhythm.skips || rhythm.missed * 2 <= rhythm.beats;
+    rhythm.is_regular && ((is_enough && is_most) || is_beat_by_name(topic) || tells_uptime(topic, model))
+}
+
+/// For how long a beat has stopped, if it went on for a good part of that time, and nothing says that the work is done.
+fn has_stopped(device: &Device, topic: &str, model: &TopicModel, rhythm: &Rhythm) -> Option<Duration> {
+    const SHARE: u32 = 5;
+    let has_gone_on = |silent: &Duration| rhythm.lasted * SHARE >= *silent;
+    let last = model.last.elapsed.saturating_sub(rhythm.median * 2);
+    let silent = rhythm.silent.filter(|_| is_beat(topic, model, rhythm))?;
+    Some(silent).filter(has_gone_on).filter(|_| !device.rests(last))
+}
+
+/// Whether a beat went on for so long that its silence means more than that of a burst.
+fn went_on_long(rhythm: &Rhythm, silent: Duration) -> bool {
+    rhythm.lasted * 2 >= silent
+}
+
+/// Whether a topic tells how the device itself is: it does not come when something happens, unless it is where it moves.
+fn tells_uptime(topic: &str, model: &TopicModel) -> bool {
+    let any = |is: fn(&str, &str) -> bool| model.fields.iter().any(|field| is(&field.path, topic));
+    any(meaning::is_uptime) && !any(meaning::is_place)
+}
+
+/// From which beat to which a topic slowed down, if it is one that does not come when something happens. What measures
+/// its surroundings, and has nothing beside it that has come to rest, comes no more often for anything that the device does.
+fn slowed(topic: &str, model: &TopicModel) -> Option<(Duration, Duration)> {
+    const REST: u32 = 4;
+    let rests = |field: &Field| field.run.length >= REST && field.changes >= REST;
+    let is_free = |field: &Field| field.pace.is_free_of_change() && meaning::is_of_surroundings(&field.path, topic);
+    let is_at_its_times = || model.fields.iter().any(is_free) && !model.fields.iter().any(rests);
+    let slowed = model.timing.slowed(false).filter(|_| is_beat_by_name(topic) || tells_uptime(topic, model));
+    slowed.or_else(|| model.timing.slowed(true).filter(|_| is_at_its_times()))
+}
+
+/// Whether a topic leaves out no beat on purpose, though many are missing.
+fn never_skips(topic: &str, model: &TopicModel) -> bool {
+    let moves = |field: &Field| field.changes > 0 && meaning::is_of_surroundings(&field.path, topic);
+    is_beat_by_name(topic) || (model.timing.was_even() && model.fields.iter().any(moves))
+}
+
+/// Tasmota's stat/ has answers to commands and buttons, and what is told when it has changed comes when it changes, however
+/// evenly they come. A birth comes when a Sparkplug node connects.
+fn may_beat(topic: &str, model: &TopicModel) -> bool {
+    let is_birth = || sparkplug::parts(topic).is_some_and(|parts| parts.kind.ends_with("BIRTH"));
+    model.place == Place::State && !topic.starts_with("stat/") && !is_birth() && !tells_changes(topic, model)
+}
+
+/// Whether a topic with nothing but a coarse temperature or humidity never told the same twice: most likely it is told
+/// only when it has changed, and rests with the room.
+fn tells_changes(topic: &str, model: &TopicModel) -> bool {
+    const OFTEN: u32 = 12;
+    let never_again = |field: &Field| {
+        let is_slow = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
+        field.path.is_empty() && field.decimals < 2 && field.seen >= OFTEN && field.changes + 1 == field.seen && is_slow
+    };
+    model.fields.iter().any(never_again)
+}
+
+/// Whether a topic says of itself that it beats.
+fn is_beat_by_name(topic: &str) -> bool {
+    let last = last_level(topic).to_ascii_lowercase();
+    ["beat", "alive", "ping", "tick", "watchdog"].iter().any(|word| last.contains(word))
+}
+
+/// The first of many, and how many more there are.
+fn few(mut evidence: Vec<String>) -> Vec<String> {
+    let more = evidence.len().saturating_sub(EVIDENCE_MAX);
+    evidence.truncate(EVIDENCE_MAX);
+    if more > 0 {
+        evidence.push(format!("and {more} more"));
+    }
+    evidence
+}
+
+/// Pieces of evidence for one finding.
+const EVIDENCE_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::super::Message;
+    use super::super::findings::{Connection, connection};
+    use super::super::names::Name;
+    use super::*;
+
+    /// What is said of a device whose messages came at these tenths of a second, and whether it is there.
+    fn told(
+        topic: &str,
+        messages: impl IntoIterator<Item = (u64, String)>,
+        end: u64,
+    ) -> (Vec<(&'static str, Grade)>, Connection) {
+        let at = |tenth: u64| At { elapsed: Duration::from_millis(tenth * 100), unix_ms: tenth * 100 };
+        let mut device = Device::new(Name::new("d", false));
+        for (tenth, payload) in messages {
+            let payload = payload.as_bytes();
+            device.record(&Message { at: at(tenth), topic, payload, payload_bytes: payload.len(), retain: false });
+        }
+        let mut found = Vec::new();
+        judge(&device, at(end), &mut found);
+        (found.iter().map(|finding| (finding.kind, finding.severity)).collect(), connection(&device, at(end)).0)
+    }
+
+    fn every(step: u64, number: u64) -> impl Iterator<Item = (u64, String)> {
+        (0..number).map(move |n| (n * step, format!("{{\"v\":{}}}", n % 7)))
+    }
+
+    #[test]
+    fn a_few_messages_that_come_evenly_are_no_beat_that_stops() {
+        for number in 3..9 {
+            assert_eq!(told("x/d/code", every(20, number), 300), (vec![], Connection::Online), "{number}");
+        }
+        let stopped = (vec![("stopped", Grade::Error)], Connection::Offline);
+        assert_eq!(told("x/d/code", every(20, 12), 500), stopped);
+        assert_eq!(told("x/d/up", every(600, 7), 9000), stopped, "slow enough");
+        assert_eq!(told("x/d/heartbeat", every(20, 5), 240), stopped, "says that it beats");
+        let weak = (vec![("stopped", Grade::Warning)], Connection::Unknown);
+        assert_eq!(told("x/d/code", every(20, 12), 900), weak, "for a short time");
+        assert_eq!(told("x/d/code", every(20, 12), 2000), (vec![], Connection::Online), "for next to none");
+    }
+
+    #[test]
+    fn two_bursts_and_uneven_or_rare_messages_miss_no_beats() {
+        let bursts = || every(20, 5).chain(every(20, 5).map(|(tenth, payload)| (tenth + 300, payload)));
+        assert_eq!(told("x/d/code", bursts(), 400).0, []);
+        let motion = [0, 300, 600, 900, 2400, 2700, 5100, 5400].map(|tenth| (tenth, "ON".to_owned()));
+        assert_eq!(told("x/d/motion", motion, 9000).0, []);
+        let scans = [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 14].map(|scan| (scan * 20, String::new()));
+        assert_eq!(told("spBv1.0/g/DDATA/e/d", scans.clone(), 300).0, []);
+        assert_eq!(told("x/d/data", scans, 300).0, [("missed_beats", Grade::Warning)]);
+        let births = every(50, 30).filter(|(tenth, _)| !(500..700).contains(tenth));
+        assert_eq!(told("spBv1.0/g/DBIRTH/e/d", births, 1600).0, []);
+    }
+
+    #[test]
+    fn what_says_that_its_work_is_done_has_not_stopped() {
+        let phase = |done: &'static str| {
+            every(20, 40)
+                .map(move |(tenth, _)| (tenth, if tenth < 780 { "wash" } else { done }))
+                .map(|(tenth, phase)| (tenth, format!("{{\"phase\":\"{phase}\"}}")))
+        };
+        assert_eq!(told("x/d/state", phase("done"), 1400), (vec![], Connection::Online));
+        assert_eq!(told("x/d/state", phase("wash"), 1400), (vec![("stopped", Grade::Error)], Connection::Offline));
+    }
+}
