@@ -15,10 +15,10 @@ use crate::analysis::binary::Magic;
 use crate::analysis::payload;
 use crate::analysis::prune::Pruner;
 use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described};
-use crate::analysis::schema::write::{self, member};
+use crate::analysis::schema::write::{self, Bytes, member};
 use crate::analysis::schema::{Class, Sample};
 use crate::analysis::shown::{Says, ShownPayload, show};
-use crate::analysis::sort::{order, sort_by};
+use crate::analysis::sort::order;
 use crate::analysis::topics::Topics;
 use crate::analysis::words::count;
 use crate::clock::{Now, Timestamp, seconds};
@@ -88,11 +88,14 @@ async fn run(context: Context, args: Args) -> Ended {
         untracked_messages: seen.topics.untracked_messages(),
         group_count: groups.len(),
         groups_omitted: 0,
+        schemas_truncated: 0,
+        field_stats_omitted: 0,
         anomaly_count: groups.iter().map(|group| group.anomaly_count).sum(),
         duration_seconds: seconds(heard.elapsed),
         granted_qos: heard.granted_qos,
         confidence_rule: CONFIDENCE_RULE,
         note: note(&heard, seen.pruner.seen(), chosen.len(), analysis.is_complete()),
+        shortened: None,
         interruptions: &heard.interruptions,
     };
     Ok(Rc::new(fitting(&groups, head, args.size("max_response_bytes"))))
@@ -133,12 +136,20 @@ struct Head<'a> {
     group_count: usize,
     #[serde(skip_serializing_if = "is_none_left_out")]
     groups_omitted: usize,
+    /// Groups of whose schema more is known than is shown.
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    schemas_truncated: usize,
+    /// Groups of whose fields none is shown.
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    field_stats_omitted: usize,
     anomaly_count: u32,
     duration_seconds: f64,
     granted_qos: u8,
     confidence_rule: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortened: Option<&'static str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     interruptions: &'a [Interruption],
 }
@@ -161,48 +172,93 @@ struct Detail {
     preview: usize,
 }
 
-/// From all that is known to what no group is worth showing without.
-const DETAILS: [Detail; 5] = [
-    Detail { depth: SCHEMA_DEPTH_MAX, fields: 60, examples: 3, names: 5, anomalies: 20, preview: 120 },
-    Detail { depth: SCHEMA_DEPTH_MAX, fields: 30, examples: 1, names: 3, anomalies: 5, preview: 60 },
-    Detail { depth: 4, fields: 10, examples: 1, names: 2, anomalies: 3, preview: 30 },
-    Detail { depth: 2, fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
+/// From the least that a group is worth showing with to all that is known.
+const DETAILS: [Detail; 6] = [
     Detail { depth: 0, fields: 0, examples: 0, names: 0, anomalies: 1, preview: 0 },
+    Detail { depth: 2, fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
+    Detail { depth: SCHEMA_DEPTH_MAX, fields: 0, examples: 0, names: 1, anomalies: 3, preview: 30 },
+    Detail { depth: SCHEMA_DEPTH_MAX, fields: 10, examples: 1, names: 2, anomalies: 3, preview: 30 },
+    Detail { depth: SCHEMA_DEPTH_MAX, fields: 30, examples: 1, names: 3, anomalies: 5, preview: 60 },
+    FULL,
 ];
+const FULL: Detail = Detail { depth: SCHEMA_DEPTH_MAX, fields: 60, examples: 3, names: 5, anomalies: 20, preview: 120 };
+/// How room is given away, round by round: groups are listed, within half of it, and get their schemas; then the other
+/// groups, and at last the statistics.
+const ROUNDS: [usize; 9] = [0, 1, 2, 0, 1, 2, 3, 4, 5];
+/// What to do when not all that is known fits.
+const SHORTENED: &str = "to fit: a narrower topic_pattern or a larger max_response_bytes shows more";
 /// A longer topic is cut where it is only an example.
 const TOPIC_SHOWN_BYTES: usize = 120;
 
-/// The largest result that fits: less detail first, then fewer groups; those with anomalies and many samples stay.
+/// The most that fits. Groups with anomalies and many samples come first, in each round each that fits, whatever did not
+/// before it: one name of 60 kB must not push out the rest.
 fn fitting(groups: &[Described<'_>], head: Head<'_>, budget: usize) -> WithRows<impl Fn(usize, &mut Vec<u8>) + use<>> {
-    let body = |head: &Head<'_>, rows: Vec<Vec<u8>>| {
-        let held = rows.iter().map(Vec::len).sum();
-        WithRows::new(to_json(head), "schemas", rows.len(), held, move |index, out: &mut Vec<u8>| {
-            out.extend_from_slice(&rows[index]);
-        })
+    let mut rows: Vec<Row> = groups.iter().map(|group| row(group, &FULL)).collect();
+    let whole = to_json(&head).len() + ",\"schemas\":[]".len() + rows.iter().map(Row::cost).sum::<usize>();
+    if whole > budget {
+        rows = shortened(groups, &head, budget);
+    }
+    let count = |is: fn(&Row) -> bool| rows.iter().filter(|row| !row.json.is_empty() && is(row)).count();
+    let head = Head {
+        groups_omitted: rows.iter().filter(|row| row.json.is_empty()).count(),
+        schemas_truncated: count(|row| !row.has_whole_schema),
+        field_stats_omitted: count(|row| !row.has_stats),
+        shortened: (whole > budget).then_some(SHORTENED),
+        ..head
     };
-    let mut rows = Vec::new();
-    for detail in &DETAILS {
-        rows = groups.iter().map(|group| row(group, detail)).collect();
-        let whole = body(&head, rows.clone());
-        if whole.fits(budget) {
-            return whole;
-        }
-    }
+    let rows: Vec<_> = rows.into_iter().map(|row| row.json).filter(|json| !json.is_empty()).collect();
+    let held = rows.iter().map(Vec::len).sum();
+    WithRows::new(to_json(&head), "schemas", rows.len(), held, move |index, out: &mut Vec<u8>| {
+        out.extend_from_slice(&rows[index]);
+    })
+}
+
+/// A row for each group; those for which there is no room are empty.
+fn shortened(groups: &[Described<'_>], head: &Head<'_>, budget: usize) -> Vec<Row> {
+    let most = groups.len();
+    let largest = Head {
+        groups_omitted: most,
+        schemas_truncated: most,
+        field_stats_omitted: most,
+        shortened: Some(SHORTENED),
+        ..head.clone()
+    };
     let rank = |index: u32| (groups[index as usize].anomaly_count > 0, groups[index as usize].sample_count);
-    let order = order(groups.len(), &mut |a, b| rank(b).cmp(&rank(a)));
-    // Each that fits, whatever did not before it: one name of 60 kB must not push out the rest.
-    let largest = Head { groups_omitted: groups.len(), ..head.clone() };
+    let order = order(most, &mut |a, b| rank(b).cmp(&rank(a)));
     let mut room = budget.saturating_sub(to_json(&largest).len() + ",\"schemas\":[]".len());
-    let mut kept = Vec::new();
-    for index in order.into_iter().map(|index| index as usize) {
-        if rows[index].len() < room {
-            room -= rows[index].len() + 1;
-            kept.push(index);
+    let mut rows: Vec<Row> = groups.iter().map(|_| Row::default()).collect();
+    for (round, level) in ROUNDS.into_iter().enumerate() {
+        let kept_back = if round == 0 { room / 2 } else { 0 };
+        for index in order.iter().map(|index| *index as usize) {
+            let shown = &mut rows[index];
+            if shown.levels != level {
+                continue;
+            }
+            let next = Row { levels: level + 1, ..row(&groups[index], &DETAILS[level]) };
+            if next.cost() + kept_back <= room + shown.cost() {
+                room = room + shown.cost() - next.cost();
+                *shown = next;
+            }
         }
     }
-    sort_by(&mut kept, usize::cmp);
-    let head = Head { groups_omitted: groups.len() - kept.len(), ..head };
-    body(&head, kept.into_iter().map(|index| rows[index].clone()).collect())
+    rows
+}
+
+/// What is shown of a group.
+#[derive(Default)]
+struct Row {
+    json: Vec<u8>,
+    /// Details gone through.
+    levels: usize,
+    has_whole_schema: bool,
+    has_stats: bool,
+}
+
+impl Row {
+    /// Bytes of a result, with the comma.
+    fn cost(&self) -> usize {
+        if self.json.is_empty() { 0 } else { self.json.len() + 1 }
+    }
 }
 
 #[derive(Serialize)]
@@ -217,12 +273,6 @@ impl<'a> Names<'a> {
         let shown = |topic: &&'a str| &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)];
         Self { count: topics.len(), examples: topics.iter().take(limit).map(shown).collect() }
     }
-}
-
-#[derive(Serialize)]
-struct Bytes {
-    min: usize,
-    max: usize,
 }
 
 #[derive(Serialize)]
@@ -242,7 +292,7 @@ struct Odd<'a> {
     says: Says,
 }
 
-fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
+fn row(group: &Described<'_>, detail: &Detail) -> Row {
     let mut out = b"{".to_vec();
     let profile = &group.profile;
     member(&mut out, "topic_pattern", &group.filter);
@@ -265,13 +315,19 @@ fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
         member(&mut out, "root_elements", &profile.roots.examples().collect::<Vec<_>>());
     }
     write::key(&mut out, "schema");
-    write::schema(profile, detail.depth, &mut out);
-    if detail.fields > 0 && profile.node.count() > 0 {
-        write::key(&mut out, "field_stats");
-        let omitted = write::field_stats(&profile.node, detail.fields, detail.examples, &mut out);
-        if omitted > 0 {
-            member(&mut out, "fields_omitted", &omitted);
-        }
+    let has_whole_schema = write::schema(profile, detail.depth, &mut out);
+    if !has_whole_schema {
+        member(&mut out, "schema_truncated", &true);
+    }
+    let before = out.len();
+    write::key(&mut out, "field_stats");
+    let (fields, omitted) = write::field_stats(profile, detail.fields, detail.examples, &mut out);
+    let has_stats = fields > 0 || omitted == 0;
+    if !has_stats {
+        out.truncate(before);
+    }
+    if omitted > 0 {
+        member(&mut out, "fields_omitted", &omitted);
     }
     member(&mut out, "confidence", &group.confidence());
     let odd: Vec<_> = group.anomalies.iter().take(detail.anomalies).map(|anomaly| odd(anomaly, detail)).collect();
@@ -281,7 +337,7 @@ fn row(group: &Described<'_>, detail: &Detail) -> Vec<u8> {
         member(&mut out, "anomaly_count", &group.anomaly_count);
     }
     out.push(b'}');
-    out
+    Row { json: out, levels: 0, has_whole_schema, has_stats }
 }
 
 fn odd<'a>(anomaly: &'a Anomaly<'_>, detail: &Detail) -> Odd<'a> {

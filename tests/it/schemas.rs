@@ -118,9 +118,11 @@ fn every_kind_of_payload_is_described() {
         let group = group(&result, topic);
         assert_eq!((&group["looks_like"], &group["schema"]["contentEncoding"]), (&json!(looks), &json!("base64")));
         assert!(group["payload_bytes"]["min"].as_u64() <= group["payload_bytes"]["max"].as_u64());
+        assert_eq!(group["field_stats"][""]["payload_bytes"], group["payload_bytes"]);
     }
     assert_eq!(group(&result, "gw/1/report")["root_elements"], json!(["report"]));
     assert_eq!(group(&result, "gw/1/t")["schema"], json!({"type": "number", "minimum": 20.5, "maximum": 22.5}));
+    assert_eq!(group(&result, "gw/1/t")["field_stats"], json!({"": {"presence": 1.0, "examples": [20.5, 22.5]}}));
     assert_eq!(group(&result, "gw/1/t")["payload_types"].as_object().map(serde_json::Map::len), Some(1));
     assert!(result["note"].as_str().is_some_and(|note| note.contains("beyond max_samples")), "{result}");
     assert_eq!((&result["sample_count"], &result["message_count"]), (&json!(200), &json!(messages.len() + 20)));
@@ -162,6 +164,48 @@ fn results_keep_to_their_budget_and_say_what_was_left_out() {
         let (groups, omitted) = (result["group_count"].as_u64(), result["groups_omitted"].as_u64().unwrap_or(0));
         assert_eq!(groups, Some(shown as u64 + omitted), "{budget}");
         assert_eq!((&result["message_count"], &result["topic_count"]), (&json!(300), &json!(300)));
+        let groups = result["schemas"].as_array().expect("groups");
+        let is_whole = |group: &&Value| group["schema"]["properties"].as_object().is_some_and(|all| all.len() == 20);
+        assert!(budget == 1024 || groups.iter().any(|group| is_whole(&group)), "{budget}: some schema is there");
+        check_cuts(&result, is_whole);
+    }
+}
+
+/// What is cut is marked and counted, and nothing else is.
+fn check_cuts(result: &Value, is_whole: impl Fn(&&Value) -> bool) {
+    let groups = result["schemas"].as_array().expect("groups");
+    let truncated = groups.iter().filter(|group| !is_whole(group)).count();
+    let marked = groups.iter().filter(|group| group["schema_truncated"] == true && !is_whole(group)).count();
+    let without_stats = groups.iter().filter(|group| group.get("field_stats").is_none()).count();
+    let told = |name: &str| result[name].as_u64().unwrap_or(0) as usize;
+    assert_eq!((marked, told("schemas_truncated")), (truncated, truncated), "{result}");
+    assert_eq!(told("field_stats_omitted"), without_stats, "{result}");
+    let omits = |group: &&Value| group["fields_omitted"].as_u64() > Some(0);
+    assert!(groups.iter().filter(|group| group.get("field_stats").is_none()).all(|group| omits(&group)), "{result}");
+    let is_cut = truncated + without_stats + told("groups_omitted") > 0 || groups.iter().any(|group| omits(&group));
+    let advice = result["shortened"].as_str().is_some_and(|text| text.contains("max_response_bytes"));
+    assert_eq!(is_cut, advice, "{result}");
+}
+
+#[test]
+fn schemas_come_before_statistics_and_the_budget_is_used() {
+    let (_broker, mut server, session, mut client) = setup();
+    for n in 0..40 {
+        let fields: Vec<_> = (0..14).map(|field| format!("\"field_{n}_{field}\":{field}")).collect();
+        client.retain(&format!("g/{n}/a{n}"), format!("{{{}}}", fields.join(",")));
+    }
+    for (budget, whole) in [(6000, 3), (20_000, 10), (32_768, 20), (52_000, 40), (1_048_576, 40)] {
+        let arguments =
+            json!({"session_id": session, "topic_pattern": "g/#", "duration_seconds": 1, "max_response_bytes": budget});
+        let result = server.call("get_topic_schema", arguments);
+        let is_whole = |group: &&Value| group["schema"]["properties"].as_object().is_some_and(|all| all.len() == 14);
+        check_cuts(&result, is_whole);
+        let groups = result["schemas"].as_array().expect("groups");
+        assert!(groups.iter().filter(is_whole).count() >= whole, "{budget}: {result}");
+        let size = result.to_string().len();
+        let is_all = result.get("shortened").is_none();
+        assert_eq!(is_all, budget > 60_000, "{budget}");
+        assert!(is_all || size * 10 >= budget * 9, "{size} of {budget}");
     }
 }
 

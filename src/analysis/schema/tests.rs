@@ -161,7 +161,8 @@ fn every_schema_accepts_every_message_it_was_inferred_from() {
         samples.iter().for_each(|sample| profile.add(sample, sample.value().as_ref(), &mut room));
         for depth in [0, 2, SCHEMA_DEPTH_MAX] {
             let schema = schema_of(&profile, depth);
-            for value in samples.iter().filter_map(Sample::value) {
+            let empty = |sample: &&Sample<'_>| (sample.kind == Kind::Empty).then(|| json!(""));
+            for value in samples.iter().filter_map(|sample| sample.value().or_else(|| empty(&sample))) {
                 accepts(&schema, &value).unwrap_or_else(|why| panic!("round {round}, depth {depth}: {why}"));
             }
         }
@@ -246,6 +247,17 @@ fn schemas_say_what_a_person_would() {
     assert_eq!(group_schema(&["ON", "OFF", "ON", "OFF"]), json!({"type": "string", "enum": ["OFF", "ON"]}));
     assert_eq!(group_schema(&["21.5", "22"]), json!({"type": "number", "minimum": 21.5, "maximum": 22}));
     assert_eq!(group_schema(&["\u{1}\u{2}"]), json!({"type": "string", "contentEncoding": "base64"}));
+    for (payloads, schema) in [
+        (
+            &["21.5", "", "22"][..],
+            json!({"type": ["number", "string"], "minimum": 21.5, "maximum": 22, "minLength": 0, "maxLength": 0}),
+        ),
+        (&["ON", "", "ON", ""], json!({"type": "string", "enum": ["", "ON"]})),
+        (&["", "\u{1}\u{2}"], json!({"type": "string", "contentEncoding": "base64"})),
+        (&[""], json!({"type": "string", "minLength": 0, "maxLength": 0})),
+    ] {
+        assert_eq!(group_schema(payloads), schema, "an empty payload is the empty string");
+    }
     assert_eq!(group_schema(&["<a/>"]), json!({"type": "string", "contentMediaType": "application/xml"}));
     assert_eq!(
         group_schema(&[r#"{"a":null}"#, r#"{"a":"x"}"#, r#"{"a":"x"}"#, r#"{"a":"x"}"#])["properties"]["a"],
@@ -423,4 +435,47 @@ fn a_state_that_reports_trouble_once_is_told_and_a_rare_one_is_not() {
     let plain = |odd: &'static str| stream(60, move |n| format!("d/state|{}", if n == 40 { odd } else { "running" }));
     assert_eq!(reasons(&plain("jammed")), [r#"1 d/state: it is "jammed", where 59 of 60 are others"#]);
     assert_eq!(reasons(&plain("paused")), [""; 0]);
+}
+
+#[test]
+fn a_schema_that_is_not_all_that_is_known_says_so() {
+    let is_whole = |payload: &str, depth| {
+        let groups = described(&[sample("a", payload.as_bytes())]);
+        write::schema(&groups[0].profile, depth, &mut Vec::new())
+    };
+    for (payload, needed) in [
+        ("1", 0),
+        ("{}", 0),
+        ("[]", 0),
+        (r#"{"a":1}"#, 1),
+        (r#"[{}]"#, 1),
+        (r#"{"a":{"b":1}}"#, 2),
+        (r#"[[{"b":1}]]"#, 3),
+        (r#"{"a":[1]}"#, 2),
+    ] {
+        let whole: Vec<_> = (0..4).map(|depth| is_whole(payload, depth)).collect();
+        assert_eq!(whole, (0..4).map(|depth| depth >= needed).collect::<Vec<_>>(), "{payload}");
+    }
+}
+
+#[test]
+fn what_is_no_object_is_a_field_itself() {
+    let stats = |payloads: &[&str], fields| {
+        let samples: Vec<_> = payloads.iter().map(|payload| sample("a", payload.as_bytes())).collect();
+        let mut out = Vec::new();
+        let counts = write::field_stats(&described(&samples)[0].profile, fields, 2, &mut out);
+        (serde_json::from_slice::<Value>(&out).expect("JSON"), counts)
+    };
+    for (payloads, all) in [
+        (&["21.5", "", "19", "20"][..], json!({"": {"presence": 0.75, "examples": [19, 21.5]}})),
+        (&["on"], json!({"": {"presence": 1.0, "examples": ["on"]}})),
+        (&["\u{1}\u{2}", "\u{1}\u{2}\u{3}"], json!({"": {"presence": 1.0, "payload_bytes": {"min": 2, "max": 3}}})),
+        (&[r#"{"a":true}"#], json!({"/a": {"presence": 1.0}})),
+        (&["[7]"], json!({"/*": {"presence": 1.0, "examples": [7]}})),
+        (&[""], json!({})),
+    ] {
+        let known = all.as_object().map_or(0, serde_json::Map::len);
+        assert_eq!(stats(payloads, 9), (all, (known, 0)));
+        assert_eq!(stats(payloads, 0), (json!({}), (0, known)));
+    }
 }

@@ -1,19 +1,21 @@
 //! JSON Schema 2020-12 and statistics of a profile, as compact JSON text.
 
 use serde::Serialize;
-use serde_json::Number;
+use serde_json::{Number, Value};
 
-use super::node::{Node, TYPES, Type};
+use super::node::{Node, Room, TYPES, Type};
 use super::strings::Strings;
 use super::{Class, Profile};
 use crate::analysis::sort::sort_by;
 use crate::limits::SCHEMA_EXAMPLES_MAX;
 use crate::rpc::outgoing::to_json;
 
-/// Appends the schema of a profile's payloads, described to `depth` levels.
-pub fn schema(profile: &Profile, depth: usize, out: &mut Vec<u8>) {
+/// Appends the schema of a profile's payloads, described to `depth` levels; gives whether that is all that is known. An
+/// empty payload stands as the empty string.
+pub fn schema(profile: &Profile, depth: usize, out: &mut Vec<u8>) -> bool {
     let is_binary = profile.count_of(Class::Binary) > 0;
     let is_large = profile.count_of(Class::Large) > 0;
+    let empty = profile.count_of(Class::Empty);
     if is_large {
         // What was not looked into may be anything.
         out.extend(b"{}");
@@ -22,13 +24,18 @@ pub fn schema(profile: &Profile, depth: usize, out: &mut Vec<u8>) {
         out.extend(if only { &b"{\"type\":\"string\",\"contentEncoding\":\"base64\"}"[..] } else { b"{}" });
     } else if profile.count_of(Class::Xml) > 0 && profile.node.count() == profile.count_of(Class::Xml) {
         out.extend(b"{\"type\":\"string\",\"contentMediaType\":\"application/xml\"}");
+    } else if empty > 0 {
+        let mut with_empty = profile.node.clone();
+        (0..empty).for_each(|_| with_empty.add(&Value::String(String::new()), &mut Room::default()));
+        return node(&with_empty, depth, true, out);
     } else {
-        node(&profile.node, depth, true, out);
+        return node(&profile.node, depth, true, out);
     }
+    true
 }
 
-fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
-    let count = node.count();
+fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) -> bool {
+    let (count, mut is_whole) = (node.count(), true);
     let mut types: Vec<&str> = TYPES.into_iter().filter(|of| node.count_of(*of) > 0).map(|of| name(node, of)).collect();
     sort_by(&mut types, |a, b| a.cmp(b));
     out.push(b'{');
@@ -50,10 +57,14 @@ fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
         member(out, "maxItems", &items.most);
         if items.node.count() > 0 && depth > 0 {
             key(out, "items");
-            self::node(&items.node, depth - 1, false, out);
+            is_whole &= self::node(&items.node, depth - 1, false, out);
+        } else {
+            is_whole &= items.node.count() == 0;
         }
     }
-    if let Some(object) = node.object().filter(|_| depth > 0) {
+    if depth == 0 {
+        is_whole &= node.object().is_none_or(|object| object.members.is_empty() && object.open.is_none());
+    } else if let Some(object) = node.object() {
         let required: Vec<&str> = object
             .members
             .iter()
@@ -65,7 +76,7 @@ fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
             out.push(b'{');
             for (name, node) in object.members.iter() {
                 key(out, name);
-                self::node(node, depth - 1, false, out);
+                is_whole &= self::node(node, depth - 1, false, out);
             }
             out.push(b'}');
         }
@@ -74,10 +85,11 @@ fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) {
         }
         if let Some(open) = &object.open {
             key(out, "additionalProperties");
-            self::node(open, depth - 1, false, out);
+            is_whole &= self::node(open, depth - 1, false, out);
         }
     }
     out.push(b'}');
+    is_whole
 }
 
 /// A bound that is not within what it bounds. Decimals of more than fifteen digits are read to within two of the numbers
@@ -121,14 +133,32 @@ fn name(node: &Node, of: Type) -> &'static str {
     }
 }
 
-/// Appends statistics of up to `limit` fields, keyed by JSON pointer (`*` is any item or key); gives how many were left
-/// out.
-pub fn field_stats(root: &Node, limit: usize, examples: usize, out: &mut Vec<u8>) -> usize {
+/// Appends statistics of up to `limit` fields, keyed by JSON pointer (`*` is any item or key, and a payload that is
+/// neither object nor array is a field itself); gives how many are shown and how many were left out.
+pub fn field_stats(profile: &Profile, limit: usize, examples: usize, out: &mut Vec<u8>) -> (usize, usize) {
     let mut stats = Stats { left: limit, omitted: 0, examples, at: String::new() };
     out.push(b'{');
-    stats.walk(root, out);
+    let (node, binaries) = (&profile.node, profile.count_of(Class::Binary));
+    let count = node.count() - node.count_of(Type::Object) - node.count_of(Type::Array) + binaries;
+    if count > 0 && stats.begin(count, profile.count(), node, out) {
+        if let Some((min, max)) = profile.bytes.filter(|_| binaries > 0) {
+            // Of bytes that nothing is known about, their number is what there is to tell.
+            member(out, "payload_bytes", &Bytes { min, max });
+        }
+        out.push(b'}');
+    }
+    stats.walk(node, out);
     out.push(b'}');
-    stats.omitted
+    (limit - stats.left, stats.omitted)
+}
+
+/// Least and most bytes of payloads.
+#[derive(Serialize)]
+pub struct Bytes {
+    /// The least.
+    pub min: usize,
+    /// The most.
+    pub max: usize,
 }
 
 struct Stats {
@@ -165,27 +195,34 @@ impl Stats {
     }
 
     fn field(&mut self, node: &Node, of: u32, out: &mut Vec<u8>) {
-        if self.left > 0 {
-            self.left -= 1;
-            key(out, &self.at);
-            out.push(b'{');
-            let presence = f64::from(node.count()) / f64::from(of.max(1));
-            member(out, "presence", &((presence * 1e3).round() / 1e3));
-            let values = examples(node, self.examples);
-            if !values.is_empty() {
-                key(out, "examples");
-                out.push(b'[');
-                for (index, value) in values.iter().enumerate() {
-                    out.extend(if index > 0 { &b","[..] } else { b"" });
-                    out.extend_from_slice(value);
-                }
-                out.push(b']');
-            }
+        if self.begin(node.count(), of, node, out) {
             out.push(b'}');
-        } else {
-            self.omitted += 1;
         }
         self.walk(node, out);
+    }
+
+    /// Begins the entry of the field where we are, if there is room for it.
+    fn begin(&mut self, count: u32, of: u32, node: &Node, out: &mut Vec<u8>) -> bool {
+        if self.left == 0 {
+            self.omitted += 1;
+            return false;
+        }
+        self.left -= 1;
+        key(out, &self.at);
+        out.push(b'{');
+        let presence = f64::from(count) / f64::from(of.max(1));
+        member(out, "presence", &((presence * 1e3).round() / 1e3));
+        let values = examples(node, self.examples);
+        if !values.is_empty() {
+            key(out, "examples");
+            out.push(b'[');
+            for (index, value) in values.iter().enumerate() {
+                out.extend(if index > 0 { &b","[..] } else { b"" });
+                out.extend_from_slice(value);
+            }
+            out.push(b']');
+        }
+        true
     }
 }
 
