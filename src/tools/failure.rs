@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::mqtt::capture::Interruption;
 use crate::mqtt::error::Trouble;
 use crate::mqtt::policy::Denied;
 use crate::rpc::error::{INTERNAL_ERROR, INVALID_PARAMS, RpcError};
@@ -73,6 +74,9 @@ struct Details {
     /// When trying again may help.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<u64>,
+    /// Times without connection while the call ran.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    interruptions: Vec<Interruption>,
     /// What came instead of an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     arrived: Option<Box<RawValue>>,
@@ -99,7 +103,18 @@ impl Failure {
         );
         let (message, hint) = (redacted(message), hint.into());
         let (parameter, delivery, retry_after_seconds, arrived) = (None, None, None, None);
-        Self(Box::new(Details { code, message, hint, retryable, parameter, delivery, retry_after_seconds, arrived }))
+        let interruptions = Vec::new();
+        Self(Box::new(Details {
+            code,
+            message,
+            hint,
+            retryable,
+            parameter,
+            delivery,
+            retry_after_seconds,
+            interruptions,
+            arrived,
+        }))
     }
 
     /// A wrong argument: the parameter's name and, behind it, what would be right.
@@ -132,6 +147,19 @@ impl Failure {
     pub fn with_delivery(mut self, delivery: &'static str) -> Self {
         self.0.delivery = Some(delivery);
         self.0.retryable = delivery == "not_sent";
+        self
+    }
+
+    /// Says that it came before anything was sent.
+    pub fn before_sending(mut self) -> Self {
+        self.0.message.push_str("; nothing was sent");
+        self.0.delivery = Some("not_sent");
+        self
+    }
+
+    /// Names the times without connection.
+    pub fn with_interruptions(mut self, interruptions: Vec<Interruption>) -> Self {
+        self.0.interruptions = interruptions;
         self
     }
 

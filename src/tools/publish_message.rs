@@ -120,7 +120,7 @@ async fn run(context: Context, args: Args) -> Ended {
 }
 
 /// What is known of a message that went well, by its QoS.
-const DELIVERY: [&str; 3] = ["sent", "acknowledged", "completed"];
+pub(super) const DELIVERY: [&str; 3] = ["sent", "acknowledged", "completed"];
 
 fn too_many(connection: &Connection, wait: Duration) -> Failure {
     let (limit, seconds) = (connection.guard.publishes_per_minute, wait.as_secs() + 1);
@@ -244,7 +244,11 @@ impl<'a> Flight<'a> {
             .with_delivery("not_sent"),
             fate => Failure::new(
                 Code::PublishTimeout,
-                format!("sent, but not acknowledged in time: whether it was delivered is unknown; {}", again(fate)),
+                format!(
+                    "{}sent, but not acknowledged in time: whether it was delivered is unknown; {}",
+                    if connected { "" } else { "the connection was lost and did not come back in time: " },
+                    again(fate)
+                ),
                 "check with subscribe_and_collect before sending it again: it may arrive twice",
             )
             .with_delivery("unknown"),

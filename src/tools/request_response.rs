@@ -11,7 +11,7 @@ use super::answers::{Answers, Expected, Row};
 use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
 use super::listen::{Listening, Progress, Wish};
-use super::publish_message::{Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
+use super::publish_message::{DELIVERY, Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::correlate;
 use crate::analysis::payload::readable;
@@ -19,12 +19,13 @@ use crate::analysis::sort::sort_by;
 use crate::analysis::words::count;
 use crate::clock::millis;
 use crate::limits::{
-    ANSWERS_SETTLE_MAX, ANSWERS_SETTLE_MIN, ECHO_MAX_BYTES, PINGRESP_WAIT, SUBACK_WAIT, TIMEOUT_MAX_SECONDS,
-    UNANSWERED_MAX,
+    ANSWERS_SETTLE_MAX, ANSWERS_SETTLE_MIN, ECHO_MAX_BYTES, PINGRESP_WAIT, TIMEOUT_MAX_SECONDS, UNANSWERED_MAX,
 };
 use crate::mqtt::capture::{Interruption, Retained};
 use crate::mqtt::driver::Connection;
 use crate::mqtt::inflight::Publish;
+use crate::mqtt::session::Session;
+use crate::mqtt::state::State;
 use crate::mqtt::topic;
 use crate::rpc::outgoing::{Body, Whole, to_json};
 
@@ -72,7 +73,7 @@ Devices may act: send only what the user asked for.",
             name: "timeout_seconds",
             kind: Kind::Integer { min: 1, max: TIMEOUT_MAX_SECONDS, default: Some(10) },
             required: false,
-            doc: "For each answer.",
+            doc: "For each answer, and for a lost connection to come back.",
         },
         Param {
             name: "repeat",
@@ -131,6 +132,8 @@ struct Exchange<'a> {
     progress: Progress<'a>,
     request: Request<'a>,
     sent: u64,
+    /// As [`losses`] when the last request was sent.
+    losses: (u64, bool),
 }
 
 /// What is asked, and how.
@@ -157,14 +160,16 @@ async fn run(context: Context, args: Args) -> Ended {
     let wish = Wish { filter, parameter: "response_topic", qos, retained: Retained::Include, duration };
     let capture = Listening::start(&session.connection, &wish, answers.clone())?;
     let mut progress = Progress::new(&context, duration);
-    capture.grant(Instant::now() + request.timeout.max(SUBACK_WAIT), &mut progress).await?;
+    let granted = capture.grant(Instant::now() + request.timeout, &mut progress).await;
+    granted.map_err(|failure| failure.before_sending().with_interruptions(capture.interruptions()))?;
     let connection = &session.connection;
-    let mut exchange = Exchange { connection, capture, answers: answers.clone(), progress, request, sent: 0 };
+    let losses = connection.look(losses);
+    let mut exchange = Exchange { connection, capture, answers: answers.clone(), progress, request, sent: 0, losses };
     let stopped = exchange.run().await;
     let answers = answers.borrow();
     let none_came = answers.round_trips().is_empty();
     match stopped {
-        Err(failure) if none_came => Err(failure),
+        Err(failure) if none_came => Err(failure.with_interruptions(exchange.capture.interruptions())),
         Err(failure) => Ok(exchange.body(&answers, Some(failure.message().to_owned()), budget)),
         Ok(_) if none_came => Err(exchange.no_response(&answers, filter, budget)),
         Ok(stopped) => Ok(exchange.body(&answers, stopped, budget)),
@@ -245,6 +250,7 @@ impl Exchange<'_> {
         }
         self.answers.borrow_mut().sent(number, Instant::now(), topic, payload);
         self.sent += 1;
+        self.losses = self.connection.look(losses);
         let answered = |_: &Listening| match self.connection.look(|session| flight.end(session)) {
             Some(Err(failure)) => Some(Err(failure)),
             _ => self.answers.borrow().is_answered().then_some(Ok(())),
@@ -307,7 +313,18 @@ impl Exchange<'_> {
     fn no_response(&self, answers: &Answers, filter: &str, budget: usize) -> Failure {
         let filter = &filter[..filter.floor_char_boundary(ECHO_MAX_BYTES)];
         let seconds = self.request.timeout.as_secs();
-        let mut message = format!("the request was sent, but no answer came on {filter} within {seconds} s");
+        let qos = usize::from(self.request.qos);
+        let lost = self.connection.look(losses) != self.losses;
+        let (code, mut message) = if lost {
+            let known = ["sent, which nobody confirmed", "acknowledged by the broker", "taken by the broker"][qos];
+            let what = format!(
+                "the connection was lost after the request had been {known}: an answer may have been missed; none came on \
+                 {filter} within {seconds} s"
+            );
+            (Code::ConnectionLost, what)
+        } else {
+            (Code::NoResponse, format!("the request was sent, but no answer came on {filter} within {seconds} s"))
+        };
         for (count, what) in [
             (answers.others - answers.uncompared, "that did not match what was expected"),
             (answers.uncompared, "that is too large to be compared with it"),
@@ -320,13 +337,23 @@ impl Exchange<'_> {
         }
         let hint = "check both topics with subscribe_and_collect, and that the device runs; sending the request again \
                     may make it act twice";
-        let failure = Failure::new(Code::NoResponse, message, hint);
+        let mut gaps = self.capture.interruptions();
+        gaps.drain(..gaps.len().saturating_sub(budget / GAP_ROOM_BYTES));
+        let mut failure = Failure::new(code, message, hint).with_interruptions(gaps);
+        if lost {
+            failure = failure.with_delivery(DELIVERY[qos]);
+        }
         if answers.rows(true, 0).next().is_none() {
             return failure;
         }
         let room = budget.saturating_sub(failure.size() + ",\"arrived\":".len());
         failure.with_arrived(fitting(answers, room, |rows| to_json(&rows)))
     }
+}
+
+/// Changes when the connection is lost, and when it is back.
+fn losses(session: &Session) -> (u64, bool) {
+    (session.counters().reconnects, *session.state() == State::Connected)
 }
 
 /// The largest result that fits: previews shrink first, then what did not match is left out, then answers.
@@ -352,6 +379,9 @@ fn fitting(answers: &Answers, budget: usize, write: impl Fn(&[Row<'_>]) -> Vec<u
 /// Of requests that are all the same.
 const ALIKE: &str = "the requests were alike: an answer that came after the next one had been sent is counted for that, \
 since nothing tells it apart; correlation_pointer to a text or whole number in the payload would";
+
+/// Of a failure's times without connection one is shown for so many bytes of the budget, so that all else has its place.
+const GAP_ROOM_BYTES: usize = 500;
 
 /// Payloads are shown this far before messages are left out.
 const SHORTEST_PREVIEW: usize = 32;

@@ -206,7 +206,8 @@ fn nothing_is_sent_before_the_subscription_is_granted() {
     let id = ask(&mut server, &session, json!({"payload": "x"}));
     let pid = peer.expect(SUBSCRIBE).pid();
     peer.send(&suback(pid, 0x80));
-    assert_eq!(server.failure(&id)["code"], "subscribe_rejected");
+    let error = server.failure(&id);
+    assert_eq!((&error["code"], &error["delivery"]), (&json!("subscribe_rejected"), &json!("not_sent")));
 }
 
 #[test]
@@ -218,6 +219,16 @@ fn a_broker_that_does_not_acknowledge_the_request_is_what_is_told() {
     peer.expect(PUBLISH);
     let error = server.failure(&id);
     assert_eq!((&error["code"], &error["delivery"]), (&json!("publish_timeout"), &json!("unknown")));
+    let id = ask(&mut server, &session, json!({"payload": "x", "qos": 1, "timeout_seconds": 1}));
+    let unsubscribe = peer.expect(UNSUBSCRIBE);
+    peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+    peer.grant();
+    peer.expect(PUBLISH);
+    drop(peer);
+    let error = server.failure(&id);
+    assert_eq!((&error["code"], &error["delivery"]), (&json!("publish_timeout"), &json!("unknown")));
+    assert!(error["message"].as_str().is_some_and(|message| message.starts_with("the connection was lost")), "{error}");
+    assert_eq!(error["interruptions"].as_array().map(Vec::len), Some(1), "{error}");
 }
 
 #[test]
@@ -234,6 +245,63 @@ fn an_answer_after_a_reconnect_counts_and_the_gap_is_told() {
     let answered = server.outcome(&id);
     assert_eq!(answered["responses"][0]["payload"], "late");
     assert_eq!(answered["interruptions"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_connection_that_is_lost_while_an_answer_is_waited_for_is_what_is_told() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let id = ask(&mut server, &session, json!({"payload": "x", "qos": 1, "timeout_seconds": 5}));
+    peer.grant();
+    let pid = peer.expect(PUBLISH).pid();
+    // What is retained is no answer, and long enough to tell when all was read.
+    peer.send(&[ack(PUBACK, pid), publish("answer/old", &[b'x'; 200], 0, 0, true)].concat());
+    server.wait_for_bytes_in(&session, 200);
+    drop(peer);
+    let mut peer = broker.welcome();
+    peer.grant();
+    let error = server.failure(&id);
+    assert_eq!((&error["code"], &error["delivery"]), (&json!("connection_lost"), &json!("acknowledged")), "{error}");
+    assert_eq!(error["retryable"], false, "the device may have done it");
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains("after the request had been acknowledged"), "{message}");
+    assert!(error["interruptions"][0]["to"].is_string(), "{error}");
+    let unsubscribe = peer.expect(UNSUBSCRIBE);
+    peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+    // One that was sent after that is not concerned.
+    let id = ask(&mut server, &session, json!({"payload": "x", "timeout_seconds": 1}));
+    peer.grant();
+    peer.expect(PUBLISH);
+    assert_eq!(server.failure(&id)["code"], "no_response");
+    let unsubscribe = peer.expect(UNSUBSCRIBE);
+    peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+    let id = ask(&mut server, &session, json!({"payload": "x", "timeout_seconds": 1}));
+    peer.grant();
+    peer.expect(PUBLISH);
+    drop(peer);
+    let error = server.failure(&id);
+    assert_eq!((&error["code"], &error["delivery"]), (&json!("connection_lost"), &json!("sent")), "{error}");
+    assert_eq!((error["interruptions"].as_array().map(Vec::len), error["interruptions"][0].get("to")), (Some(1), None));
+}
+
+#[test]
+fn the_timeout_holds_when_nothing_can_be_sent_and_that_is_told() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let unsent = |server: &mut Server| {
+        let started = Instant::now();
+        let id = ask(server, &session, json!({"payload": "x", "timeout_seconds": 1}));
+        let error = server.failure(&id);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        assert_eq!((&error["delivery"], &error["retryable"]), (&json!("not_sent"), &json!(true)), "{error}");
+        assert!(error["message"].as_str().is_some_and(|message| message.ends_with("nothing was sent")), "{error}");
+        error["code"].clone()
+    };
+    assert_eq!(unsent(&mut server), "no_response", "the broker is silent");
+    peer.expect(SUBSCRIBE);
+    drop(peer);
+    server.wait_for_state(&session, "reconnecting");
+    assert_eq!(unsent(&mut server), "connection_lost");
 }
 
 #[test]
