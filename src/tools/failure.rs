@@ -150,6 +150,12 @@ impl Failure {
         self
     }
 
+    /// With another word on what to do next.
+    pub fn with_hint(mut self, hint: &str) -> Self {
+        hint.clone_into(&mut self.0.hint);
+        self
+    }
+
     /// Says that it came before anything was sent.
     pub fn before_sending(mut self) -> Self {
         self.0.message.push_str("; nothing was sent");

@@ -46,10 +46,11 @@ impl<'a> Probe<'a> {
         if steps.last().is_some_and(|step| !step.ok) {
             return Err(lost());
         }
+        let started = Instant::now();
         let told = self.broker_info().await;
         match topic {
             None => {
-                let (step, failure) = subscribe_step("$SYS/#", told);
+                let (step, failure) = subscribe_step("$SYS/#", started, told);
                 steps.push(step);
                 failure.map_or(Ok(()), Err)
             }
@@ -117,13 +118,13 @@ impl<'a> Probe<'a> {
         let listening = match Listening::start(self.connection, &wish, echo.clone()) {
             Ok(listening) => listening,
             Err(failure) => {
-                let (step, failure) = subscribe_step(topic, Err(failure));
+                let (step, failure) = subscribe_step(topic, started, Err(failure));
                 steps.push(step);
                 return failure.map_or(Ok(()), Err);
             }
         };
         let granted = listening.grant(started + SUBSCRIBE_TEST_WAIT, &mut self.progress).await;
-        let (step, failure) = subscribe_step(topic, granted.map(|qos| (started.elapsed(), qos)));
+        let (step, failure) = subscribe_step(topic, started, granted.map(|qos| (started.elapsed(), qos)));
         steps.push(step);
         if let Some(failure) = failure {
             return Err(failure);
@@ -132,7 +133,8 @@ impl<'a> Probe<'a> {
         for qos in 0..3 {
             let (step, failure) = self.round_trip(topic, qos, &listening, &echo).await;
             steps.push(step);
-            stopped = failure.map_or(stopped, Err);
+            // What stops the simplest one is most likely what stops the others.
+            stopped = stopped.and(failure.map_or(Ok(()), Err));
         }
         stopped
     }
@@ -180,7 +182,7 @@ impl<'a> Probe<'a> {
 }
 
 /// A refusal by our own policy says nothing of the broker, and stops nothing.
-fn subscribe_step(filter: &str, granted: Result<(Duration, u8), Failure>) -> (Step, Option<Failure>) {
+fn subscribe_step(filter: &str, started: Instant, granted: Result<(Duration, u8), Failure>) -> (Step, Option<Failure>) {
     match granted {
         Ok((took, qos)) => {
             let filter = &filter[..filter.floor_char_boundary(crate::limits::ECHO_MAX_BYTES)];
@@ -188,7 +190,8 @@ fn subscribe_step(filter: &str, granted: Result<(Duration, u8), Failure>) -> (St
         }
         Err(failure) => {
             let is_our_own = failure.code() == Code::PolicyDenied;
-            let step = Step { is_our_own, ..Step::new("subscribe", false, 0.0, failure.message()) };
+            let step = Step::new("subscribe", false, millis(started.elapsed()), failure.message());
+            let step = Step { is_our_own, ..step };
             (step, Some(failure).filter(|_| !is_our_own))
         }
     }

@@ -114,7 +114,7 @@ async fn run(context: Context, args: Args) -> Ended {
         let session = context.session(&args)?;
         found.reconnects = session.connection.look(|session| session.counters().reconnects);
         found.wait_for_session(&session.connection).await;
-        found.probe(&context, &session.connection, probe_topic).await;
+        found.probe(&context, &session.connection, probe_topic, false).await;
         return Ok(found.body(&session.connection.identity));
     }
     if ["connection_string", "broker"].iter().all(|name| args.optional_text(name).is_none()) {
@@ -127,7 +127,7 @@ async fn run(context: Context, args: Args) -> Ended {
     let connected = trial.connect(started + CONNECT_TEST_WAIT).await;
     let identity = &trial.connection().identity;
     found.connecting(stages.take(), started.elapsed(), connected, identity)?;
-    found.probe(&context, trial.connection(), probe_topic).await;
+    found.probe(&context, trial.connection(), probe_topic, true).await;
     let result = found.body(identity);
     trial.connection().close().await;
     Ok(result)
@@ -179,7 +179,7 @@ impl Found {
             Err(trouble) => trouble.to_string(),
         };
         self.steps.push(Step::new("connect", outcome.is_ok(), millis(started.elapsed()), detail));
-        self.stopped = outcome.err().map(|trouble| (&trouble).into());
+        self.stopped = outcome.err().map(|trouble| advised((&trouble).into(), false));
     }
 
     /// What the attempt to connect told.
@@ -197,16 +197,22 @@ impl Found {
             return Err((&trouble).into());
         }
         let name = failed(&trouble, &self.steps, &identity.endpoint);
-        self.steps.push(Step::new(name, false, millis(all.saturating_sub(told)), trouble.to_string()));
-        self.stopped = Some((&trouble).into());
+        let why = match &trouble {
+            // The step has its name.
+            Trouble::Tls(tls) => tls.to_string(),
+            trouble => trouble.to_string(),
+        };
+        self.steps.push(Step::new(name, false, millis(all.saturating_sub(told)), why));
+        self.stopped = Some(advised((&trouble).into(), true));
         Ok(())
     }
 
     /// What a connection that stands does.
-    async fn probe(&mut self, context: &Context, connection: &Rc<Connection>, topic: Option<&str>) {
+    async fn probe(&mut self, context: &Context, connection: &Rc<Connection>, topic: Option<&str>, is_trial: bool) {
         if self.stopped.is_none() {
             let mut probe = Probe::new(context, connection);
-            self.stopped = probe.run(topic, &mut self.steps).await.err();
+            let stopped = probe.run(topic, &mut self.steps).await.err();
+            self.stopped = stopped.map(|failure| advised(failure, is_trial));
             self.info = probe.info();
         }
     }
@@ -227,6 +233,20 @@ impl Found {
             steps: &self.steps,
             broker_info: self.info.as_ref(),
         })
+    }
+}
+
+/// A failure whose hint speaks only of what this call has: it takes no timeout, and a trial is no session.
+fn advised(failure: Failure, is_trial: bool) -> Failure {
+    match failure.code() {
+        Code::ConnectTimeout => failure.with_hint("check host, port and firewall; TLS ports need mqtts://"),
+        Code::ConnectionLost if is_trial => failure.with_hint(
+            "look at the broker's log and the network; one that hangs up at once may want mqtts:// or refuse this address",
+        ),
+        Code::PublishTimeout => failure.with_hint(
+            "the user may lack the right to publish to probe_topic, or the broker is slow or stuck: look at its log",
+        ),
+        _ => failure,
     }
 }
 
@@ -299,6 +319,16 @@ mod tests {
         ] {
             let endpoint = Endpoint { host: "h".into(), port: 1, tls: tls.then(Rc::default) };
             assert_eq!(failed(trouble, &passed(names), &endpoint), expected);
+        }
+    }
+
+    #[test]
+    fn hints_speak_only_of_what_the_call_has() {
+        let troubles = [Trouble::Timeout("CONNACK"), Trouble::Lost("gone".into()), Trouble::Protocol("HTTP".into())];
+        for (trouble, is_trial) in troubles.iter().flat_map(|trouble| [(trouble, true), (trouble, false)]) {
+            let hint = advised(trouble.into(), is_trial).hint().to_owned();
+            assert!(!hint.contains("timeout_seconds") && !hint.is_empty(), "{hint}");
+            assert_eq!(hint.contains("list_active"), !is_trial && *trouble == troubles[1], "{hint}");
         }
     }
 

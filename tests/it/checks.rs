@@ -100,7 +100,9 @@ fn it_says_how_far_it_got_and_why_it_stopped() {
     let mut peer = broker.accept();
     peer.expect(CONNECT);
     drop(peer);
-    assert_poor(&server.outcome(&id), &to_connect, "connection_lost", "before CONNACK");
+    let tested = server.outcome(&id);
+    assert_poor(&tested, &to_connect, "connection_lost", "before CONNACK");
+    assert!(!tested["hint"].to_string().contains("list_active"), "there is no session: {tested}");
 }
 
 #[test]
@@ -130,6 +132,7 @@ fn what_may_not_be_read_or_published_lowers_the_health_and_stops_nothing_before(
         "{tested}"
     );
     assert_eq!(names(&tested).last(), Some(&("subscribe", false)));
+    assert!(step(&tested, "subscribe")["ms"].as_f64() > Some(0.0), "{tested}");
     assert_eq!(tested.get("broker_info"), None);
     assert_eq!(peer.next().map(|packet| packet.kind()), Some(DISCONNECT));
     let acl = Setup { acl: Some("topic read lab/#\ntopic read $SYS/#\n"), ..Setup::default() };
@@ -138,6 +141,33 @@ fn what_may_not_be_read_or_published_lowers_the_health_and_stops_nothing_before(
     assert_eq!(&names(&tested)[4..], [("subscribe", true), ("qos_0", false), ("qos_1", false), ("qos_2", false)]);
     assert_eq!(tested["overall_health"], "fair");
     assert!(step(&tested, "qos_1")["detail"].as_str().is_some_and(|detail| detail.contains("did not come back")));
+    assert_rights(&tested);
+}
+
+fn assert_rights(tested: &Value) {
+    assert_eq!((&tested["overall_health"], &tested["code"]), (&json!("fair"), &json!("no_response")), "{tested}");
+    assert!(tested["hint"].as_str().is_some_and(|hint| hint.contains("lack the right to publish")), "{tested}");
+}
+
+#[test]
+fn a_probe_that_is_dropped_at_one_qos_and_not_acknowledged_at_another_lacks_a_right() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let arguments = json!({"connection_string": broker.url(), "probe_topic": "lab/x"});
+    let id = server.start_call("test_connection", arguments);
+    let mut peer = broker.welcome();
+    while let Some(packet) = peer.next() {
+        match packet.kind() {
+            PINGREQ => peer.send(&packet_of(PINGRESP)),
+            SUBSCRIBE => peer.send(&suback(packet.pid(), 2)),
+            UNSUBSCRIBE => peer.send(&ack(UNSUBACK, packet.pid())),
+            DISCONNECT => break,
+            _ => {}
+        }
+    }
+    let tested = server.outcome(&id);
+    let failed = [("subscribe", true), ("qos_0", false), ("qos_1", false), ("qos_2", false)];
+    assert_eq!(&names(&tested)[4..], failed, "{tested}");
+    assert_rights(&tested);
 }
 
 #[test]
@@ -247,4 +277,5 @@ fn tls_is_a_step_with_what_the_certificate_says() {
     let url = format!("mqtts://localhost:{}", broker.port());
     let tested = server.call("test_connection", json!({"connection_string": url}));
     assert_poor(&tested, &[("dns", true), ("tcp", true), ("tls", false)], "tls_failed", "expired");
+    assert!(!tested.to_string().contains("TLS failed"), "said once, by the step's name: {tested}");
 }

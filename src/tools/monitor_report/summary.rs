@@ -63,11 +63,10 @@ impl Measured<'_> {
             rate.p95_second
         );
         if let Some(first) = self.top(By::Messages, 1, SHORT_NAME_BYTES).first().filter(|_| topics > 1) {
-            let _ =
-                write!(out, " The busiest topic, {}, has {:.0} % of the messages", first.topic, 100.0 * first.share);
+            let _ = write!(out, " The busiest topic, {}, has {} of the messages", first.topic, percent(first.share));
             match self.top(By::Bytes, 1, SHORT_NAME_BYTES).first().filter(|heavy| heavy.topic != first.topic) {
                 Some(heavy) => {
-                    let _ = write!(out, "; most bytes, {:.0} %, are of {}.", 100.0 * heavy.share, heavy.topic);
+                    let _ = write!(out, "; most bytes, {}, are of {}.", percent(heavy.share), heavy.topic);
                 }
                 None => out.push('.'),
             }
@@ -85,5 +84,20 @@ impl Measured<'_> {
                 );
             }
         }
+    }
+}
+
+/// What is there is never nothing.
+fn percent(share: f64) -> String {
+    if share < 0.01 { "under 1 %".into() } else { format!("{:.0} %", 100.0 * share) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn a_small_share_is_not_nothing() {
+        assert_eq!([0.0001, 0.0099, 0.01, 0.254, 1.0].map(percent), ["under 1 %", "under 1 %", "1 %", "25 %", "100 %"]);
     }
 }
