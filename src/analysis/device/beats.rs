@@ -59,7 +59,7 @@ pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
             continue;
         }
         let every = span(rhythm.median);
-        if let Some((gap, at)) = rhythm.gap.filter(|_| !rhythm.skips || never_skips(topic, model)) {
+        if let Some((gap, at)) = rhythm.gap.filter(|_| misses(topic, model, &rhythm)) {
             missed += rhythm.missed;
             first.get_or_insert_with(|| format!("{topic} comes every {every}, but beats were missed"));
             let times = count(rhythm.missed.into(), "beat");
@@ -129,6 +129,30 @@ fn is_beat(topic: &str, model: &TopicModel, rhythm: &Rhythm) -> bool {
     rhythm.is_regular && ((is_enough && is_most) || is_beat_by_name(topic) || tells_uptime(topic, model))
 }
 
+/// Whether a topic with a gap in its beat should have sent something then.
+fn misses(topic: &str, model: &TopicModel, rhythm: &Rhythm) -> bool {
+    const SELDOM: u32 = 5;
+    let is_told = !rhythm.skips || never_skips(topic, model);
+    // What came to rest is told less often from then on.
+    let rests = |field: &Field| {
+        let before = field.seen - field.run.length;
+        let moved = field.changes >= 4 && field.changes * 3 >= before * 2;
+        moved && field.run.length >= 2 && field.run.began.elapsed <= rhythm.gaps_from
+    };
+    is_told
+        && !is_unheard(topic, rhythm)
+        && !model.fields.iter().any(rests)
+        && !tells_changes(topic, model, |field| field.seen >= SELDOM)
+}
+
+/// Whether a topic has what a gateway hears over the air, not all of which arrives, and no more was missed than that.
+fn is_unheard(topic: &str, rhythm: &Rhythm) -> bool {
+    const UNHEARD: u32 = 5;
+    let is_of_air = |level: &str| level.ends_with("toMQTT") && level != "SYStoMQTT";
+    let is_short = rhythm.gap.is_some_and(|(gap, _)| gap < rhythm.median * UNHEARD);
+    is_short && (topic.starts_with("rtl_433/") || topic.split('/').any(is_of_air))
+}
+
 /// For how long a beat has stopped, if it went on for a good part of that time, and nothing says that the work is done.
 fn has_stopped(device: &Device, topic: &str, model: &TopicModel, rhythm: &Rhythm) -> Option<Duration> {
     const SHARE: u32 = 5;
@@ -169,19 +193,23 @@ fn never_skips(topic: &str, model: &TopicModel) -> bool {
 /// Tasmota's stat/ has answers to commands and buttons, and what is told when it has changed comes when it changes, however
 /// evenly they come. A birth comes when a Sparkplug node connects.
 fn may_beat(topic: &str, model: &TopicModel) -> bool {
+    const OFTEN: u32 = 12;
+    const SELDOM: u32 = 7;
     let is_birth = || sparkplug::parts(topic).is_some_and(|parts| parts.kind.ends_with("BIRTH"));
-    model.place == Place::State && !topic.starts_with("stat/") && !is_birth() && !tells_changes(topic, model)
+    // It comes with each look at the sensor while it rises or falls, and goes one way then.
+    let goes_one_way = |field: &Field| field.rises.min(field.falls) * 6 <= field.changes;
+    let is_often = |field: &Field| field.seen >= if goes_one_way(field) { SELDOM } else { OFTEN };
+    model.place == Place::State && !topic.starts_with("stat/") && !is_birth() && !tells_changes(topic, model, is_often)
 }
 
-/// Whether a topic with nothing but a coarse temperature or humidity never told the same twice: most likely it is told
-/// only when it has changed, and rests with the room.
-fn tells_changes(topic: &str, model: &TopicModel) -> bool {
-    const OFTEN: u32 = 12;
-    let never_again = |field: &Field| {
-        let is_slow = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
-        field.path.is_empty() && field.decimals < 2 && field.seen >= OFTEN && field.changes + 1 == field.seen && is_slow
+/// Whether a topic with nothing but a coarse temperature or humidity that was told so often never told the same twice:
+/// most likely it is told only when it has changed, and rests with the room.
+fn tells_changes(topic: &str, model: &TopicModel, is_often: impl Fn(&Field) -> bool) -> bool {
+    let is_slow = |field: &Field| {
+        let is_named = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
+        field.path.is_empty() && field.decimals < 2 && is_often(field) && is_named
     };
-    model.fields.iter().any(never_again)
+    model.timing.tells_news() && model.fields.iter().any(is_slow)
 }
 
 /// Whether a topic says of itself that it beats.
@@ -267,5 +295,53 @@ mod tests {
         };
         assert_eq!(told("x/d/state", phase("done"), 1400), (vec![], Connection::Online));
         assert_eq!(told("x/d/state", phase("wash"), 1400), (vec![("stopped", Grade::Error)], Connection::Offline));
+    }
+
+    /// The kinds of what is found in messages that come so many seconds after the one before.
+    fn kinds(topic: &str, messages: impl IntoIterator<Item = (u64, String)>, end: u64) -> Vec<&'static str> {
+        let mut tenth = 0;
+        let at = |(after, payload): (u64, String)| {
+            tenth += after * 10;
+            (tenth, payload)
+        };
+        let messages: Vec<_> = messages.into_iter().map(at).collect();
+        told(topic, messages, end * 10).0.into_iter().map(|(kind, _)| kind).collect()
+    }
+
+    #[test]
+    fn what_is_told_while_it_rises_neither_stops_nor_misses_a_beat_when_it_rests() {
+        let topic = "home/d/temperature";
+        let values = |values: [u32; 9]| values.map(|tenths| (10, format!("{}.{}", tenths / 10, tenths % 10)));
+        let rises = || values([192, 194, 196, 198, 201, 202, 204, 206, 208]);
+        assert_eq!(kinds(topic, rises(), 300), [""; 0]);
+        assert_eq!(kinds(topic, values([192, 194, 191, 196, 193, 197, 195, 198, 192]), 300), ["stopped"], "noise");
+        assert_eq!(kinds(topic, values([192, 192, 194, 194, 196, 196, 198, 201, 203]), 300), ["stopped"], "tells all");
+        let rests = || rises().into_iter().chain([(90, "20.7".to_owned()), (10, "20.8".to_owned())]);
+        assert_eq!(kinds(topic, rests(), 195), [""; 0]);
+        let same = values([191; 9]).into_iter().chain(rests());
+        assert_eq!(kinds(topic, same, 285), ["missed_beats"]);
+    }
+
+    #[test]
+    fn what_gateways_hear_over_the_air_is_missed_only_for_long() {
+        let heard = |topic: &str, gap: u64| {
+            let tag = |n| (if n == 6 { gap } else { 10 }, format!("{{\"tempc\": 21.{n}}}"));
+            kinds(topic, (0..12).map(tag), 115 + gap)
+        };
+        assert_eq!(heard("home/gw/BTtoMQTT/d", 20), [""; 0]);
+        assert_eq!(heard("home/gw/BTtoMQTT/d", 60), ["missed_beats"]);
+        assert_eq!(heard("d/SYStoMQTT", 20), ["missed_beats"], "the gateway itself");
+    }
+
+    #[test]
+    fn what_is_switched_off_is_told_less_often_from_then_on() {
+        let plug = |rests: bool| {
+            let message = |n: u64| {
+                let power = if n < 30 || !rests { 1800 + n * 7919 % 13 } else { 0 };
+                (if n > 30 { 30 } else { 5 }, format!("{{\"power\": {power}}}"))
+            };
+            kinds("plugs/d/state", (0..33).map(message), 225)
+        };
+        assert_eq!((plug(true), plug(false)), (vec![], vec!["missed_beats"]));
     }
 }

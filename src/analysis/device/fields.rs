@@ -363,7 +363,9 @@ impl Field {
     /// Whether it moved by steps that are small for its decimals: some sensors tell a value anew only when it is far from
     /// the one that they told before.
     pub(super) fn has_small_steps(&self) -> bool {
-        self.least_step < [5.5, 0.55, 0.055][usize::from(self.decimals.min(2))]
+        const OFTEN: u32 = 12;
+        let small = if self.changes < OFTEN { [5.5, 0.55, 0.055] } else { [5.5, 0.15, 0.045] };
+        self.least_step < small[usize::from(self.decimals.min(2))]
     }
 
     fn end_run(&mut self) {

@@ -18,6 +18,7 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
         .filter(freezes)
         .filter_map(|field| {
             let frozen = field.frozen(meaning::is_gas(&field.path, topic));
+            let frozen = frozen.filter(|run| is_told_anyway(field, model) && !is_standby(field, run, topic));
             Some((field, frozen.or_else(|| stands(device, field, (topic, model)))?))
         })
         .collect();
@@ -76,6 +77,21 @@ fn stands(device: &Device, field: &Field, (topic, model): (&str, &TopicModel)) -
     (field.decimals == 2 && moved && is_long && is_stuck()).then_some(run)
 }
 
+/// Whether it stands far below what it was, as the current of a television that is on standby, and not near it, as the
+/// last value of a sensor that hangs.
+fn is_standby(field: &Field, run: &Run, topic: &str) -> bool {
+    const FAR_BELOW: f64 = 4.0;
+    let greatest = field.greatest.abs().max(field.least.abs());
+    run.value.abs() * FAR_BELOW < greatest && !meaning::is_temperature(&field.path, topic)
+}
+
+/// Whether its topic surely goes on when it has not moved: at its times, or with something that moves by small steps. Some
+/// sensors tell a value anew only when it is far from the one before.
+fn is_told_anyway(field: &Field, model: &TopicModel) -> bool {
+    let is_regular = || model.timing.rhythm(model.last.elapsed).is_some_and(|rhythm| rhythm.is_regular);
+    field.decimals < 2 || field.has_small_steps() || is_regular()
+}
+
 /// Whether it is measured anew each time, and neither set nor switched off.
 fn is_of_amount(field: &Field, topic: &str) -> bool {
     meaning::is_restless(&field.path, topic)
@@ -111,10 +127,12 @@ fn never_moved(field: &Field, topic: &str, beside: &str, found: &mut Vec<Finding
 fn may_rest(field: &Field, topic: &str, model: &TopicModel) -> bool {
     const AIR: &[&str] = &["outdoor", "outside", "aussen", "room", "ambient", "indoor"];
     let name = meaning::own_name(&field.path, topic);
+    let moves = |other: &Field| other.changes > 0 && meaning::is_humidity(&other.path, topic);
+    let is_of_air = || meaning::has_part(name, AIR) || model.fields.iter().any(moves);
     field.decimals < 2
         && stood_for(field, model) < AIR_RESTS_FOR
-        && meaning::has_part(name, AIR)
         && meaning::is_temperature(&field.path, topic)
+        && is_of_air()
 }
 
 const AIR_RESTS_FOR: Duration = Duration::from_secs(480);
@@ -187,12 +205,15 @@ impl Field {
             false => (self.longest, self.second.max(self.run.length)),
         };
         // What only grows, as a total does, may rest.
-        let moves_both_ways = self.rises > 0 && self.falls > 0;
+        let moves_both_ways = self.rises.min(self.falls) > self.rises.max(self.falls) / 12;
         // The finer the value, the less often it is the same by chance.
         let (moved, least, times, step) = match decimals(longest.value) {
             0 if is_gas && is_live_gas(longest.value) && self.rises > 2 && self.falls > 2 => (8, 12, 8, 1.0),
             0 => (15, 20, 8, 1.0),
+            // What has stood for a while before is quiet, and may settle.
+            1 if second >= 8 => (8, 12, 10, 0.1),
             1 => (8, 12, 5, 0.1),
+            _ if second >= 4 => (4, 10, 8, 0.01),
             _ => (4, 10, 4, 0.01),
         };
         let is_fine = self.greatest - self.least >= 5.0 * step;
@@ -297,6 +318,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_only_when_far_from_before_and_what_has_settled_may_rest() {
+        let coarse = |n: u32| if n < 9 { 20.0 + f64::from(n * 7 % 9) / 8.0 } else { 21.37 };
+        let told_at = |at: &dyn Fn(u32) -> u32| {
+            let mut device = Device::new(Name::new("d", false));
+            for n in 0..26 {
+                let at = At { elapsed: Duration::from_secs(at(n).into()), unix_ms: 0 };
+                let payload = json!({"temperature": coarse(n), "linkquality": 60 + n * 7 % 40}).to_string();
+                let payload = payload.as_bytes();
+                device.record(&Message { at, topic: "z/d", payload, payload_bytes: payload.len(), retain: false });
+            }
+            let mut found = Vec::new();
+            device.topics().for_each(|(topic, model)| judge(&device, topic, model, &mut found));
+            found.len()
+        };
+        assert_eq!((told_at(&|n| n * 10), told_at(&|n| n * 10 + n * n * 7 % 23)), (1, 0));
+        let then = |moved: &[f64], value: f64, times: usize| [moved, &vec![value; times]].concat();
+        let noise: Vec<f64> = (0..30).map(|n: u32| 20.0 + f64::from(n * 7919 % 13) / 100.0).collect();
+        let quiet = [&noise[..], &[20.05; 5], &noise[..]].concat();
+        assert!(frozen(then(&noise, 20.05, 24)) && !frozen(then(&quiet, 20.05, 24)));
+        let quiet: Vec<f64> = (0..120).map(|n: u32| 20.0 + f64::from(n / 9 * 7919 % 13) / 10.0).collect();
+        assert!(frozen(then(&quiet, 20.3, 120)) && !frozen(then(&quiet, 20.3, 60)));
+        let filled: Vec<f64> = (0..30).map(|n: u32| 72.0 + f64::from(n) / 3.0 - f64::from(n / 29)).collect();
+        assert!(!frozen(then(&filled, 81.33, 40)));
+    }
+
+    #[test]
+    fn a_load_on_standby_is_no_sensor_that_hangs() {
+        let load = |rest: f64| move |n: u32| if n < 15 { 62.0 + f64::from(n * 7919 % 13) / 10.0 } else { rest };
+        let plug = |rest| move |n| json!({"power": load(rest)(n)});
+        assert_eq!((told(plug(1.1), 60), told(plug(62.3), 60)), (0, 1));
+        assert_eq!(told(|n| json!({"temperature": load(1.1)(n)}), 60), 1);
+    }
+
+    #[test]
     fn what_moves_by_its_nature_and_never_did_is_stuck() {
         let noise = |n: u32| 20.0 + f64::from(n * 7919 % 13) / 10.0 + 0.05;
         assert_eq!(told(|n| json!({"power": noise(n), "voltage": 233.11}), 24), 1);
@@ -311,6 +366,11 @@ mod tests {
         let outside = |name: &'static str| move |n| json!({"power": noise(n), name: 6.2});
         assert_eq!((told(outside("outdoortemp"), 40), told(outside("outdoortemp"), 60)), (0, 1));
         assert_eq!(told(outside("flow_temp"), 40), 1);
+        let air = |n| json!({"temperature": 21.3, "humidity": 46.0 + noise(n) / 10.0});
+        assert_eq!((told(air, 40), told(air, 60)), (0, 1), "of a room");
+        let far = |by: f64| move |n: u32| 21.05 + by * f64::from(n % 2) + by * 1.5 * f64::from(n % 3);
+        let beside = |by| move |n| json!({"temperature": far(by)(n), "humidity": 47.22});
+        assert_eq!((told(beside(0.1), 40), told(beside(0.02), 40)), (0, 1), "told when it is far from before");
         assert_eq!((told(bme(81.2), 31), told(bme(81.0), 31), told(bme(81.2), 24)), (1, 0, 0));
     }
 

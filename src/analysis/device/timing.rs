@@ -40,6 +40,8 @@ pub struct Rhythm {
     pub skips: bool,
     /// The longest time between two messages that is no beat, and when it began.
     pub gap: Option<(Duration, Duration)>,
+    /// When the first of those began.
+    pub gaps_from: Duration,
     /// How long nothing has come, when that is longer than a beat allows.
     pub silent: Option<Duration>,
 }
@@ -143,6 +145,11 @@ impl Timing {
         even >= EVEN && even * 5 >= self.intervals.len() * 3
     }
 
+    /// Whether it never told the same again as soon as something else.
+    pub fn tells_news(&self) -> bool {
+        self.repeats == 0
+    }
+
     /// The connection was away: what comes next is no interval.
     pub fn interrupted(&mut self) {
         self.last = None;
@@ -191,6 +198,7 @@ impl Timing {
             lasted: self.last.zip(self.first).map_or(Duration::ZERO, |(last, first)| last.saturating_sub(first)),
             missed: gaps().map(|(interval, _)| in_medians(*interval).round() as u32 - 1).sum(),
             skips: has_habit || !is_from_start,
+            gaps_from: gaps().map(|(_, began)| *began).min().unwrap_or_default(),
             gap: gaps().next().map(|(interval, began)| (micros(*interval), *began)),
             silent: silent.filter(|silent| *silent >= silence),
         })
