@@ -126,13 +126,27 @@ impl Clock {
     /// One that nobody has set begins with 1970 or 2000.
     pub(super) fn is_days_away_with(&self, other: &Self) -> bool {
         const DAY_MS: i64 = 86_400_000;
-        const YEAR_2010_MS: i64 = 1_262_304_000_000;
-        let offset = |clock: &Self| clock.latest.0 - clock.latest.1.unix_ms as i64;
         let told = if self.is_local || other.is_local { ToldTime::Local } else { ToldTime::Exact }(self.latest.0);
-        let by_other = (self.latest.1.unix_ms as i64 + offset(other)).max(0) as u64;
-        let is_set = self.latest.0.min(other.latest.0) > YEAR_2010_MS;
+        let by_other = (self.latest.1.unix_ms as i64 + other.offset()).max(0) as u64;
+        let is_set = !self.was_never_set() && !other.was_never_set();
         let is_near = told.offset_from(by_other).abs() <= CLOCK_OFFSET_MAX.as_millis() as i64;
-        other.count > 1 && other.goes() && is_set && is_near && offset(self).abs() > DAY_MS
+        other.count > 1 && other.goes() && is_set && is_near && self.offset().abs() > DAY_MS
+    }
+
+    /// Whether it tells a time before anything could have been recorded: nobody has set it since it has power.
+    pub(super) fn was_never_set(&self) -> bool {
+        const YEAR_2010_MS: i64 = 1_262_304_000_000;
+        self.latest.0 < YEAR_2010_MS
+    }
+
+    /// Whether it may be of messages that are played again: they tell the past, and not the day with which clocks of
+    /// devices that lost power together begin.
+    pub(super) fn may_be_recorded(&self) -> bool {
+        self.offset() < 0 && !told_time::is_new_year(self.latest.0)
+    }
+
+    fn offset(&self) -> i64 {
+        self.latest.0 - self.latest.1.unix_ms as i64
     }
 
     /// Whether it is surely a clock, and goes.
@@ -256,7 +270,8 @@ fn only(value: &serde_json::Value) -> &serde_json::Value {
     }
 }
 
-/// The first member that surely tells the time, here or one level below; the first that may is left in `perhaps`.
+/// The first member that surely tells the time, here or one level below, or two where a shadow of the device tells what it
+/// reported; the first that may is left in `perhaps`.
 fn first_time(value: &serde_json::Value, prefix: &str, perhaps: &mut Option<Told>) -> Option<Told> {
     let members = value.as_object()?;
     for (name, value) in members {
@@ -283,9 +298,13 @@ fn first_time(value: &serde_json::Value, prefix: &str, perhaps: &mut Option<Told
     let below = |(name, value)| {
         let value = only(value);
         // Most members have nothing below them.
-        if value.is_object() { first_time(value, &format!("{name}."), perhaps) } else { None }
+        if value.is_object() { first_time(value, &format!("{prefix}{name}."), perhaps) } else { None }
     };
-    if prefix.is_empty() { members.iter().find_map(below) } else { None }
+    match prefix {
+        "" => members.iter().find_map(below),
+        "state." => members.get_key_value("reported").and_then(below),
+        _ => None,
+    }
 }
 
 /// The path of a member and the time that it tells.

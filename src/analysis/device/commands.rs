@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::At;
+use super::answers::{belongs, is_below, is_response, is_value, tasmota, waits_for_uplink};
 use super::timing::Moment;
-use super::{At, sparkplug};
 use crate::analysis::decimal;
-use crate::analysis::words::is_in;
 use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, LATE_ANSWER_WAIT, PREVIEW_BYTES};
 
 /// The commands of a call.
@@ -176,9 +176,11 @@ impl Command {
         base == Some(topic) && differs && !self.payload.is_empty() && !self.payload.starts_with('{')
     }
 
-    /// Whether one of the device's topics is that of its answers.
+    /// Whether one of the device's topics is that of its answers, or shows that it has such: who tells its state on
+    /// tele/NAME answers on stat/NAME.
     pub fn expects_answer<'a>(&self, mut topics: impl Iterator<Item = &'a str>) -> bool {
-        topics.any(|topic| belongs(&self.topic, topic))
+        let name = tasmota(&self.topic);
+        topics.any(|topic| name.is_some_and(|name| is_below(topic, "tele/", name)) || belongs(&self.topic, topic))
     }
 
     /// The answer; when none is sure, what came next on a topic that does not beat anyway.
@@ -231,116 +233,12 @@ fn preview(text: &str) -> Box<str> {
     text[..text.floor_char_boundary(PREVIEW_BYTES)].into()
 }
 
-/// Whether a message on `answer` is one to a command on `command`: `x/set` and `x`, `x/set` and `x/state`, `cmnd/x/POWER`
-/// and `stat/x/RESULT`.
-fn belongs(command: &str, answer: &str) -> bool {
-    const ANSWERS: &[&str] = &[
-        "state",
-        "status",
-        "result",
-        "response",
-        "reply",
-        "ack",
-        "get_result",
-        "rpc",
-        "answer",
-        "out",
-        "res",
-        "report",
-        "txack",
-    ];
-    if let Some(name) = command.strip_prefix("cmnd/").and_then(|rest| rest.rsplit_once('/')).map(|(name, _)| name) {
-        return answer
-            .strip_prefix("stat/")
-            .and_then(|rest| rest.strip_prefix(name))
-            .is_some_and(|rest| rest.starts_with('/'));
-    }
-    if let (Some(command), Some(answer)) = (sparkplug::parts(command), sparkplug::parts(answer)) {
-        let is_told = answer.kind.ends_with("DATA") || answer.kind.ends_with("BIRTH");
-        return is_told && (command.group, command.node, command.device) == (answer.group, answer.node, answer.device);
-    }
-    if let Some((name, item)) = item(command) {
-        return answer.strip_prefix(name).and_then(|rest| rest.strip_prefix("/status/")) == Some(item);
-    }
-    // Victron's gateways.
-    if let Some(item) = command.strip_prefix("W/").or_else(|| command.strip_prefix("R/")) {
-        return answer.strip_prefix("N/") == Some(item);
-    }
-    let mut base = command;
-    while let Some((before, last)) = base.rsplit_once('/') {
-        base = before;
-        if matches!(last, "set" | "get" | "cmd" | "command" | "commands" | "cmnd" | "request" | "req" | "rpc") {
-            break;
-        }
-    }
-    let behind = match answer.strip_prefix(base) {
-        Some("") => return true,
-        Some(rest) => rest.strip_prefix('/'),
-        None => None,
-    };
-    behind.is_some_and(|rest| rest.split('/').any(|level| is_in(ANSWERS, level)))
-}
-
-/// Whether an object begins with what says that it is a response, as trackers send theirs among their positions.
-fn is_response(payload: &str) -> bool {
-    let name = payload.trim_start().strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('"'));
-    let name = name.and_then(|rest| rest.split('"').next());
-    name.is_some_and(|name| is_in(&["rsp", "response", "reply", "answer", "ack"], name))
-}
-
-/// Whether a command's topic is that of a value, and says nothing of answers.
-fn is_value(command: &str) -> bool {
-    item(command).is_some() || ["W/", "R/"].iter().any(|first| command.starts_with(first))
-}
-
-/// Whether a command is sent only when the device has sent something, as in most of LoRaWAN: that may take hours.
-fn waits_for_uplink(command: &str) -> bool {
-    command.ends_with("/command/down") || command.rsplit('/').nth(1) == Some("down")
-}
-
-/// NAME and what is set of it by NAME/set/…, which mqtt-smarthome's devices answer on NAME/status/….
-fn item(command: &str) -> Option<(&str, &str)> {
-    let (name, item) = command.split_once('/')?;
-    let item = item.strip_prefix("set/").or_else(|| item.strip_prefix("get/"))?;
-    item.contains('/').then_some((name, item))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn at(ms: u64) -> At {
         At { elapsed: Duration::from_millis(ms), unix_ms: 1_000_000 + ms }
-    }
-
-    #[test]
-    fn answers_belong_to_commands_by_their_topics() {
-        for (command, answer, expected) in [
-            ("zigbee2mqtt/lamp/set", "zigbee2mqtt/lamp", true),
-            ("zigbee2mqtt/lamp/set/state", "zigbee2mqtt/lamp", true),
-            ("zigbee2mqtt/lamp/set", "zigbee2mqtt/lamp/availability", false),
-            ("cmnd/plug/POWER", "stat/plug/RESULT", true),
-            ("cmnd/plug/POWER", "stat/plug2/RESULT", false),
-            ("shellies/s/relay/0/command", "shellies/s/relay/0", true),
-            ("home/pump1/cmd", "home/pump1/status", true),
-            ("zigbee2mqtt/bridge/request/permit_join", "zigbee2mqtt/bridge/response/permit_join", true),
-            ("home/pump1/request", "home/pump1/response", true),
-            ("home/pump1/cmd", "home/pump1/temperature", false),
-            ("cmd/site/pump1/req", "cmd/site/pump1/res", true),
-            ("device/01S00C/request", "device/01S00C/report", true),
-            ("application/1/device/a840/command/down", "application/1/device/a840/event/txack", true),
-            ("application/1/device/a840/command/down", "application/1/device/a840/event/up", false),
-            ("homie/d/n/p/set", "homie/d/n/p", true),
-            ("hm/set/Bath/SET_TEMPERATURE", "hm/status/Bath/SET_TEMPERATURE", true),
-            ("hm/set/Bath/SET_TEMPERATURE", "hm/status/Bath/ACTUAL_TEMPERATURE", false),
-            ("spBv1.0/g/DCMD/n/d", "spBv1.0/g/DDATA/n/d", true),
-            ("spBv1.0/g/DCMD/n/d", "spBv1.0/g/DDATA/n/e", false),
-            ("boiler/switch/heat/command", "boiler/switch/heat/state", true),
-            ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/Mode", true),
-            ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/State", false),
-        ] {
-            assert_eq!(belongs(command, answer), expected, "{command} {answer}");
-        }
     }
 
     #[test]
@@ -449,6 +347,16 @@ mod tests {
         commands.answer(at(100), "openWB/chargepoint/2/log", "locked", true, Moment::Any);
         commands.record(at(100_000), value, "false", false);
         assert_eq!(told(&commands, &["openWB/chargepoint/2/get/power"], "power"), 1, "it was answered before");
+    }
+
+    #[test]
+    fn who_tells_its_state_as_tasmota_does_owes_an_answer_as_it_gives_them() {
+        for (own, expected) in [("tele/rf/STATE", 1), ("tele/rf2/STATE", 0), ("rf/state", 0)] {
+            let mut commands = Commands::default();
+            commands.record(at(0), "cmnd/rf/RfCode", "#2E54A8", false);
+            commands.answer(at(900), "tele/rf/RESULT", "{\"RfReceived\":{}}", true, Moment::Any);
+            assert_eq!(told(&commands, &[own], "STATE"), expected, "{own}");
+        }
     }
 
     #[test]

@@ -64,8 +64,8 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
     if !several {
         impossible::judge(&name, field, topic, found);
         breaks::judge(&name, field, topic, model.units.changed().is_some(), found);
-        supply::judge(&name, field, (topic, &model.fields), found);
     }
+    supply::judge(&name, field, (topic, &model.fields), several, found);
     let measures = meaning::is_measurement(&field.path, topic);
     if measures && meaning::is_temperature(&field.path, topic) {
         no_temperature(&name, field, several || meaning::is_hot_by_nature(&field.path, topic), found);

@@ -14,15 +14,18 @@ const PLAIN_WEAK: f64 = -90.0;
 /// Zigbee's link quality, of 255.
 const LINK_WEAK: f64 = 10.0;
 
-/// Adds what the latest of a number says of battery and signal.
-pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), found: &mut Vec<Finding>) {
+/// Adds what the latest of a number says of battery and signal. Where a topic tells of `several` things, that is of one of
+/// them only when it was said again and again.
+pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), several: bool, found: &mut Vec<Finding>) {
+    const AGAIN: u32 = 3;
     let own = own_name(&field.path, topic);
     // Z-Wave's and Homie's: battery/level.
     let is_level = own.eq_ignore_ascii_case("level") && topic.split('/').any(|part| part == "battery");
     let own = if is_level { "batterylevel" } else { own };
-    let (kind, what, advice) = if is_battery(own, field.last, field.is_whole) {
+    let is_its_own = !several || field.run.length >= AGAIN;
+    let (kind, what, advice) = if is_its_own && is_battery(own, field.last, field.is_whole) {
         ("low_battery", "the battery is low", "change or charge it")
-    } else if is_weak(own, field, topic) || is_weak_by_sender(own, field, (topic, all)) {
+    } else if !several && (is_weak(own, field, topic) || is_weak_by_sender(own, field, (topic, all))) {
         (
             "weak_signal",
             "the signal is weak",
@@ -111,8 +114,15 @@ mod tests {
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             values.iter().for_each(|value| _ = fields.record(At::default(), &json!({path: value}), 100));
-            judge(path, fields.iter().next().expect("a field"), ("t", &fields), &mut found);
+            judge(path, fields.iter().next().expect("a field"), ("t", &fields), false, &mut found);
             assert_eq!(found.pop().map(|finding| finding.kind), expected, "{path} {values:?}");
+        }
+        for (values, expected) in [(&[6.0, 6.0, 6.0][..], 1), (&[93.0, 6.0, 93.0, 6.0], 0)] {
+            let (mut fields, mut found) = (Fields::default(), Vec::new());
+            values.iter().for_each(|value| _ = fields.record(At::default(), &json!({"battery_level": value}), 100));
+            let battery = fields.iter().next().expect("a field");
+            judge("battery_level", battery, ("t", &fields), true, &mut found);
+            assert_eq!(found.len(), expected, "of several {values:?}");
         }
         for (topic, value, expected) in [
             ("zwave/attic/battery/endpoint_0/level", json!({"value": 3}), 1),
@@ -121,7 +131,7 @@ mod tests {
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             (0..3).for_each(|_| _ = fields.record(At::default(), &value, 100));
-            judge(topic, fields.iter().next().expect("a field"), (topic, &fields), &mut found);
+            judge(topic, fields.iter().next().expect("a field"), (topic, &fields), false, &mut found);
             assert_eq!(found.len(), expected, "{topic}");
         }
         for (topic, value, expected) in [
@@ -135,7 +145,7 @@ mod tests {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             (0..10).for_each(|_| _ = fields.record(At::default(), &value, 100));
             let rssi = fields.iter().find(|field| &*field.path == "rssi").expect("a field");
-            judge(topic, rssi, (topic, &fields), &mut found);
+            judge(topic, rssi, (topic, &fields), false, &mut found);
             assert_eq!(found.len(), expected, "{topic} {value}");
         }
     }

@@ -99,13 +99,18 @@ impl Timing {
         self.repeats += u32::from(is_soon);
     }
 
-    /// How a message that comes now stands to the beat.
+    /// How a message that comes now stands to the beat, of which some may have been missed.
     pub fn moment(&self, at: Duration) -> Moment {
         const EARLY: f64 = 0.6;
+        const MISSED_MAX: u32 = 3;
         let Some(since) = self.last.map(|last| at.saturating_sub(last)) else { return Moment::Any };
         match self.rhythm(at).filter(|rhythm| rhythm.is_regular) {
             Some(rhythm) if since < rhythm.median.mul_f64(EARLY) => Moment::Early,
-            Some(rhythm) if since.abs_diff(rhythm.median) * 10 <= rhythm.median => Moment::Due,
+            Some(rhythm) => {
+                let beats = (since.as_secs_f64() / rhythm.median.as_secs_f64()).round() as u32;
+                let is_due = since.abs_diff(rhythm.median * beats) * 10 <= rhythm.median;
+                if is_due && beats <= MISSED_MAX { Moment::Due } else { Moment::Any }
+            }
             _ => Moment::Any,
         }
     }
@@ -283,7 +288,15 @@ mod tests {
     fn what_comes_between_two_beats_is_early() {
         let mut timing = Timing::default();
         [0, 10, 20, 30, 40].into_iter().for_each(|second| timing.add(Duration::from_secs(second)));
-        for (second, expected) in [(42, Moment::Early), (47, Moment::Any), (49, Moment::Due), (52, Moment::Any)] {
+        for (second, expected) in [
+            (42, Moment::Early),
+            (47, Moment::Any),
+            (49, Moment::Due),
+            (52, Moment::Any),
+            (60, Moment::Due),
+            (65, Moment::Any),
+            (90, Moment::Any),
+        ] {
             assert_eq!(timing.moment(Duration::from_secs(second)), expected, "{second}");
         }
     }

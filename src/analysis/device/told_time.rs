@@ -119,6 +119,11 @@ impl ToldTime {
     }
 }
 
+/// Whether it is the first of January in some year that clocks may begin with.
+pub(super) fn is_new_year(ms: i64) -> bool {
+    (2010..2100).any(|year| days_since_1970(year, 1, 1) == Some(ms.div_euclid(86_400_000)))
+}
+
 /// Days from 1970 to a date of the Gregorian calendar.
 fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {

@@ -11,12 +11,15 @@ const AGREEING: usize = 2;
 
 /// Whether it is rather this machine's clock that is wrong than the device's, which shows `clock`: several others are
 /// off alike, hardly any otherwise, and none is right. Where all agree to the second over days, one is enough: then it is
-/// most likely a recording that is played again.
+/// most likely a recording that is played again. A date of before there were such is nobody's but the device's.
 pub(super) fn blame_this_machine(device: &Device, clock: &Clock) -> bool {
     let mut senders: Vec<(&str, bool)> = Vec::new();
     // Those that told their time more than once, and those of them that agree to the second over days.
     let (mut often, mut over_days) = (0, 0);
     let own = sender(device, &clock.topic, &clock.topic);
+    if clock.was_never_set() {
+        return false;
+    }
     for other in device.other_clocks.iter().filter(|other| other.is_witness() && other.tells_of(clock)) {
         let name = sender(device, &clock.topic, &other.topic);
         // A Sparkplug node has one clock for all of its devices.
@@ -35,7 +38,7 @@ pub(super) fn blame_this_machine(device: &Device, clock: &Clock) -> bool {
         }
     }
     let agreeing = senders.iter().filter(|(_, agrees)| *agrees).count();
-    let is_recording = over_days > 0 && over_days == often;
+    let is_recording = over_days > 0 && over_days == often && clock.may_be_recorded();
     let least = if is_recording { 1 } else { AGREEING };
     agreeing >= least && agreeing * 3 >= senders.len() * 2
 }
@@ -114,6 +117,14 @@ mod tests {
         assert_eq!(told(-HOUR, &[("plant/b/data", -HOUR), ("plant/b/state", -HOUR)]), its, "one that tells it twice");
         let one_is_right = [("plant/b/data", -HOUR), ("plant/c/data", -HOUR), ("plant/d/data", 0)];
         assert_eq!(told(-HOUR, &one_is_right), its);
+        let alike = |off, others: usize| {
+            told(off, &[("plant/b/data", off), ("plant/c/data", off + 1000), ("plant/d/data", off)][..others])
+        };
+        let at_2005 = 1_104_537_600_000 - NOW as i64;
+        assert_eq!((alike(at_2005, 1), alike(at_2005, 3)), (its.to_vec(), its.to_vec()), "nobody has set them");
+        let at_new_year = 1_704_067_200_000 + 500_000 - NOW as i64;
+        assert_eq!((alike(at_new_year, 1), alike(at_new_year, 3)), (its.to_vec(), ours.to_vec()), "power came back");
+        assert_eq!((alike(400 * DAY, 1), alike(400 * DAY, 2)), (its.to_vec(), ours.to_vec()), "not recorded yet");
         let some_differ =
             [("plant/b/data", -HOUR), ("plant/c/data", -HOUR), ("plant/d/data", DAY), ("plant/e/data", -9 * HOUR)];
         assert_eq!(told(-HOUR, &some_differ), its);
