@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::model::{Device, TopicModel};
 use super::places::Place;
-use super::presence::{Means, Presence};
+use super::presence::{Means, Presence, SETTLED};
 use super::{At, beats, bridges, clocks, malformed, numbers, sparkplug};
 use crate::analysis::alarm::Severity;
 use crate::analysis::sort::sort_by;
@@ -118,7 +118,7 @@ pub(super) fn shown(presence: &Presence) -> String {
 
 /// Whether the device sent something of its state after it was said to be gone.
 pub(super) fn told_after(device: &Device, offline: &Presence) -> bool {
-    let settled = offline.at.elapsed + Duration::from_secs(1);
+    let settled = offline.at.elapsed + SETTLED;
     device.last_told.is_some_and(|last| last.elapsed > settled)
 }
 
@@ -180,9 +180,10 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
                 advice: "the last will of an earlier connection was not replaced: the device should publish that it is online, retained, whenever it connects",
             });
         } else if presence.means == Means::Offline && (state == Connection::Offline || is_silent) {
-            let (kind, what) = match presence.change_count {
-                0 if presence.retained => ("offline", "is offline"),
-                _ => ("went_offline", "went offline while this was recorded"),
+            let has_gone = presence.was_there && !(presence.retained && presence.change_count == 0);
+            let (kind, what) = match has_gone {
+                false => ("offline", "is offline"),
+                true => ("went_offline", "went offline while this was recorded"),
             };
             found.push(Finding {
                 kind,

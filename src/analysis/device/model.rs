@@ -319,9 +319,18 @@ impl Device {
         let Message { at, topic, payload, retain, .. } = *message;
         if let Some((value, means)) = presence::read(topic, text, json) {
             self.presences.record(at, topic, value, means, retain);
-        } else if !retain && !topic.contains("DEATH/") {
-            self.presences.record_other(at, topic, text);
-            self.last_told = Some(at);
+        } else {
+            let said = presence::read_words(topic, text, json);
+            if let Some(said) = said.filter(|_| self.is_near(topic)) {
+                self.presences.record_words(at, topic, said, retain);
+            } else if !retain && !topic.contains("DEATH/") {
+                self.presences.record_other(at, topic, text);
+                // A last will is no sign of life, whatever it is of.
+                if said.is_none_or(|(_, means)| means != Means::Offline) {
+                    self.presences.told(at);
+                    self.last_told = Some(at);
+                }
+            }
         }
         if let Some(parts) = sparkplug::parts(topic) {
             let means = match parts.kind {
@@ -345,6 +354,12 @@ impl Device {
             // What is kept so may be the time of some event.
             self.clocks.record_text(at, topic, text);
         }
+    }
+
+    /// Whether a topic is no more than one level below the device's name.
+    fn is_near(&self, topic: &str) -> bool {
+        let above = topic.rmatch_indices('/').nth(1).map_or("", |(end, _)| &topic[..end]);
+        !self.name.is_in(above)
     }
 
     fn note_convention(&mut self, topic: &str) {

@@ -1,9 +1,11 @@
 //! Last-will and status topics: whether they say that a device is there, and how that changed.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::At;
 use super::places::last_level;
+use super::{At, meaning};
 use crate::analysis::words::is_in;
 use crate::limits::{PRESENCE_CHANGES_KEPT, PRESENCE_TOPICS_MAX, PREVIEW_BYTES};
 
@@ -37,17 +39,27 @@ pub struct Presence {
     pub change_count: u32,
     /// Those to offline.
     pub losses: u32,
+    /// Whether the device was there before: it said so, or sent something.
+    pub was_there: bool,
+    /// Whether nothing but its words tells that it speaks of the device.
+    by_words: bool,
+    /// Whether the device sent something while this said that it is gone, so that it speaks of something else.
+    is_of_other: bool,
 }
 
 /// The presence topics of a device.
 #[derive(Default)]
-pub struct Presences(Vec<Presence>);
+pub struct Presences {
+    all: Vec<Presence>,
+    /// Whether the device sent something else.
+    has_told: bool,
+}
 
 impl Presences {
     /// Takes what a topic said.
     pub fn record(&mut self, at: At, topic: &str, value: &str, means: Means, retained: bool) {
         let value: Box<str> = value[..value.floor_char_boundary(PREVIEW_BYTES)].into();
-        if let Some(known) = self.0.iter_mut().find(|known| *known.topic == *topic) {
+        if let Some(known) = self.all.iter_mut().find(|known| *known.topic == *topic) {
             if known.value != value {
                 known.change_count += 1;
                 known.losses += u32::from(means == Means::Offline && known.means != Means::Offline);
@@ -57,24 +69,53 @@ impl Presences {
                 known.changes.push((at, value.clone()));
             }
             (known.value, known.means, known.retained, known.at) = (value, means, retained, at);
-        } else if self.0.len() < PRESENCE_TOPICS_MAX {
+            known.was_there |= means == Means::Online;
+        } else if self.all.len() < PRESENCE_TOPICS_MAX {
             let (topic, changes) = (topic.into(), Vec::new());
             let losses = u32::from(means == Means::Offline && !retained);
-            self.0.push(Presence { topic, value, means, retained, at, changes, change_count: 0, losses });
+            let was_there = means == Means::Online || (self.has_told && !retained);
+            let (change_count, by_words, is_of_other) = (0, false, false);
+            self.all.push(Presence {
+                topic,
+                value,
+                means,
+                retained,
+                at,
+                changes,
+                change_count,
+                losses,
+                was_there,
+                by_words,
+                is_of_other,
+            });
+        }
+    }
+
+    /// Takes the same from a topic that nothing but its words makes one that speaks of the device.
+    pub fn record_words(&mut self, at: At, topic: &str, (value, means): (&str, Means), retained: bool) {
+        self.record(at, topic, value, means, retained);
+        self.all.iter_mut().filter(|known| *known.topic == *topic).for_each(|known| known.by_words = true);
+    }
+
+    /// The device sends something, so it is there: what says by its words alone that it is gone speaks of something else.
+    pub fn told(&mut self, at: At) {
+        self.has_told = true;
+        for known in self.all.iter_mut().filter(|known| known.by_words && known.means == Means::Offline) {
+            known.is_of_other |= known.at.elapsed + SETTLED < at.elapsed;
         }
     }
 
     /// Takes what a topic says that is nothing of that kind: one that was unavailable has become something.
     pub fn record_other(&mut self, at: At, topic: &str, value: &str) {
         let is_gone = |known: &&mut Presence| *known.topic == *topic && known.means == Means::Offline;
-        if !value.is_empty() && self.0.iter_mut().find(is_gone).is_some() {
+        if !value.is_empty() && self.all.iter_mut().find(is_gone).is_some() {
             self.record(at, topic, value, Means::Unclear, false);
         }
     }
 
     /// All of them, in the order in which they were first seen.
     pub fn iter(&self) -> impl Iterator<Item = &Presence> {
-        self.0.iter()
+        self.all.iter().filter(|presence| !presence.is_of_other)
     }
 
     /// Those that speak of the device as a whole: whose topic is below what another one speaks of tells of a part, as
@@ -89,9 +130,12 @@ impl Presences {
                 && shared < end
                 && above.topic.as_bytes()[..=shared] == part.topic.as_bytes()[..=shared]
         };
-        self.0.iter().filter(move |part| !self.0.iter().any(|above| is_above(above, part)))
+        self.iter().filter(move |part| !self.iter().any(|above| is_above(above, part)))
     }
 }
+
+/// What comes within this time of a last will was on its way.
+pub(super) const SETTLED: Duration = Duration::from_secs(1);
 
 /// Whether a topic is called as those are that say whether a device is there.
 pub fn is_name(topic: &str) -> bool {
@@ -146,6 +190,30 @@ pub fn read<'a>(topic: &str, text: &'a str, json: Option<&'a Value>) -> Option<(
         Some(Value::String(value)) => word(value, strong, is_homie).map(|means| (value.as_str(), means)),
         _ => word(text, strong, is_homie).map(|means| (text, means)),
     }
+}
+
+/// What a message says in words that are hardly for anything but a presence, on a topic that is the device's own and has
+/// any name: `octoPrint/mqtt` connected, `gw/gw_status` {"state":"offline"}.
+pub fn read_words<'a>(topic: &str, text: &'a str, json: Option<&'a Value>) -> Option<(&'a str, Means)> {
+    const LINKS: &[&str] = &["mqtt", "conn", "connection", "link", "broker", "client", "network", "net"];
+    // Cars are connected, too.
+    const PLUGS: &[&str] = &["car", "plug", "vehicle", "cable", "usb", "ev", "connector", "socket", "charger", "door"];
+    let name = last_level(topic);
+    let is = |words: &[&str], value: &str| is_in(words, value.trim());
+    let (value, is_plain) = match json {
+        None if text.len() <= PLAIN_MAX_BYTES => (text, true),
+        Some(Value::String(value)) => (value.as_str(), true),
+        Some(Value::Object(members)) => {
+            let member = ["state", "status"].into_iter().find_map(|name| members.get(name));
+            (member?.as_str()?, false)
+        }
+        _ => return None,
+    };
+    let is_known = is(&["online", "offline"], value)
+        || (is(&["connected", "disconnected"], value)
+            && (is_in(LINKS, name) || (is_plain && !meaning::has_part(name, PLUGS))))
+        || (is(&["up", "down"], value) && is_in(LINKS, name));
+    word(value, true, false).filter(|_| is_known).map(|means| (value, means))
 }
 
 /// Longer than any word that says whether a device is there.
@@ -232,6 +300,41 @@ mod tests {
             let json = serde_json::from_str(payload).ok();
             assert_eq!(read(topic, payload, json.as_ref()).map(|(_, means)| means), expected, "{topic} {payload}");
         }
+    }
+
+    #[test]
+    fn words_of_presence_are_told_from_those_of_plugs_and_blinds() {
+        for (topic, payload, expected) in [
+            ("octoPrint/mqtt", "disconnected", Some(Means::Offline)),
+            ("octoPrint/mqtt", "connected", Some(Means::Online)),
+            ("ruuvi/gw/gw_status", r#"{"state":"offline"}"#, Some(Means::Offline)),
+            ("d/conn", r#"{"status":"disconnected"}"#, Some(Means::Offline)),
+            ("d/link", "down", Some(Means::Offline)),
+            ("d/wallbox", r#"{"status":"disconnected","power":0}"#, None),
+            ("d/car", "disconnected", None),
+            ("d/motor", "down", None),
+            ("d/door", r#"{"status":"lost"}"#, None),
+            ("d/mode", "on", None),
+        ] {
+            let json = serde_json::from_str(payload).ok();
+            assert_eq!(
+                read_words(topic, payload, json.as_ref()).map(|(_, means)| means),
+                expected,
+                "{topic} {payload}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_sends_on_is_there_whatever_words_say_of_something_else() {
+        let at = |second| At { elapsed: Duration::from_secs(second), unix_ms: 0 };
+        let mut presences = Presences::default();
+        presences.record_words(at(1), "d/wifi", ("disconnected", Means::Offline), false);
+        presences.record(at(1), "d/lwt", "offline", Means::Offline, false);
+        presences.told(at(2));
+        assert_eq!(presences.iter().count(), 2, "it was on its way");
+        presences.told(at(3));
+        assert_eq!(presences.iter().map(|presence| &*presence.topic).collect::<Vec<_>>(), ["d/lwt"]);
     }
 
     #[test]
