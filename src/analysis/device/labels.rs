@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::meaning::has_part;
 use crate::analysis::payload;
+use crate::analysis::words::is_called;
 
 /// Whether one topic's messages are of several things in turn.
 #[derive(Default)]
@@ -11,6 +12,9 @@ pub struct Labels {
     all: Turns,
     /// Without what is just called `id`, which may be the message's.
     others: Turns,
+    /// What names the sender.
+    sender: Option<u64>,
+    has_senders: bool,
 }
 
 #[derive(Default)]
@@ -30,12 +34,30 @@ impl Labels {
         let [all, others] = labels(members, true);
         self.all.record(all);
         self.others.record(others);
+        let is_sender = |(name, value): &(&String, &Value)| is_called(SENDERS, name) && !value.is_object();
+        let Some((_, sender)) = members.iter().find(is_sender) else { return };
+        let sender = payload::hash(sender.to_string().as_bytes());
+        self.has_senders |= self.sender.replace(sender).is_some_and(|before| before != sender);
+    }
+
+    /// Whether a member that names the sender took several values.
+    pub(super) fn has_senders(&self) -> bool {
+        self.has_senders
     }
 
     /// What is only numbered through does not come back to a number, or does so when it restarts.
     pub(super) fn are_several(&self) -> bool {
         self.all.watched.iter().chain(&self.others.watched).any(|(_, returns)| *returns >= 2)
     }
+}
+
+/// Members that name who sent a message.
+const SENDERS: &[&str] = &["from", "node", "nodeid", "device", "deviceid", "deveui", "eui", "mac", "src", "source"];
+
+/// Whether a Meshtastic gateway passes on what another node sent: nodes are called by their numbers in hex.
+pub(super) fn is_passed_on(value: &Value) -> bool {
+    let (Some(from), Some(gateway)) = (value["from"].as_u64(), value["sender"].as_str()) else { return false };
+    gateway.strip_prefix('!').and_then(|hex| u64::from_str_radix(hex, 16).ok()).is_some_and(|gateway| gateway != from)
 }
 
 impl Turns {
@@ -139,5 +161,20 @@ mod tests {
         assert!(!several(|n| json!({"index": n % 5})), "begins anew once, with all its numbers");
         assert!(!several(|n| json!({"sensor": "a", "value": n % 2, "sensor_value": n % 2})));
         assert!(!several(|n| json!(n % 2)));
+    }
+
+    #[test]
+    fn senders_are_told_from_what_else_a_message_names() {
+        let senders = |of: fn(usize) -> Value| {
+            let mut labels = Labels::default();
+            (0..3).for_each(|n| labels.record(&of(n)));
+            labels.has_senders()
+        };
+        assert!(senders(|n| json!({"from": n})));
+        assert!(senders(|n| json!({"deviceId": format!("d{}", n / 2)})));
+        assert!(!senders(|n| json!({"id": n, "from": 7, "name": format!("{n}")})));
+        let from = |from: u32| is_passed_on(&json!({"from": from, "sender": "!c3476069"}));
+        assert_eq!((from(0xc347_6069), from(0x6041_0001)), (false, true));
+        assert!(!is_passed_on(&json!({"from": 7, "sender": "pump"})));
     }
 }

@@ -8,7 +8,7 @@ use super::bridges::Bridges;
 use super::clocks::Clocks;
 use super::commands::Commands;
 use super::fields::Fields;
-use super::labels::Labels;
+use super::labels::{self, Labels};
 use super::malformed::{Malformed, PAYLOAD_PREVIEW_BYTES};
 use super::names::{Name, Similar};
 use super::nodes::Node;
@@ -303,13 +303,15 @@ impl Device {
         if place == Place::State {
             model.malformed.note(message, inspection.kind, text, json);
             model.rest.note(at.elapsed, text, json);
+            // The numbers of others, which a gateway passes on, tell nothing of it.
+            let own = json.filter(|json| !labels::is_passed_on(json));
             // A Sparkplug payload has all of its sender's metrics, or some of them, in any order.
-            json.filter(|_| sparkplug::parts(topic).is_none()).into_iter().for_each(|json| {
+            own.filter(|_| sparkplug::parts(topic).is_none()).into_iter().for_each(|json| {
                 model.units.record(at, json);
                 model.labels.record(json);
             });
             let written = json.is_none().then(|| texts::value(topic, text, was_empty && payload.is_empty())).flatten();
-            let value = json.or(written.as_ref());
+            let value = own.or(written.as_ref());
             self.field_count += value.map_or(0, |value| model.fields.record(at, value, room));
         }
         (is_news, new)

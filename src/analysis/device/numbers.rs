@@ -30,7 +30,8 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
     // An uptime is told in two forms by some, and restarts in one.
     let has_restarted = found[first..].iter().any(|finding| finding.kind == "restarted");
     // What could not be read was not left out.
-    let (unread, several) = (model.malformed.count.into(), model.labels.are_several());
+    let (unread, labels) = (model.malformed.count.into(), &model.labels);
+    let several = labels.are_several() || labels.has_senders();
     let name = of_topic(topic, &field.path);
     if field.is_counter(topic) {
         if several && field.steps.late > 0 {
@@ -279,6 +280,13 @@ mod tests {
             _ => json!({"from": 1}),
         };
         assert_eq!(kinds((0..20).map(younger_last)), [""; 0]);
+        let each_once = [(0, 311_909), (1, 12_437)].map(|(from, uptime)| json!({"from": from, "uptime": uptime}));
+        assert_eq!(kinds(each_once.into_iter()), [""; 0], "none comes back");
+        let node = |n: u32| {
+            let (from, uptime, battery) = if n.is_multiple_of(3) { (0xbeef, 5000 + n, 4) } else { (n % 3, 70 * n, 90) };
+            json!({"from": from, "sender": "!0000beef", "payload": {"uptime": uptime, "battery_level": battery}})
+        };
+        assert_eq!(kinds((0..30).map(node)), ["low_battery"], "a gateway's own, among those that it passes on");
         let shared = |n: u32| json!({"devEui": of(n).0, "fCnt": n + n / 30, "uptime": n % 40});
         assert_eq!(kinds((0..60).map(shared)), ["counter_gap", "restarted"], "one sequence for all, and one restart");
     }
