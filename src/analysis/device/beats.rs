@@ -9,6 +9,7 @@ use super::findings::{Finding, Grade, span};
 use super::meaning;
 use super::model::{Device, TopicModel};
 use super::places::{Place, last_level};
+use super::presence::Means;
 use super::sparkplug;
 use super::timing::Rhythm;
 use crate::analysis::words::count;
@@ -39,6 +40,41 @@ pub(super) fn stopped(device: &Device, end: Duration) -> Option<Stop> {
     let since = end.saturating_sub(device.last_told?.elapsed);
     let told = || format!("{topic} came every {} and stopped {} before the end", span(rhythm.median), span(silent));
     (since * 3 >= silent).then(|| Stop { told: told(), is_sure: went_on_long(&rhythm, silent) })
+}
+
+/// When nothing comes of a device any more whose messages came often, on whatever topics and however unevenly.
+pub(super) fn silent(device: &Device, end: At) -> Option<Stop> {
+    let (silent, longest) = device.pulse.silence(end.elapsed)?;
+    let last = end.elapsed.saturating_sub(silent);
+    let is_at_rest = device.topics().any(|(topic, model)| model.fields.iter().any(|field| has_ended(field, topic)));
+    let measures = device
+        .topics()
+        .filter(|(topic, model)| !tells_changes(topic, model, |_| true))
+        .any(|(topic, model)| model.fields.iter().any(|field| moves_by_itself(field, topic)));
+    // What sleeps or is gone says so.
+    let is_there = device.presences.of_whole().all(|presence| presence.means == Means::Online);
+    (measures && is_there && !is_at_rest && !device.rests(last.saturating_sub(longest))).then(|| Stop {
+        told: format!(
+            "the device is silent since {}: nothing for {}, and never before for more than {}",
+            Timestamp(end.unix_ms.saturating_sub(silent.as_millis() as u64)),
+            span(silent),
+            span(longest)
+        ),
+        is_sure: false,
+    })
+}
+
+/// Whether a number has come down to next to nothing: what is told when it changes comes no more.
+fn has_ended(field: &Field, topic: &str) -> bool {
+    let is_next_to_nothing = field.last.abs() * 20.0 <= field.greatest && field.changes > 0;
+    is_next_to_nothing && meaning::is_measurement(&field.path, topic)
+}
+
+/// Whether a number changes with most messages, and is none that somebody sets or that tells where something is.
+fn moves_by_itself(field: &Field, topic: &str) -> bool {
+    const OFTEN: u32 = 4;
+    let is_other = || meaning::is_setting(&field.path, topic) || meaning::is_place(&field.path, topic);
+    field.seen >= OFTEN && field.changes * 2 >= field.seen && !is_other()
 }
 
 /// Adds one finding of each kind, since most often all topics stop and skip together.
@@ -98,18 +134,31 @@ pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
             advice: "the device or its network stalled: compare with other devices at that time",
         });
     }
-    if let Some(first) = stopped.first() {
-        let topic = first.split(" came every").next().unwrap_or_default();
-        found.push(Finding {
-            kind: "stopped",
-            severity: grade,
-            finding: match stopped.len() {
-                1 => format!("{topic} came regularly and has stopped"),
-                topics => format!("{topics} topics came regularly and have stopped"),
-            },
-            evidence: few(stopped),
-            advice: "check whether the device still runs, and whether only these topics are concerned",
-        });
+    found.extend(stop(stopped, grade).or_else(|| silent(device, end).map(|stop| silence(device, stop))));
+}
+
+/// All topics that have stopped, if there are any.
+fn stop(stopped: Vec<String>, severity: Grade) -> Option<Finding> {
+    let topic = stopped.first()?.split(" came every").next().unwrap_or_default();
+    Some(Finding {
+        kind: "stopped",
+        severity,
+        finding: match stopped.len() {
+            1 => format!("{topic} came regularly and has stopped"),
+            topics => format!("{topics} topics came regularly and have stopped"),
+        },
+        evidence: few(stopped),
+        advice: "check whether the device still runs, and whether only these topics are concerned",
+    })
+}
+
+fn silence(device: &Device, silent: Stop) -> Finding {
+    Finding {
+        kind: "stopped",
+        severity: Grade::Warning,
+        finding: silent.told,
+        evidence: vec![format!("{} before that", count(device.live, "message"))],
+        advice: "if it tells only what changes, nothing may have changed; otherwise check whether it still runs",
     }
 }
 
@@ -284,6 +333,22 @@ mod tests {
         assert_eq!(told("x/d/data", scans, 300).0, [("missed_beats", Grade::Warning)]);
         let births = every(50, 30).filter(|(tenth, _)| !(500..700).contains(tenth));
         assert_eq!(told("spBv1.0/g/DBIRTH/e/d", births, 1600).0, []);
+    }
+
+    #[test]
+    fn a_device_that_falls_silent_is_told_however_unevenly_it_came() {
+        let uneven = |value: fn(u64) -> u64| {
+            (0..60).map(move |n| (n * 50 + n * n * 7 % 40, format!("{{\"power\":{}}}", value(n))))
+        };
+        let silent = (vec![("stopped", Grade::Warning)], Connection::Unknown);
+        let nothing = (vec![], Connection::Online);
+        assert_eq!(told("x/d/data", uneven(|n| 50 + n % 7), 6000), silent);
+        assert_eq!(told("x/d/data", uneven(|n| 50 + n % 7), 3300), nothing, "not for long");
+        assert_eq!(told("x/d/data", uneven(|n| if n < 58 { 50 + n % 7 } else { 0 }), 6000), nothing, "comes to rest");
+        assert_eq!(told("x/d/data", uneven(|_| 50), 6000), nothing, "it may come when something happens");
+        let rises = |at: u64| format!("{}.{}", 20 + at / 1000, at / 100 % 10);
+        assert_eq!(told("x/d/temperature", every(100, 30).map(|(at, _)| (at, rises(at))), 6000), nothing, "on change");
+        assert_eq!(told("x/d/position", uneven(|n| 50 + n % 7).map(|(at, _)| (at, at.to_string())), 6000), nothing);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub enum Connection {
 pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
     let says = |means: Means| device.presences.of_whole().filter(move |presence| presence.means == means);
     let mut evidence: Vec<String> = device.presences.iter().map(shown).collect();
-    let stopped = beats::stopped(device, end.elapsed);
+    let stopped = beats::stopped(device, end.elapsed).or_else(|| beats::silent(device, end));
     if let Some(last) = device.last_told {
         let ago = end.elapsed.saturating_sub(last.elapsed).as_secs_f64();
         evidence

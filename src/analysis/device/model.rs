@@ -36,6 +36,8 @@ pub struct Device {
     pub live: u64,
     /// When the device sent something last, other than that it is there or not.
     pub last_told: Option<At>,
+    /// When it sent anything that shows that it is there.
+    pub(super) pulse: Timing,
     /// Its retained messages.
     pub retained: u64,
     /// Messages on its topics beyond those that are followed.
@@ -157,6 +159,7 @@ impl Device {
             topics: Topics::default(),
             live: 0,
             last_told: None,
+            pulse: Timing::default(),
             retained: 0,
             untracked: 0,
             presences: Presences::default(),
@@ -248,6 +251,7 @@ impl Device {
     /// The connection was away: what comes next is no interval.
     pub fn interrupted(&mut self) {
         (0..self.topics.len()).for_each(|row| self.topics.get_mut(row).timing.interrupted());
+        self.pulse.interrupted();
     }
 
     /// Its topics with their names.
@@ -321,6 +325,9 @@ impl Device {
         let Message { at, topic, payload, retain, .. } = *message;
         if let Some((value, means)) = presence::read(topic, text, json) {
             self.presences.record(at, topic, value, means, retain);
+            if !retain && means == Means::Online {
+                self.pulse.add(at.elapsed);
+            }
         } else {
             let said = presence::read_words(topic, text, json);
             if let Some(said) = said.filter(|_| self.is_near(topic)) {
@@ -331,6 +338,7 @@ impl Device {
                 if said.is_none_or(|(_, means)| means != Means::Offline) {
                     self.presences.told(at);
                     self.last_told = Some(at);
+                    self.pulse.add(at.elapsed);
                 }
             }
         }

@@ -155,6 +155,19 @@ impl Timing {
         self.repeats == 0
     }
 
+    /// For how long nothing has come until `end`, and the longest time before: when many came over a long time, however
+    /// unevenly, and the silence is far longer than any before and a good share of all.
+    pub fn silence(&self, end: Duration) -> Option<(Duration, Duration)> {
+        const MANY: u32 = 20;
+        const TIMES: u32 = 5;
+        const SHARE: u32 = 5;
+        let (longest, first, last) = (self.longest.first()?.0, self.first?, self.last?);
+        let (longest, silent) = (Duration::from_micros(longest.into()), end.saturating_sub(last));
+        let is_long = silent >= longest * TIMES && silent >= SILENT_MIN && silent * SHARE >= end;
+        let went_on = self.count >= MANY && first <= longest + START_MIN && (last - first) * SHARE >= silent;
+        (is_long && went_on).then_some((silent, longest))
+    }
+
     /// The connection was away: what comes next is no interval.
     pub fn interrupted(&mut self) {
         self.last = None;
@@ -275,6 +288,19 @@ mod tests {
         times.extend((0..50).map(|n| 1300 + n * 20));
         let rhythm = of(&times, 3500).expect("a rhythm");
         assert_eq!((rhythm.is_regular, rhythm.missed, rhythm.silent), (true, 0, None));
+    }
+
+    #[test]
+    fn silence_is_long_only_beside_what_came_before() {
+        let silence = |number: u64, end: u64| {
+            let mut timing = Timing::default();
+            (0..number).for_each(|n| timing.add(Duration::from_secs(n * 10 + n * n * 7 % 9)));
+            timing.silence(Duration::from_secs(end)).map(|(silent, longest)| (silent.as_secs(), longest.as_secs()))
+        };
+        assert_eq!(silence(41, 600), Some((196, 17)));
+        assert_eq!(silence(41, 480), None, "less than five times the longest gap");
+        assert_eq!(silence(20, 400), None, "too few");
+        assert_eq!(silence(41, 3000), None, "it went on for too short a time");
     }
 
     #[test]
