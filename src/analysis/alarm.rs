@@ -63,6 +63,8 @@ pub fn role(name: &str) -> Role {
             &[(&["overtemperature", "overtemp", "overpower", "overcurrent", "overvoltage", "overload"], Flag(Error))]
         }
         b'u' => &[(&["undervoltage"], Flag(Error))],
+        // Of a battery, most often.
+        b'i' => &[(&["islow"], Flag(Warning))],
         b'p' => &[(&["problem"], Flag(Error)), (&["printerror"], Report(Error))],
         b'b' => &[(&["batterylow", "batlow", "batterycritical"], Flag(Warning))],
         b't' => &[(&["tamper"], Flag(Warning))],
@@ -413,6 +415,7 @@ mod tests {
             ("error-message", Role::Report(Severity::Error)),
             ("last_error", Role::Report(Severity::Warning)),
             ("battery_low", Role::Flag(Severity::Warning)),
+            ("isLow", Role::Flag(Severity::Warning)),
             ("Reset Reason", Role::Level),
             ("error_topic", Role::Plain),
             ("print_error", Role::Report(Severity::Error)),

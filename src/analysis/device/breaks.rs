@@ -15,6 +15,8 @@ pub struct Breaks {
     /// How often it came as text, and when last.
     as_text: Option<(u32, At)>,
     shift: Option<Shift>,
+    /// When it fell, for the first time and by far more than it had grown.
+    back: Option<(At, f64, f64)>,
 }
 
 /// A step as the change of a unit makes it.
@@ -37,6 +39,8 @@ const FAR: f64 = 20.0;
 const FACTORS: [f64; 4] = [60.0, 14.5038, 100.0, 1000.0];
 /// The noise from one value to the next, as a share.
 const NOISE: f64 = 0.03;
+/// A total that is corrected falls by less than so many times what it grew.
+const GROWTHS: f64 = 4.0;
 /// With fewer values nobody knows how a member is usually written.
 const ENOUGH_TO_COMPARE: u32 = 8;
 
@@ -49,6 +53,9 @@ impl Breaks {
     /// Takes the value that follows those of a field, which has counted it.
     pub(super) fn note(&mut self, at: At, value: f64, field: &Field) {
         let (from, spread) = (field.last, field.greatest - field.least);
+        if field.falls == 0 && field.rises >= ENOUGH && from - value > spread * GROWTHS {
+            self.back = Some((at, from, value));
+        }
         match &mut self.shift {
             Some(shift) if (value - shift.to).abs() * 4.0 <= (shift.to - shift.from).abs() => shift.after += 1,
             Some(shift) if shift.after < ENOUGH => self.shift = None,
@@ -91,6 +98,17 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
             format!("{name} only grew, and then began anew: it fell from {} to {}", fall.1, fall.2),
             fall,
             "the device lost what it had counted, by a restart or a reset, or it was replaced: differences over that time are wrong",
+        );
+    }
+    // What is told once more shows that it stays there.
+    let stays = |to: f64, from: f64| field.last < from && (field.last > to || field.run.length > 1);
+    let back = field.breaks.back.filter(|(_, from, to)| *to >= from / 2.0 && stays(*to, *from));
+    if let Some(fall) = back.filter(|_| only_grew && is_total(&field.path, topic)) {
+        push(
+            "counter_backwards",
+            format!("{name} only grew, and then fell from {} to {}", fall.1, fall.2),
+            fall,
+            "the meter was set back or replaced, or two send under the same name: differences over that time are wrong",
         );
     }
     let as_text = field.breaks.as_text.filter(|(texts, _)| texts * 4 <= field.seen && field.seen >= ENOUGH_TO_COMPARE);
@@ -142,7 +160,11 @@ fn is_total(path: &str, topic: &str) -> bool {
     let any_of = |is: fn(&str) -> bool| is(path) || topic.rsplit('/').take(2).any(is);
     // The total of what flows now is that of several, added up.
     let is_sum = || any_of(|name| meaning::has_part(name, &["power", "current"]));
+    let is_meter = || meaning::has_part(place, &["delivered", "meter_reading", "meterreading", "pulses"]);
+    let is_volume = || meaning::has_word(place, &["m3"]) && !meaning::has_part(place, &["flow", "rate", "density"]);
     let is_total = meaning::has_part(place, &["energy", "aenergy", "kwh", "odometer"])
+        || is_volume()
+        || (is_meter() && !is_sum() && !meaning::has_part(place, &["currently"]))
         || (meaning::has_part(place, &["total"]) || place.to_ascii_lowercase().ends_with("total")) && !is_sum();
     is_total && !any_of(is_of_period)
 }
@@ -233,8 +255,31 @@ mod tests {
             ("energytoday", &[0.1], false),
             ("dayEnergy", &[0.1], false),
             ("level", &[0.0], false),
+            ("electricity_delivered_1", &[0.0], true),
+            ("water_m3", &[0.0], true),
+            ("meter_reading", &[0.0], true),
+            ("pulses", &[0.0], true),
+            ("power_delivered", &[0.0], false),
+            ("electricity_currently_delivered", &[0.0], false),
+            ("flow_m3", &[0.0], false),
         ] {
             assert_eq!(!numbers(name, &grown, after).is_empty(), expected, "{name} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_total_that_falls_by_far_more_than_it_grew_is_told() {
+        let grown: Vec<f64> = (0..8).map(|n| 6500.0 + f64::from(n) / 100.0).collect();
+        assert_eq!(numbers("energy", &grown, &[6087.3, 6087.31]), ["counter_backwards"]);
+        for (name, after) in [
+            ("energy", &[6087.3][..]),
+            ("energy", &[6499.9, 6499.91]),
+            ("energy", &[6087.3, 6087.31, 6500.2]),
+            ("energy", &[6087.3, 6087.31, 6000.0, 6000.1]),
+            ("energy_today", &[6087.3, 6087.31]),
+            ("weight", &[6087.3, 6087.31]),
+        ] {
+            assert_eq!(numbers(name, &grown, after), [""; 0], "{name} {after:?}");
         }
     }
 

@@ -5,20 +5,19 @@ use serde_json::{Map, Value};
 /// The member of an object that is said to be bad, and whether in words that mean nothing else.
 pub(super) fn bad_value(members: &Map<String, Value>) -> Option<(&'static str, bool)> {
     let is_bad = |code: u64| code >> 30 == 2;
+    let named = if members.contains_key("v") { "v" } else { "value" };
     members.iter().find_map(|(name, value)| match (name.as_str(), value) {
         ("q", Value::Bool(false)) => Some(("v", false)),
-        ("StatusCode" | "statusCode", Value::String(text)) => text.starts_with("Bad").then_some(("value", true)),
+        ("StatusCode" | "statusCode", Value::String(text)) => text.starts_with("Bad").then_some((named, true)),
         // Air may be bad, too.
         ("quality" | "Quality", Value::String(text)) => {
             let is_code = text.starts_with("BAD") || (text.starts_with("Bad") && text.len() > "Bad".len());
-            (is_code && !text.contains(' ')).then_some(("value", true))
+            (is_code && !text.contains(' ')).then_some((named, true))
         }
         ("StatusCode" | "statusCode", Value::Number(code)) => {
-            code.as_u64().is_some_and(is_bad).then_some(("value", true))
+            code.as_u64().is_some_and(is_bad).then_some((named, true))
         }
-        ("StatusCode", Value::Object(code)) => {
-            code.get("Code")?.as_u64().is_some_and(is_bad).then_some(("value", true))
-        }
+        ("StatusCode", Value::Object(code)) => code.get("Code")?.as_u64().is_some_and(is_bad).then_some((named, true)),
         _ => None,
     })
 }
@@ -50,7 +49,9 @@ mod tests {
             let mut fields = Fields::default();
             fields.record(At::default(), &json!({"value": 900}), 100);
             fields.record(At::default(), &json!({"value": 901, "quality": quality}), 100);
-            assert_eq!(fields.iter().next().map(|field| field.lost), Some(expected), "{quality}");
+            fields.record(At::default(), &json!({"v": 900}), 100);
+            fields.record(At::default(), &json!({"v": 901, "quality": quality}), 100);
+            assert_eq!(fields.iter().map(|field| field.lost).collect::<Vec<_>>(), [expected; 2], "{quality}");
         }
     }
 }

@@ -48,9 +48,12 @@ fn of_member(topic: &str, all: &Map<String, Value>, (name, value): (&String, &Va
         ("success" | "ok" | "accepted" | "acknowledged" | "ack", Value::Bool(false)) => {
             (is_answer(topic) || (name == "success" && has_words()), Severity::Warning)
         }
+        ("status", Value::String(how)) if how.eq_ignore_ascii_case("nok") => (true, Severity::Warning),
         ("status" | "result" | "response" | "ack", Value::String(answer)) => {
             (is_no(answer) && is_answer(topic), Severity::Warning)
         }
+        ("healthy", Value::Bool(false)) => (true, Severity::Warning),
+        ("health", Value::String(how)) => (is_in(&["unhealthy", "degraded"], how), Severity::Warning),
         _ => return None,
     };
     is_bad.then_some(severity)
@@ -102,6 +105,12 @@ mod tests {
             ("stat/d/RESULT", json!({"Command": "Power"}), None),
             ("ems-esp/heartbeat", json!({"bus_status": "disconnected"}), Some(Warning)),
             ("ems-esp/heartbeat", json!({"bus_status": "connected"}), None),
+            ("d/state", json!({"healthy": false}), Some(Warning)),
+            ("d/state", json!({"healthy": true}), None),
+            ("d/state", json!({"health": "unhealthy"}), Some(Warning)),
+            ("d/state", json!({"health": "healthy"}), None),
+            ("d/state", json!({"status": "NOK"}), Some(Warning)),
+            ("inspection/cam1/part", json!({"result": "NOK"}), None),
             ("car/state", json!({"charger_status": "disconnected"}), None),
             ("application/1/device/d/event/ack", json!({"acknowledged": false}), Some(Warning)),
             ("application/1/device/d/event/ack", json!({"acknowledged": true}), None),

@@ -3,7 +3,7 @@
 use super::fields::{Field, Fields};
 use super::findings::{Finding, Grade};
 use super::meaning::{has_part, is_uptime, own_name};
-use crate::analysis::words::count;
+use crate::analysis::words::{count, is_in};
 
 /// Percent: a battery in it should be changed. 1 is a flag of some.
 const BATTERY_LOW: std::ops::RangeInclusive<f64> = 2.0..=10.0;
@@ -19,11 +19,14 @@ const LINK_WEAK: f64 = 10.0;
 pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), several: bool, found: &mut Vec<Finding>) {
     const AGAIN: u32 = 3;
     let own = own_name(&field.path, topic);
-    // Z-Wave's and Homie's: battery/level.
-    let is_level = own.eq_ignore_ascii_case("level") && topic.split('/').any(|part| part == "battery");
-    let own = if is_level { "batterylevel" } else { own };
+    // Z-Wave's and Homie's: battery/level. Shelly's and others': {"battery":{"percent":3}}. Z-Wave numbers it, too.
+    let is_of_battery = |part: &str| part.eq_ignore_ascii_case("battery");
+    let of_topic =
+        || topic.split('/').any(|part| is_of_battery(part) || (part == "128" && topic.starts_with("zwave/")));
+    let is_level = is_in(&["level", "percent", "percentage", "pct"], own);
+    let own = if is_level && (field.path.split('.').any(is_of_battery) || of_topic()) { "batterypercent" } else { own };
     let is_its_own = !several || field.run.length >= AGAIN;
-    let (kind, what, advice) = if is_its_own && is_battery(own, field.last, field.is_whole) {
+    let (kind, what, advice) = if is_its_own && is_battery(own, field, topic) {
         ("low_battery", "the battery is low", "change or charge it")
     } else if !several && (is_weak(own, field, topic) || is_weak_by_sender(own, field, (topic, all))) {
         (
@@ -43,9 +46,11 @@ pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), se
     });
 }
 
-/// Only what is called like a share in percent: voltages have decimals, and 0 is told by those who do not know.
-fn is_battery(own: &str, last: f64, is_whole: bool) -> bool {
-    const NAMES: [&str; 12] = [
+/// Only what is called like a share in percent: voltages have decimals, unless there were more than any has, and 0 is told
+/// by those who do not know.
+fn is_battery(own: &str, field: &Field, topic: &str) -> bool {
+    const HIGHER_THAN_VOLTS: f64 = 60.0;
+    const NAMES: [&str; 13] = [
         "battery",
         "batterylevel",
         "batterypercent",
@@ -58,11 +63,18 @@ fn is_battery(own: &str, last: f64, is_whole: bool) -> bool {
         "bat",
         "batpct",
         "batterychargestate",
+        "socbattery",
     ];
     let letters: String = own.chars().filter(char::is_ascii_alphanumeric).collect();
     let is = |name: &str| letters.eq_ignore_ascii_case(name);
-    let is_low = is_whole && BATTERY_LOW.contains(&last) && NAMES.iter().any(|name| is(name));
-    is_low || (is("batteryok") && last == 0.0)
+    let is_named_percent = ["batterypercent", "batterypercentage", "batterypct", "batpct"].iter().any(|name| is(name));
+    // ChirpStack has no whole numbers.
+    let is_percent = is_named_percent
+        || field.greatest > HIGHER_THAN_VOLTS
+        || (topic.starts_with("application/") && topic.ends_with("/event/status"));
+    let is_low =
+        (BATTERY_LOW.contains(&field.last) && (field.is_whole || is_percent)) || (is_percent && field.last == 1.0);
+    (is_low && NAMES.iter().any(|name| is(name))) || (is("batteryok") && field.last == 0.0)
 }
 
 /// Radios of other kinds hear far less than Wi-Fi does.
@@ -101,6 +113,10 @@ mod tests {
             ("battery_ok", &[1.0, 0.0], Some("low_battery")),
             ("battery_ok", &[1.0], None),
             ("battery", &[3.1, 3.0], None),
+            ("battery", &[88.5, 3.15], Some("low_battery")),
+            ("battery_percent", &[3.15], Some("low_battery")),
+            ("batteryLevel", &[3.15, 3.1], None),
+            ("battery", &[88.0, 1.0], Some("low_battery")),
             ("battery", &[64.0, 11.0], None),
             ("battery", &[0.0], None),
             ("battery", &[1.0, 1.0], None),
@@ -126,7 +142,12 @@ mod tests {
         }
         for (topic, value, expected) in [
             ("zwave/attic/battery/endpoint_0/level", json!({"value": 3}), 1),
+            ("zwave/nodeID_8/128/0/level", json!({"value": 1}), 1),
+            ("lock/status/devicepower:0", json!({"battery": {"percent": 3}}), 1),
+            ("lock/battery/percent", json!(3.15), 1),
+            ("application/1/device/24e1/event/status", json!({"batteryLevel": 3.15}), 1),
             ("tank/level", json!({"value": 3}), 0),
+            ("tank/state", json!({"battery": 80.0, "percent": 3}), 0),
             ("greenhouse/sensor/wifi_signal/state", json!(-91), 1),
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
