@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::root;
 
-const STREAMS: [&str; 16] = [
+const STREAMS: [&str; 17] = [
     "zigbee2mqtt",
     "tasmota",
     "sparkplug",
@@ -38,6 +38,7 @@ const STREAMS: [&str; 16] = [
     "answers",
     "values",
     "states",
+    "presence",
 ];
 
 #[derive(Clone)]
