@@ -29,8 +29,10 @@ pub struct Clock {
     pub topic: Box<str>,
     /// The member.
     pub path: Box<str>,
-    /// Live messages that told it.
+    /// Live messages that told it, since it jumped if it did so once.
     pub count: u32,
+    /// Whether it was suddenly far from what it had been.
+    has_jumped: bool,
     /// Offsets in milliseconds, positive when ahead: the least …
     pub least: i64,
     /// … and the greatest.
@@ -56,7 +58,9 @@ impl Clocks {
         let known = self.0.iter_mut().find(|clock| *clock.topic == *topic && *clock.path == *path);
         match known {
             Some(clock) if !retain => {
-                if clock.count == 0 {
+                let jumps = clock.count > 0 && !clock.has_jumped && clock.is_far(offset);
+                if clock.count == 0 || jumps {
+                    (clock.count, clock.has_jumped) = (0, jumps);
                     (clock.least, clock.greatest, clock.first) = (offset, offset, (ms, at));
                 }
                 clock.count += 1;
@@ -68,6 +72,7 @@ impl Clocks {
                 path: path.into(),
                 is_sure: !told_time::may_be_name(if path.is_empty() { last_level(topic) } else { path }),
                 count: u32::from(!retain),
+                has_jumped: false,
                 first: (ms, at),
                 least: offset,
                 greatest: offset,
@@ -149,6 +154,18 @@ impl Clock {
         self.latest.0 - self.latest.1.unix_ms as i64
     }
 
+    /// Whether an offset is far from all that were.
+    fn is_far(&self, offset: i64) -> bool {
+        const FAR_MS: i64 = 60_000;
+        offset < self.least - FAR_MS || offset > self.greatest + FAR_MS
+    }
+
+    /// Whether enough messages told it: more where it jumped, and may do so again.
+    fn is_told_often(&self, least: u32) -> bool {
+        const BEHIND_JUMP: u32 = 5;
+        self.count >= if self.has_jumped { BEHIND_JUMP } else { least.max(2 - u32::from(self.is_sure)) }
+    }
+
     /// Whether it is surely a clock, and goes.
     pub(super) fn is_witness(&self) -> bool {
         self.count > 0 && self.is_sure && self.goes()
@@ -172,8 +189,7 @@ pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
     let behind = |clock: &Clock| clock.greatest < if clock.is_sure { -limit } else { -READ_LATE_MS };
     // A single time is looked at only when there is nothing better.
     let least = if device.clocks.iter().any(|clock| clock.count > 1) { 2 } else { 1 };
-    let wrong =
-        device.clocks.iter().filter(|clock| clock.count >= least.max(2 - u32::from(clock.is_sure)) && clock.goes());
+    let wrong = device.clocks.iter().filter(|clock| clock.is_told_often(least) && clock.goes());
     // One device has one clock: the topic that tells it most often stands for all.
     if let Some(clock) = wrong.filter(|clock| ahead(clock) || behind(clock)).max_by_key(|clock| clock.count) {
         let nearest = if ahead(clock) { clock.least } else { clock.greatest };
@@ -392,6 +408,27 @@ mod tests {
             }
             assert_eq!(clocks.iter().next().map(Clock::goes), Some(expected), "{step_ms}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_once_and_goes_on_from_there_is_wrong_where_it_is() {
+        let told = |off_s: fn(u64) -> i64| {
+            let mut device = Device::new(Name::new("d", false));
+            for n in 0..10u64 {
+                let at = At { elapsed: Duration::from_secs(n * 10), unix_ms: NOW + n * 10_000 };
+                let payload = format!("{{\"ts\":{}}}", at.unix_ms as i64 + off_s(n) * 1000);
+                let payload = payload.as_bytes();
+                device.record(&Message { at, topic: "d", payload, payload_bytes: payload.len(), retain: false });
+            }
+            let mut found = Vec::new();
+            judge(&device, At { elapsed: Duration::from_secs(100), unix_ms: NOW + 100_000 }, &mut found);
+            found.len()
+        };
+        assert_eq!(told(|n| if n < 3 { 0 } else { -7200 }), 1);
+        assert_eq!(told(|n| if n < 3 { -7200 } else { 0 }), 0, "it was set");
+        assert_eq!(told(|n| if n == 4 { -7200 } else { 0 }), 0, "one that waited");
+        assert_eq!(told(|n| if n < 7 { 0 } else { -7200 }), 0, "few");
+        assert_eq!(told(|n| if n < 3 { 0 } else { -300 * (n as i64 - 2) }), 0, "of other events");
     }
 
     #[test]
