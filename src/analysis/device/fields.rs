@@ -32,8 +32,10 @@ pub struct Field {
     pub(super) rises: u32,
     pub(super) falls: u32,
     last_rise: f64,
-    /// The smallest change.
+    /// The smallest change …
     least_step: f64,
+    /// … and the greatest.
+    greatest_step: f64,
     pub(super) pace: Pace,
     /// The number of the latest message that had it.
     last_message: u32,
@@ -113,6 +115,8 @@ pub struct Run {
     pub value: f64,
     /// Changes before it.
     pub changes_before: u32,
+    /// Whether it began with a step far greater than all before.
+    pub began_far_off: bool,
     /// When it began.
     pub began: At,
 }
@@ -242,7 +246,7 @@ fn list_name(item: &Value) -> Option<&str> {
 
 impl Field {
     fn new(at: At, path: &str, value: f64) -> Self {
-        let run = Run { length: 1, value, changes_before: 0, began: at };
+        let run = Run { length: 1, value, began: at, ..Run::default() };
         Self {
             path: path.into(),
             seen: 1,
@@ -252,6 +256,7 @@ impl Field {
             falls: 0,
             last_rise: 0.0,
             least_step: f64::INFINITY,
+            greatest_step: 0.0,
             pace: Pace::default(),
             last_message: 0,
             least: value,
@@ -294,7 +299,10 @@ impl Field {
             self.run.length += 1;
             return;
         }
-        self.least_step = self.least_step.min((value - self.last).abs());
+        const FAR_OFF: f64 = 2.5;
+        let step = (value - self.last).abs();
+        let began_far_off = step > FAR_OFF * self.greatest_step;
+        (self.least_step, self.greatest_step) = (self.least_step.min(step), self.greatest_step.max(step));
         let jumps = (value - self.last).abs() > JUMP;
         if self.last == POWER_ON && self.run.length <= 2 && self.has_jumped && jumps {
             self.has_no_temperature(1, self.run.began);
@@ -318,7 +326,7 @@ impl Field {
         (self.least, self.greatest) = (self.least.min(value), self.greatest.max(value));
         self.end_run();
         self.changes += 1;
-        self.run = Run { length: 1, value, changes_before: self.changes, began: at };
+        self.run = Run { length: 1, value, changes_before: self.changes, began_far_off, began: at };
         self.last = value;
     }
 

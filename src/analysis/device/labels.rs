@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::meaning::has_part;
 use crate::analysis::payload;
 use crate::analysis::words::is_called;
+use crate::rpc::outgoing::to_json;
 
 /// Whether one topic's messages are of several things in turn.
 #[derive(Default)]
@@ -36,7 +37,7 @@ impl Labels {
         self.others.record(others);
         let is_sender = |(name, value): &(&String, &Value)| is_called(SENDERS, name) && !value.is_object();
         let Some((_, sender)) = members.iter().find(is_sender) else { return };
-        let sender = payload::hash(sender.to_string().as_bytes());
+        let sender = payload::hash(&to_json(sender));
         self.has_senders |= self.sender.replace(sender).is_some_and(|before| before != sender);
     }
 

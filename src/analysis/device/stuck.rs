@@ -18,7 +18,8 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
         .filter(freezes)
         .filter_map(|field| {
             let frozen = field.frozen(meaning::is_gas(&field.path, topic));
-            let frozen = frozen.filter(|run| is_told_anyway(field, model) && !is_standby(field, run, topic));
+            let may_rest = |run: &Run| is_standby(field, run, topic) || is_new_state(field, run, topic);
+            let frozen = frozen.filter(|run| is_told_anyway(field, model) && !may_rest(run));
             Some((field, frozen.or_else(|| stands(device, field, (topic, model)))?))
         })
         .collect();
@@ -53,6 +54,12 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
     if still().count() >= ALL_STILL && are_all() {
         still().take(1).for_each(|field| never_moved(field, topic, ", as were all others beside it", found));
     }
+}
+
+/// Whether a value may well stay where it is, other than what a sensor measures around it: it went there by a step far
+/// greater than those before, as when a load goes on at another power, or it is a whole number, as a speed that has settled.
+fn is_new_state(field: &Field, run: &Run, topic: &str) -> bool {
+    (run.began_far_off || field.is_whole) && !meaning::is_of_surroundings(&field.path, topic)
 }
 
 /// The time until the end in which a fine measurement with noise in it, which had moved both ways with nearly every
@@ -282,6 +289,23 @@ mod tests {
         let mut found = Vec::new();
         device.topics().for_each(|(topic, model)| judge(&device, topic, model, &mut found));
         found.len()
+    }
+
+    #[test]
+    fn what_goes_on_in_another_state_may_rest_there() {
+        let then = |path: &'static str, moving: fn(u32) -> f64, still: f64| {
+            let whole = moving(1).fract() == 0.0;
+            move |n| {
+                let value = if n < 30 { moving(n) } else { still };
+                if whole { json!({path: value as i64}) } else { json!({path: value}) }
+            }
+        };
+        let noise = |n| 812.4 + f64::from(n * 7919 % 97) / 10.0;
+        assert_eq!(told(then("power", noise, 815.3), 80), 1);
+        assert_eq!(told(then("power", noise, 402.7), 80), 0, "half of it");
+        let whole = |n| f64::from(40 + n * 7919 % 13);
+        assert_eq!(told(then("humidity", whole, 46.0), 80), 1);
+        assert_eq!(told(then("frequency", whole, 46.0), 80), 0, "a compressor that has settled");
     }
 
     #[test]
