@@ -72,6 +72,11 @@ pub(super) fn is_value(command: &str) -> bool {
     item(command).is_some() || ["W/", "R/"].iter().any(|first| command.starts_with(first))
 }
 
+/// Whether a command asks only to go on, as Victron's `R/…/keepalive` does: that others were answered says nothing of it.
+pub(super) fn keeps_alive(command: &str) -> bool {
+    command.ends_with("/keepalive")
+}
+
 /// Whether a command is sent only when the device has sent something, as in most of LoRaWAN: that may take hours.
 pub(super) fn waits_for_uplink(command: &str) -> bool {
     command.ends_with("/command/down") || command.rsplit('/').nth(1) == Some("down")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::At;
-use super::answers::{belongs, is_below, is_response, is_value, tasmota, waits_for_uplink};
+use super::answers::{belongs, is_below, is_response, is_value, keeps_alive, tasmota, waits_for_uplink};
 use super::timing::Moment;
 use crate::analysis::decimal;
 use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, LATE_ANSWER_WAIT, PREVIEW_BYTES};
@@ -197,7 +197,8 @@ impl Command {
         topics: impl Iterator<Item = &'a str>,
         beats: impl Fn(&str) -> bool,
     ) -> bool {
-        if self.retained || waits_for_uplink(&self.topic) || end.saturating_sub(self.at.elapsed) <= ANSWER_WAIT {
+        let owes_none = || waits_for_uplink(&self.topic) || keeps_alive(&self.topic);
+        if self.retained || owes_none() || end.saturating_sub(self.at.elapsed) <= ANSWER_WAIT {
             return false;
         }
         if self.topic.ends_with("/rpc") {
@@ -342,6 +343,11 @@ mod tests {
             commands.record(at(0), topic, "1", false);
             assert_eq!(told(&commands, topics, ""), expected, "{topic}");
         }
+        let mut commands = Commands::default();
+        commands.record(at(0), "W/c0619ab2f1e4/vebus/276/Mode", "3", false);
+        commands.answer(at(100), "N/c0619ab2f1e4/vebus/276/Mode", "3", true, Moment::Any);
+        commands.record(at(100_000), "R/c0619ab2f1e4/keepalive", "", false);
+        assert_eq!(told(&commands, &["N/c0619ab2f1e4/vebus/276/Mode"], ""), 0, "it only keeps alive");
         let mut commands = Commands::default();
         commands.record(at(0), value, "true", false);
         commands.answer(at(100), "openWB/chargepoint/2/log", "locked", true, Moment::Any);
