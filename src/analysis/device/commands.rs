@@ -344,10 +344,10 @@ mod tests {
             assert_eq!(told(&commands, topics, ""), expected, "{topic}");
         }
         let mut commands = Commands::default();
-        commands.record(at(0), "W/c0619ab2f1e4/vebus/276/Mode", "3", false);
-        commands.answer(at(100), "N/c0619ab2f1e4/vebus/276/Mode", "3", true, Moment::Any);
+        commands.record(at(0), "R/c0619ab2f1e4/keepalive", "", false);
+        commands.answer(at(100), "N/c0619ab2f1e4/keepalive", "1", true, Moment::Any);
         commands.record(at(100_000), "R/c0619ab2f1e4/keepalive", "", false);
-        assert_eq!(told(&commands, &["N/c0619ab2f1e4/vebus/276/Mode"], ""), 0, "it only keeps alive");
+        assert_eq!(told(&commands, &["N/c0619ab2f1e4/keepalive"], ""), 0, "it only keeps alive");
         let mut commands = Commands::default();
         commands.record(at(0), value, "true", false);
         commands.answer(at(100), "openWB/chargepoint/2/log", "locked", true, Moment::Any);
