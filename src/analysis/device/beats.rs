@@ -56,7 +56,7 @@ pub(super) fn silent(device: &Device, end: At) -> Option<Stop> {
     (measures && is_there && !is_at_rest && !device.rests(last.saturating_sub(longest))).then(|| Stop {
         told: format!(
             "the device is silent since {}: nothing for {}, and never before for more than {}",
-            Timestamp(end.unix_ms.saturating_sub(silent.as_millis() as u64)),
+            clock_time(last, end),
             span(silent),
             span(longest)
         ),
@@ -79,9 +79,8 @@ fn moves_by_itself(field: &Field, topic: &str) -> bool {
 
 /// Adds one finding of each kind, since most often all topics stop and skip together.
 pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
-    let began = |at: Duration| Timestamp(end.unix_ms.saturating_sub(end.elapsed.saturating_sub(at).as_millis() as u64));
     let (mut stopped, mut skipped, mut slower) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut missed, mut first, mut grade) = (0, None, Grade::Warning);
+    let (mut missed, mut first, mut first_stopped, mut grade) = (0, None, None, Grade::Warning);
     // A status that changes is told elsewhere.
     let changes = |topic: &str| device.presences.iter().any(|other| *other.topic == *topic && other.change_count > 0);
     for (topic, model) in device.topics().filter(|(topic, model)| may_beat(topic, model) && !changes(topic)) {
@@ -99,13 +98,14 @@ pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
             missed += rhythm.missed;
             first.get_or_insert_with(|| format!("{topic} comes every {every}, but beats were missed"));
             let times = count(rhythm.missed.into(), "beat");
-            skipped.push(format!("{topic} missed {times}; nothing for {} from {}", span(gap), began(at)));
+            skipped.push(format!("{topic} missed {times}; nothing for {} from {}", span(gap), clock_time(at, end)));
         }
         if let Some(silent) = has_stopped(device, topic, model, &rhythm) {
-            let last = began(model.last.elapsed);
+            let last = clock_time(model.last.elapsed, end);
             if went_on_long(&rhythm, silent) {
                 grade = Grade::Error;
             }
+            first_stopped.get_or_insert(topic);
             stopped.push(format!(
                 "{topic} came every {every}; the last one came at {last}, {} before the end",
                 span(silent)
@@ -134,13 +134,15 @@ pub(super) fn judge(device: &Device, end: At, found: &mut Vec<Finding>) {
             advice: "the device or its network stalled: compare with other devices at that time",
         });
     }
-    found.extend(stop(stopped, grade).or_else(|| silent(device, end).map(|stop| silence(device, stop))));
+    found.extend(match first_stopped {
+        Some(topic) => Some(stop(topic, stopped, grade)),
+        None => silent(device, end).map(|stop| silence(device, stop)),
+    });
 }
 
-/// All topics that have stopped, if there are any.
-fn stop(stopped: Vec<String>, severity: Grade) -> Option<Finding> {
-    let topic = stopped.first()?.split(" came every").next().unwrap_or_default();
-    Some(Finding {
+/// All topics that have stopped, of which `topic` is the first.
+fn stop(topic: &str, stopped: Vec<String>, severity: Grade) -> Finding {
+    Finding {
         kind: "stopped",
         severity,
         finding: match stopped.len() {
@@ -149,7 +151,7 @@ fn stop(stopped: Vec<String>, severity: Grade) -> Option<Finding> {
         },
         evidence: few(stopped),
         advice: "check whether the device still runs, and whether only these topics are concerned",
-    })
+    }
 }
 
 fn silence(device: &Device, silent: Stop) -> Finding {
@@ -160,6 +162,11 @@ fn silence(device: &Device, silent: Stop) -> Finding {
         evidence: vec![format!("{} before that", count(device.live, "message"))],
         advice: "if it tells only what changes, nothing may have changed; otherwise check whether it still runs",
     }
+}
+
+/// What the clock showed at a time of the recording that ends at `end`.
+fn clock_time(at: Duration, end: At) -> Timestamp {
+    Timestamp(end.unix_ms.saturating_sub(end.elapsed.saturating_sub(at).as_millis() as u64))
 }
 
 /// Whether enough messages came, evenly enough, that it is hardly chance or a burst; fewer will do for what tells of

@@ -146,13 +146,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn labels(messages: usize, of: fn(usize) -> Value) -> Labels {
+        let mut labels = Labels::default();
+        (0..messages).for_each(|n| labels.record(&of(n)));
+        labels
+    }
+
     #[test]
     fn several_in_turn_are_told_from_one_that_numbers_its_messages() {
-        let several = |of: fn(usize) -> Value| {
-            let mut labels = Labels::default();
-            (0..10).for_each(|n| labels.record(&of(n)));
-            labels.are_several()
-        };
+        let several = |of| labels(10, of).are_several();
         assert!(several(|n| json!({"devEui": format!("d{}", n % 2), "fCnt": n})));
         assert!(several(|n| json!({"node": n % 3, "v": 1})));
         assert!(several(|n| json!({"deviceInfo": {"devEui": format!("d{}", n % 2)}})));
@@ -166,11 +168,7 @@ mod tests {
 
     #[test]
     fn senders_are_told_from_what_else_a_message_names() {
-        let senders = |of: fn(usize) -> Value| {
-            let mut labels = Labels::default();
-            (0..3).for_each(|n| labels.record(&of(n)));
-            labels.has_senders()
-        };
+        let senders = |of| labels(3, of).has_senders();
         assert!(senders(|n| json!({"from": n})));
         assert!(senders(|n| json!({"deviceId": format!("d{}", n / 2)})));
         assert!(!senders(|n| json!({"id": n, "from": 7, "name": format!("{n}")})));
