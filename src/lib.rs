@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod hash;
 pub mod limits;
 pub mod log;
 pub mod notify;

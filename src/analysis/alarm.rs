@@ -1,7 +1,7 @@
 //! Does a message report an error or a warning? By meaning, not by substring: `{"error":null}`, `{"errors":0}`,
 //! `{"mode":"default"}`, "no error" and a discovery message about a sensor of class `problem` are silent.
 
-use super::words::{is_called_but_for, is_in, next_word};
+use super::words::{any_word, is_called_but_for, is_in, is_one_of, next_word};
 
 /// How bad a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -38,10 +38,14 @@ pub enum Part {
 }
 
 /// Reads a name. Case, `_`, `-` and blanks do not matter.
-pub fn role(name: &str) -> Role {
+pub fn role(name: &[u8]) -> Role {
     use Role::{Flag, Level, Report};
     use Severity::{Error, Warning};
-    // Asked for each member of each message, so only words with the same first letter are compared.
+    // Asked for each member of each message, so only words with the same first letter are compared, and short names,
+    // which many devices have, with none.
+    if name.len() < "err".len() {
+        return Role::Plain;
+    }
     let groups: &[(&[&str], Role)] = match first_letter(name) {
         b'l' => &[
             (&["level"], Level),
@@ -74,20 +78,21 @@ pub fn role(name: &str) -> Role {
 }
 
 /// What the ends of a longer name say: `pvfaultcode`, `fault_state`, `gcode_state`.
-fn role_of_end(name: &str) -> Role {
+fn role_of_end(name: &[u8]) -> Role {
     // Asked for each member of each message: few names end like one of these.
-    let last = name.bytes().last().unwrap_or_default().to_ascii_lowercase();
+    let last = name.last().map_or(0, u8::to_ascii_lowercase);
     if name.len() < "xState".len() || !matches!(last, b'e' | b's' | b't' | b'r' | b'n' | b'd') {
         return Role::Plain;
     }
     let part = |range: std::ops::Range<usize>| name.get(range).unwrap_or_default();
-    let ends = |end: &str| part(name.len().saturating_sub(end.len())..name.len()).eq_ignore_ascii_case(end);
+    let ends = |end: &str| part(name.len().saturating_sub(end.len())..name.len()).eq_ignore_ascii_case(end.as_bytes());
     let tells = || ["text", "str", "state", "status", "description"].into_iter().any(ends);
     let is_code = || ends("code") && ["errorcode", "error_code", "faultcode", "fault_code"].into_iter().any(ends);
     // Where each bit is one of them.
     let has_bits = || ["word", "bits", "flags"].into_iter().any(ends);
-    let joins = |end: &str| ends(end) && (name.ends_with(end) || part(0..name.len() - end.len()).ends_with('_'));
-    let begins = |words: &[&str]| matches!(first_letter(name), b'e' | b'f' | b'a') && is_in(words, part(0..5));
+    let joins =
+        |end: &str| ends(end) && (name.ends_with(end.as_bytes()) || part(0..name.len() - end.len()).ends_with(b"_"));
+    let begins = |words: &[&str]| matches!(first_letter(name), b'e' | b'f' | b'a') && is_one_of(words, part(0..5));
     if begins(&["error", "fault"]) && tells()
         || begins(&["error", "fault", "alarm"]) && has_bits()
         || !matches!(first_letter(name), b'l' | b'o') && is_code()
@@ -110,19 +115,19 @@ pub fn role_of_topic(topic: &str) -> Option<Role> {
     let describes = |level: &str| level.starts_with('$') && !level.starts_with("$.") && !tells(level);
     let is_attribute = topic.contains("/$") && topic.split('/').skip(1).any(describes);
     // `Alarms/HighTemperature` is one of several; `alarm/battery` is most likely the battery of an alarm.
-    let of_list = || match before.rsplit('/').next().map(role) {
-        Some(report @ Role::Report(_)) if before.ends_with('s') && part(last) != Part::Describes => report,
+    let of_list = || match before.rsplit('/').next().map(|list| role(list.as_bytes())) {
+        Some(report @ Role::Report(_)) if before.ends_with('s') && part(last.as_bytes()) != Part::Describes => report,
         _ => Role::Plain,
     };
     if last == "rejected" && before.starts_with("$aws/") {
         return Some(Role::Report(Severity::Error));
     }
     let own = |role: Role| if role == Role::Plain { of_list() } else { role };
-    (!is_discovery && !is_attribute).then(|| own(role(last)))
+    (!is_discovery && !is_attribute).then(|| own(role(last.as_bytes())))
 }
 
 /// Reads the name of a member of an object under a reporting name.
-pub fn part(name: &str) -> Part {
+pub fn part(name: &[u8]) -> Part {
     const DECIDE: &[&str] =
         &["code", "active", "state", "status", "value", "count", "raised", "set", "triggered", "level"];
     const DESCRIBE: &[&str] = &[
@@ -155,8 +160,9 @@ pub fn part(name: &str) -> Part {
 }
 
 /// Whether what stands under a member of that name is how something is set, and reports nothing: `"config":{"level":"error"}`.
-pub fn is_about_settings(name: &str) -> bool {
-    matches!(first_letter(name), b'c' | b's' | b'o' | b'd')
+pub fn is_about_settings(name: &[u8]) -> bool {
+    name.len() >= "config".len()
+        && matches!(first_letter(name), b'c' | b's' | b'o' | b'd')
         && is_named(&["config", "configuration", "settings", "options", "definition"], name)
 }
 
@@ -196,7 +202,7 @@ pub fn is_all_well(text: &str) -> bool {
     ];
     let text = text.trim();
     let opening = text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-    is_named(WELL, text)
+    is_named(WELL, text.as_bytes())
         || is_zero(text)
         || (opening.len() < text.len() && is_in(&["no", "ok", "none", "kein", "keine"], opening))
 }
@@ -207,7 +213,7 @@ pub fn is_set(text: &str) -> bool {
 }
 
 /// The severity that one word names.
-pub fn word(text: &str) -> Option<Severity> {
+pub fn word(text: &[u8]) -> Option<Severity> {
     use Severity::{Error, Warning};
     // Asked for each word of each text.
     let (words, severity): (&[&str], _) = match first_letter(text) {
@@ -220,7 +226,7 @@ pub fn word(text: &str) -> Option<Severity> {
         b'd' => (&["degraded"], Warning),
         _ => return None,
     };
-    is_in(words, text).then_some(severity)
+    is_one_of(words, text).then_some(severity)
 }
 
 /// The severity of a value under a name that names a level: states that would mean little in a longer text count too.
@@ -249,7 +255,7 @@ pub fn state(value: &str) -> Option<Severity> {
     if is_in(ERRORS, value.trim()) || is_error_code(value.trim()) {
         Some(Severity::Error)
     } else {
-        text(value).or_else(|| words().any(|word| is_in(WARNINGS, word)).then_some(Severity::Warning))
+        text(value.as_bytes()).or_else(|| words().any(|word| is_in(WARNINGS, word)).then_some(Severity::Warning))
     }
 }
 
@@ -266,30 +272,29 @@ fn is_error_code(text: &str) -> bool {
 
 /// The worst report in free text: whole words, unless the words around them deny it ("no errors", "errors: 0"). A line
 /// of a log reports what its level says.
-pub fn text(text: &str) -> Option<Severity> {
+pub fn text(text: &[u8]) -> Option<Severity> {
+    // Few texts have such a word: only then the whole is looked at more closely.
+    let has_words = any_word(text, |part| word(part).is_some());
+    if !has_words && !matches!(text.first(), Some(b'[' | 0x1b)) {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    log_level(text).unwrap_or_else(|| if has_words { worst_word(text) } else { None })
+}
+
+fn worst_word(text: &str) -> Option<Severity> {
     const DENY_BEFORE: &[&str] = &["no", "not", "zero", "without", "0", "never", "non"];
     let (mut worst, mut before, mut rest) = (None, ["", ""], text);
-    let mut is_looked_for = true;
     while let Some((current, ends_phrase)) = next_word(&mut rest) {
         if ends_phrase {
             before = ["", ""];
         }
-        if let Some(severity) = word(current) {
-            // Few texts have such a word: only then the whole is looked at more closely.
-            if std::mem::take(&mut is_looked_for)
-                && let Some(level) = log_level(text)
-            {
-                return level;
-            }
-            let denied = is_in(DENY_BEFORE, before[1]) || is_in(&["no", "zero", "without"], before[0]);
-            if !denied && !is_denied_behind(rest) {
-                worst = worst.max(Some(severity));
-            }
-        }
+        let denied = || is_in(DENY_BEFORE, before[1]) || is_in(&["no", "zero", "without"], before[0]);
+        let severity = word(current.as_bytes()).filter(|_| !denied() && !is_denied_behind(rest));
+        worst = worst.max(severity);
         before = [before[1], current];
     }
-    let is_log = is_looked_for && matches!(text.as_bytes().first(), Some(b'[' | 0x1b));
-    if is_log { log_level(text).flatten() } else { worst }
+    worst
 }
 
 /// Whether what follows an alarming word takes it back: "error: 0", "alarm count 0", "fault cleared", "fail-safe".
@@ -350,13 +355,13 @@ fn is_zero(text: &str) -> bool {
 }
 
 /// Like [`is_in`], without regard to what separates the parts of a name.
-fn is_named(words: &[&str], name: &str) -> bool {
+fn is_named(words: &[&str], name: &[u8]) -> bool {
     is_called_but_for(|byte| matches!(byte, b'_' | b'-' | b' '), words, name)
 }
 
 /// In lower case; 0 for an empty text.
-fn first_letter(text: &str) -> u8 {
-    text.bytes().next().unwrap_or_default().to_ascii_lowercase()
+fn first_letter(text: &[u8]) -> u8 {
+    text.first().map_or(0, u8::to_ascii_lowercase)
 }
 
 #[cfg(test)]
@@ -393,7 +398,7 @@ mod tests {
             ("all fine", None),
             ("", None),
         ] {
-            assert_eq!(text(line), expected, "{line}");
+            assert_eq!(text(line.as_bytes()), expected, "{line}");
         }
     }
 
@@ -434,7 +439,7 @@ mod tests {
             ("password", Role::Plain),
             ("battery", Role::Plain),
         ] {
-            assert_eq!(role(name), expected, "{name}");
+            assert_eq!(role(name.as_bytes()), expected, "{name}");
         }
     }
 

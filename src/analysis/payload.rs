@@ -1,11 +1,12 @@
 //! What a payload is: its type, its shape, whether it reports an error.
 
 use serde::Serialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::alarm::{self, Part, Role, Severity};
+use super::alarm::{self, Role, Severity};
 use super::decode::{Form, decode};
+use super::look::inspect_json;
+use crate::hash::mix;
 
 /// What a payload is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Hash)]
@@ -32,7 +33,8 @@ pub enum Kind {
 pub struct Inspection {
     /// Its type.
     pub kind: Kind,
-    /// Equal for payloads of the same structure: member names and types, not values.
+    /// Equal for payloads of the same structure: member names and types, not values. Two that meet by chance cost one
+    /// example message.
     pub shape: u64,
     /// Whether it reports an error or warning.
     pub severity: Option<Severity>,
@@ -60,11 +62,11 @@ pub fn inspect_under(role: Option<Role>, payload: &[u8], payload_bytes: usize, l
 }
 
 fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
-    let Some(text) = readable(payload, whole) else {
+    let Some(text) = text_bytes(payload, whole) else {
         return if payload.is_empty() { plain(Kind::Empty, None) } else { inspect_binary(role, payload, whole) };
     };
     let trimmed = text.trim_ascii();
-    match trimmed.as_bytes().first() {
+    match trimmed.first() {
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') if whole => {
             if let Some(inspection) = inspect_json(role, trimmed) {
                 return inspection;
@@ -73,11 +75,9 @@ fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
         Some(b'{' | b'[') => return plain(Kind::Json, alarm::text(trimmed)),
         _ => {}
     }
-    let second = trimmed.as_bytes().get(1);
-    let opens_tag =
-        trimmed.starts_with('<') && second.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, b'?' | b'!'));
-    if opens_tag && (!whole || trimmed.ends_with('>')) {
-        return plain(Kind::Xml, xml_severity(trimmed));
+    let opens_tag = matches!(trimmed, [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'?' | b'!', ..]);
+    if opens_tag && (!whole || trimmed.ends_with(b">")) {
+        return plain(Kind::Xml, xml_severity(std::str::from_utf8(trimmed).unwrap_or_default()));
     }
     plain(Kind::Text, text_severity(role, trimmed))
 }
@@ -86,7 +86,7 @@ fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
 #[cold]
 fn inspect_binary(role: Role, payload: &[u8], whole: bool) -> Inspection {
     let decoded = if whole { decode(payload, Form::Plain) } else { None };
-    match decoded.and_then(|decoded| inspect_json(role, &decoded.json)) {
+    match decoded.and_then(|decoded| inspect_json(role, decoded.json.as_bytes())) {
         Some(inspection) => Inspection { kind: Kind::Binary, shape: mix(1, inspection.shape), ..inspection },
         None => plain(Kind::Binary, None),
     }
@@ -94,17 +94,21 @@ fn inspect_binary(role: Role, payload: &[u8], whole: bool) -> Inspection {
 
 /// What a text reports under a name that names a level, or is that of reports.
 pub fn severity_of_state(name: &str, text: &str) -> Option<Severity> {
-    let role = alarm::role(name);
-    if matches!(role, Role::Level | Role::Report(_)) { text_severity(role, text) } else { None }
+    let role = alarm::role(name.as_bytes());
+    if matches!(role, Role::Level | Role::Report(_)) { text_severity(role, text.as_bytes()) } else { None }
 }
 
 /// What a text says under a name of that role.
-fn text_severity(role: Role, text: &str) -> Option<Severity> {
+pub(super) fn text_severity(role: Role, text: &[u8]) -> Option<Severity> {
+    if role == Role::Plain {
+        return alarm::text(text);
+    }
+    let text = std::str::from_utf8(text).ok()?;
     match role {
         Role::Level => alarm::state(text),
         Role::Report(severity) => (!alarm::is_all_well(text)).then_some(severity),
         Role::Flag(severity) => alarm::is_set(text).then_some(severity),
-        Role::Plain => alarm::text(text),
+        Role::Plain => None,
     }
 }
 
@@ -115,7 +119,7 @@ fn xml_severity(text: &str) -> Option<Severity> {
         let Some((tag, content)) = part.split_once('>') else { continue };
         let name = tag.split_ascii_whitespace().next().unwrap_or_default();
         if !content.trim().is_empty() {
-            worst = worst.max(text_severity(alarm::role(name), content.trim()));
+            worst = worst.max(text_severity(alarm::role(name.as_bytes()), content.trim().as_bytes()));
         }
     }
     worst
@@ -138,28 +142,45 @@ pub fn readable(payload: &[u8], whole: bool) -> Option<&str> {
         }
         Err(_) => return None,
     };
-    (!text.is_empty() && !has_control(text.as_bytes())).then_some(text)
+    (!text.is_empty() && !characters(text.as_bytes()).has_control).then_some(text)
 }
 
-/// Whether there is a control character that text does not have. Asked for every message, so eight bytes at a time.
-fn has_control(bytes: &[u8]) -> bool {
+/// The bytes of [`readable`]; ASCII, which most payloads are, is looked through once.
+fn text_bytes(payload: &[u8], whole: bool) -> Option<&[u8]> {
+    let Characters { has_control, is_ascii } = characters(payload);
+    if has_control || !is_ascii {
+        readable(payload, whole).map(str::as_bytes)
+    } else {
+        Some(payload).filter(|all| !all.is_empty())
+    }
+}
+
+struct Characters {
+    /// One that text does not have.
+    has_control: bool,
+    is_ascii: bool,
+}
+
+/// What characters there are. Asked for every message, so eight bytes at a time.
+fn characters(bytes: &[u8]) -> Characters {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
     let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1b);
     let (words, rest) = bytes.as_chunks::<8>();
-    let may_have = |word: &[u8; 8]| {
-        let word = u64::from_ne_bytes(*word);
-        word.wrapping_sub(0x2020_2020_2020_2020) & !word & 0x8080_8080_8080_8080 != 0
-    };
-    words.iter().any(|word| may_have(word) && word.iter().any(is_control)) || rest.iter().any(is_control)
-}
-
-/// The same for payloads that are the same, in every run.
-pub fn hash(payload: &[u8]) -> u64 {
-    mix_bytes(payload)
+    let mut all = rest.iter().fold(0, |all, byte| all | u64::from(*byte));
+    let mut has_control = rest.iter().any(is_control);
+    for bytes in words {
+        let word = u64::from_ne_bytes(*bytes);
+        all |= word;
+        if word.wrapping_sub(0x2020_2020_2020_2020) & !word & HIGH != 0 {
+            has_control |= bytes.iter().any(is_control);
+        }
+    }
+    Characters { has_control, is_ascii: all & HIGH == 0 }
 }
 
 /// JSON text without white space between its parts; `None` when it is not JSON that every client can read.
 pub fn compact_json(text: &str) -> Option<Box<RawValue>> {
-    inspect_json(Role::Plain, text.trim_ascii())?;
+    inspect_json(Role::Plain, text.trim_ascii().as_bytes())?;
     RawValue::from_string(without_white_space(text)).ok()
 }
 
@@ -179,182 +200,6 @@ pub fn without_white_space(text: &str) -> String {
 
 fn plain(kind: Kind, severity: Option<Severity>) -> Inspection {
     Inspection { kind, shape: mix(0, kind as u64), severity }
-}
-
-fn inspect_json(role: Role, text: &str) -> Option<Inspection> {
-    let mut look = Look { severity: None };
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let node = Node { look: &mut look, depth: 0, role };
-    let (kind, shape) = node.deserialize(&mut deserializer).ok()?;
-    deserializer.end().ok()?;
-    Some(Inspection { kind, shape, severity: look.severity })
-}
-
-struct Look {
-    severity: Option<Severity>,
-}
-
-/// One JSON value: gives its type and the hash of its structure without building it.
-struct Node<'a> {
-    look: &'a mut Look,
-    depth: usize,
-    role: Role,
-}
-
-impl Node<'_> {
-    fn report(&mut self, active: bool) {
-        if let Role::Report(severity) | Role::Flag(severity) = self.role
-            && active
-        {
-            self.look.severity = self.look.severity.max(Some(severity));
-        }
-    }
-
-    /// A count or a code reports; a fraction is a measurement, as a controller's deviation is.
-    fn report_number(&mut self, value: f64) {
-        self.report(match self.role {
-            Role::Flag(_) => value == 1.0,
-            _ => value != 0.0 && value.fract() == 0.0,
-        });
-    }
-
-    fn leaf(kind: Kind, tag: u8) -> (Kind, u64) {
-        (kind, mix(1 + u64::from(tag), kind as u64))
-    }
-}
-
-/// One step of a hash for shapes: quick, and the same in every run. Two shapes that meet cost one example message.
-fn mix(hash: u64, value: u64) -> u64 {
-    (hash.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-fn mix_bytes(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let rest = rest.iter().fold(bytes.len() as u64, |word, byte| word << 8 | u64::from(*byte));
-    words.iter().fold(mix(0, rest), |hash, word| mix(hash, u64::from_le_bytes(*word)))
-}
-
-impl<'de> DeserializeSeed<'de> for Node<'_> {
-    type Value = (Kind, u64);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        if self.depth > JSON_DEPTH_MAX {
-            return Err(D::Error::custom("too deep"));
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Node<'_> {
-    type Value = (Kind, u64);
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(mut self, value: bool) -> Result<Self::Value, E> {
-        self.report(value);
-        Ok(Self::leaf(Kind::Boolean, 0))
-    }
-
-    fn visit_i64<E>(mut self, value: i64) -> Result<Self::Value, E> {
-        self.report_number(value as f64);
-        Ok(Self::leaf(Kind::Number, 0))
-    }
-
-    fn visit_u64<E>(mut self, value: u64) -> Result<Self::Value, E> {
-        self.report_number(value as f64);
-        Ok(Self::leaf(Kind::Number, 0))
-    }
-
-    fn visit_f64<E>(mut self, value: f64) -> Result<Self::Value, E> {
-        self.report_number(value);
-        Ok(Self::leaf(Kind::Number, 0))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        // A text that is a value among others is read only for what its name makes of it.
-        if self.role != Role::Plain {
-            self.look.severity = self.look.severity.max(text_severity(self.role, value));
-        }
-        Ok(Self::leaf(Kind::Json, 1))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Self::leaf(Kind::Json, 2))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut shapes = 0u64;
-        let depth = self.depth + 1;
-        let role = if matches!(self.role, Role::Report(_)) { self.role } else { Role::Plain };
-        while let Some((_, shape)) = items.next_element_seed(Node { look: self.look, depth, role })? {
-            // Arrays of the same kinds of items have the same shape, however long they are.
-            shapes |= 1 << (shape >> 58);
-        }
-        Ok((Kind::Json, mix(4, shapes)))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut shapes = 0u64;
-        let depth = self.depth + 1;
-        let is_report = matches!(self.role, Role::Report(_));
-        let before = self.look.severity;
-        let (mut own, mut decided, mut other) = (None, None, None);
-        while let Some(Member { role, part, sets, hash }) = members.next_key_seed(Name { is_report })? {
-            let is_own = role != Role::Plain && part != Part::Decides;
-            let role = if is_own || part == Part::Describes { role } else { self.role };
-            self.look.severity = None;
-            let (_, shape) = members.next_value_seed(Node { look: self.look, depth, role })?;
-            let severity = self.look.severity.filter(|_| !sets);
-            match part {
-                Part::Decides => decided = decided.max(Some(severity)),
-                Part::Other if !is_own => other = other.max(severity),
-                _ => own = own.max(severity),
-            }
-            // A sum, since members have no order.
-            shapes = shapes.wrapping_add(mix(shape, hash));
-        }
-        self.look.severity = before.max(own).max(decided.unwrap_or(other));
-        Ok((Kind::Json, mix(5, shapes)))
-    }
-}
-
-/// A member's name is read without allocating anything for it.
-struct Name {
-    /// Whether it stands in an object that is itself a report.
-    is_report: bool,
-}
-
-/// What a member's name says of its value.
-struct Member {
-    role: Role,
-    part: Part,
-    /// How something is set, and no report.
-    sets: bool,
-    hash: u64,
-}
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Member;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = Member;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a member's name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        let part = if self.is_report { alarm::part(name) } else { Part::Describes };
-        let sets = alarm::is_about_settings(name);
-        Ok(Member { role: alarm::role(name), part, sets, hash: mix_bytes(name.as_bytes()) })
-    }
 }
 
 #[cfg(test)]
@@ -392,6 +237,20 @@ mod tests {
             (b"{\"a\":\"\\ud800\"}", Kind::Text),
         ] {
             assert_eq!(kind(payload), expected, "{}", String::from_utf8_lossy(payload));
+        }
+    }
+
+    #[test]
+    fn one_look_at_bytes_tells_what_the_library_tells() {
+        for byte in 0..=u8::MAX {
+            for at in 0..20 {
+                let mut payload = *b"Aa9 zZ~!\t\r\n\x1b{}[]<>/.";
+                payload[at] = byte;
+                for (end, whole) in [(20, true), (20, false), (at + 1, true), (at + 1, false), (at, true)] {
+                    let part = &payload[..end];
+                    assert_eq!(text_bytes(part, whole), readable(part, whole).map(str::as_bytes), "{part:?}");
+                }
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Pruner {
     /// Never more parts than messages to keep: then one of them can always be thinned.
     spread: Vec<Bucket>,
     spread_total: usize,
+    /// The time of the last message and the part that it is in.
+    place: (Duration, usize),
 }
 
 /// The newest message, outside the store until another claim holds it.
@@ -43,8 +45,8 @@ struct Last {
 }
 
 /// A part of the call's time, of which every `stride`-th message is a candidate.
-#[derive(Default)]
 struct Bucket {
+    /// A power of two.
     stride: u64,
     seen: u64,
     kept: Vec<u64>,
@@ -87,8 +89,9 @@ impl Pruner {
             topics: 0,
             shapes: Vec::new(),
             last_shape: None,
-            spread: (0..keep.clamp(1, BUCKETS_MAX)).map(|_| Bucket::default()).collect(),
+            spread: (0..keep.clamp(1, BUCKETS_MAX)).map(|_| Bucket { stride: 1, seen: 0, kept: Vec::new() }).collect(),
             spread_total: 0,
+            place: (Duration::ZERO, 0),
         }
     }
 
@@ -201,12 +204,15 @@ impl Pruner {
     }
 
     fn spread_claim(&mut self, elapsed: Duration, sequence: u64) -> u8 {
-        let parts = self.spread.len();
-        let micros = |duration: Duration| duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros());
-        let place = micros(elapsed) * parts as u64 / micros(self.duration);
-        let bucket = &mut self.spread[(place as usize).min(parts - 1)];
-        bucket.stride = bucket.stride.max(1);
-        let turn = bucket.seen.is_multiple_of(bucket.stride);
+        // All messages of one read have the same time.
+        if self.place.0 != elapsed {
+            let parts = self.spread.len();
+            let micros = |duration: Duration| duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros());
+            let place = micros(elapsed) * parts as u64 / micros(self.duration);
+            self.place = (elapsed, (place as usize).min(parts - 1));
+        }
+        let bucket = &mut self.spread[self.place.1];
+        let turn = bucket.seen & (bucket.stride - 1) == 0;
         bucket.seen += 1;
         if !turn {
             return 0;

@@ -7,23 +7,28 @@ pub fn count(number: u64, what: &str) -> String {
 
 /// Whether a text is one of these words, in capitals or not.
 pub fn is_in(words: &[&str], text: &str) -> bool {
-    words.iter().any(|word| word.eq_ignore_ascii_case(text))
+    is_one_of(words, text.as_bytes())
+}
+
+/// The same of a text that is there as bytes.
+pub fn is_one_of(words: &[&str], text: &[u8]) -> bool {
+    words.iter().any(|word| word.as_bytes().eq_ignore_ascii_case(text))
 }
 
 /// Whether a name is one of these, which have small letters and digits alone: `lastUpdated` and `last_updated` are.
 pub fn is_called(names: &[&str], name: &str) -> bool {
-    is_called_but_for(|byte| !byte.is_ascii_alphanumeric(), names, name)
+    is_called_but_for(|byte| !byte.is_ascii_alphanumeric(), names, name.as_bytes())
 }
 
 /// Whether a name is one of these, which have small letters, when what separates its parts is left out.
-pub fn is_called_but_for(separates: fn(&u8) -> bool, names: &[&str], name: &str) -> bool {
-    let Some(last) = name.as_bytes().last() else { return names.contains(&"") };
+pub fn is_called_but_for(separates: fn(&u8) -> bool, names: &[&str], name: &[u8]) -> bool {
+    let Some(last) = name.last() else { return names.contains(&"") };
     // Asked for most members of most messages: few end like one of these.
     let may_be = |known: &str| {
         known.len() <= name.len()
             && (known.as_bytes().last().is_some_and(|end| end.eq_ignore_ascii_case(last)) || separates(last))
     };
-    let letters = || name.bytes().filter(|byte| !separates(byte)).map(|byte| byte.to_ascii_lowercase());
+    let letters = || name.iter().filter(|byte| !separates(byte)).map(|byte| byte.to_ascii_lowercase());
     names.iter().any(|known| may_be(known) && known.bytes().eq(letters()))
 }
 
@@ -33,27 +38,43 @@ pub fn next_word<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
     let bytes = rest.as_bytes();
     let start = bytes.iter().position(|byte| IN_WORD[usize::from(*byte)])?;
     let ends_phrase = bytes[..start].iter().any(|byte| matches!(byte, b',' | b'.' | b';' | b'!' | b'\n'));
-    let (word, behind) = rest[start..].split_at(word_length(&bytes[start..]));
+    let length = bytes[start..].iter().position(|byte| !IN_WORD[usize::from(*byte)]).unwrap_or(bytes.len() - start);
+    let (word, behind) = rest[start..].split_at(length);
     *rest = behind;
     Some((word, ends_phrase))
 }
 
-/// How long the word is that begins here. Eight letters and digits at a time, since each byte of each text is asked for:
+/// Whether one of the words is such a one. Each byte of each text passes here, so eight letters and digits at a time:
 /// adding what a character lacks to 128 sets the high bit of those from it on, and no sum is carried over, as all are ASCII.
-fn word_length(bytes: &[u8]) -> usize {
+pub fn any_word(bytes: &[u8], is_such: fn(&[u8]) -> bool) -> bool {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * EACH;
     let from = |chunk: u64, first: u8| chunk.wrapping_add(EACH * u64::from(0x80 - first));
-    let is_word = |chunk: &[u8; 8]| {
+    let all_in_word = |chunk: &[u8; 8]| {
         let chunk = u64::from_ne_bytes(*chunk);
         let small = chunk | (0x20 * EACH);
         let letter = from(small, b'a') & !from(small, b'z' + 1);
         let digit = from(chunk, b'0') & !from(chunk, b'9' + 1);
         chunk & HIGH == 0 && (letter | digit) & HIGH == HIGH
     };
-    let (chunks, _) = bytes.as_chunks::<8>();
-    let start = 8 * chunks.iter().position(|chunk| !is_word(chunk)).unwrap_or(chunks.len());
-    start + bytes[start..].iter().position(|byte| !IN_WORD[usize::from(*byte)]).unwrap_or(bytes.len() - start)
+    let (mut begins, mut at) = (0, 0);
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        if rest.first_chunk().is_some_and(all_in_word) {
+            at += 8;
+            continue;
+        }
+        for byte in &rest[..rest.len().min(8)] {
+            if !IN_WORD[usize::from(*byte)] {
+                if is_such(&bytes[begins..at]) {
+                    return true;
+                }
+                begins = at + 1;
+            }
+            at += 1;
+        }
+    }
+    is_such(&bytes[begins..])
 }
 
 /// Letters, digits, underscores, and all that is not ASCII.
@@ -72,14 +93,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_as_long_whatever_stands_around_it() {
-        for other in 0..=u8::MAX {
-            for length in 0..20 {
-                let mut text = *b"aZ09zA5bY18yB4cX27xC";
-                text[length] = other;
-                let expected = if IN_WORD[usize::from(other)] { text.len() } else { length };
-                assert_eq!(word_length(&text), expected, "{other:#x} at {length}");
+    fn a_word_is_found_wherever_it_stands() {
+        let has = |text: &str| any_word(text.as_bytes(), |word| word == b"err");
+        for before in 0..20 {
+            for behind in 0..20 {
+                for (between, expected) in
+                    [("", false), (" ", true), ("_", false), ("é", false), ("\n", true), ("9", false)]
+                {
+                    let text = format!("{}{between}err{between}{}", "z".repeat(before), "Z".repeat(behind));
+                    assert_eq!(has(&text), expected || (between.is_empty() && before + behind == 0), "{text:?}");
+                }
             }
+        }
+        assert!(!has("") && has("err") && has("err.") && has("abcdefgh.12345678.err"));
+    }
+
+    #[test]
+    fn what_stands_in_a_word_and_what_ends_it() {
+        for byte in 0..0x80_u8 {
+            let text = format!("abcdefgh{}", char::from(byte));
+            let is_whole = !any_word(text.as_bytes(), |word| word == b"abcdefgh");
+            assert_eq!(is_whole, byte.is_ascii_alphanumeric() || byte == b'_', "{text:?}");
+            let text = format!("abc{}efgh", char::from(byte));
+            assert_eq!(any_word(text.as_bytes(), |word| word == b"abc"), !is_whole, "{text:?}");
         }
     }
 

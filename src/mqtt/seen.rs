@@ -1,6 +1,7 @@
 //! The topics that a session has shown, by name: what completion offers. Bounded, and cheap enough to be asked for every
 //! message.
 
+use crate::hash;
 use crate::limits::{TOPICS_SEEN_MAX, TOPICS_SEEN_MAX_BYTES};
 
 /// Topics in the order in which they were first seen. When it is full, new ones are not taken.
@@ -12,12 +13,18 @@ pub struct Seen {
     /// Number + 1 of a name at its hash's place, or 0; its length is a power of two, at most half full.
     index: Vec<u16>,
     full: bool,
+    /// The number of the last message's topic, if it was known: many in a row are on one.
+    recent: usize,
 }
 
 impl Seen {
     /// Takes note of a topic.
     pub fn note(&mut self, topic: &str) {
-        if self.full || self.find(topic) {
+        if self.full || self.ends.get(self.recent).is_some() && self.name(self.recent) == topic {
+            return;
+        }
+        if let Some(number) = self.find(topic) {
+            self.recent = number;
             return;
         }
         self.full = self.ends.len() == TOPICS_SEEN_MAX || self.names.len() + topic.len() > TOPICS_SEEN_MAX_BYTES;
@@ -44,16 +51,16 @@ impl Seen {
         &self.names[start.into()..self.ends[number].into()]
     }
 
-    fn find(&self, topic: &str) -> bool {
-        let Some(mask) = self.index.len().checked_sub(1) else { return false };
+    fn find(&self, topic: &str) -> Option<usize> {
+        let mask = self.index.len().checked_sub(1)?;
         let mut at = hash(topic) & mask;
         while let Some(number) = usize::from(self.index[at]).checked_sub(1) {
             if self.name(number) == topic {
-                return true;
+                return Some(number);
             }
             at = (at + 1) & mask;
         }
-        false
+        None
     }
 
     fn place(&mut self, number: usize) {
@@ -66,14 +73,9 @@ impl Seen {
     }
 }
 
-/// A few cycles for a topic. Whoever makes topics that collide makes us compare a thousand lengths, no more.
+/// Where a topic is looked for. Whoever makes topics that collide makes us compare a thousand lengths, no more.
 fn hash(topic: &str) -> usize {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (words, rest) = topic.as_bytes().as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let mix = |sum: u64, word: &[u8; 8]| (sum.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(ODD);
-    (words.iter().chain([&last]).fold(topic.len() as u64, mix) >> 32) as usize
+    (hash::of_bytes(topic.as_bytes()) >> 32) as usize
 }
 
 const _: () = assert!(TOPICS_SEEN_MAX_BYTES <= u16::MAX as usize);
@@ -91,7 +93,7 @@ mod tests {
             topics.iter().for_each(|topic| seen.note(topic));
         }
         assert_eq!(seen.iter().collect::<Vec<_>>(), topics);
-        assert!(!seen.find("plant"));
+        assert_eq!(seen.find("plant"), None);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::meaning::has_part;
-use crate::analysis::payload;
 use crate::analysis::words::is_called;
+use crate::hash;
 use crate::rpc::outgoing::to_json;
 
 /// Whether one topic's messages are of several things in turn.
@@ -37,7 +37,7 @@ impl Labels {
         self.others.record(others);
         let is_sender = |(name, value): &(&String, &Value)| is_called(SENDERS, name) && !value.is_object();
         let Some((_, sender)) = members.iter().find(is_sender) else { return };
-        let sender = payload::hash(&to_json(sender));
+        let sender = hash::of_bytes(&to_json(sender));
         self.has_senders |= self.sender.replace(sender).is_some_and(|before| before != sender);
     }
 
@@ -131,8 +131,8 @@ fn labels(members: &Map<String, Value>, deep: bool) -> [u64; 2] {
     members.iter().fold([0; 2], |before: [u64; 2], (name, value)| {
         let is_label = || has_part(name, PARTS) && !has_part(name, OTHERS);
         let own = match value {
-            Value::String(value) if is_label() => [payload::hash(value.as_bytes()); 2],
-            Value::Number(value) if !value.is_f64() && is_label() => [payload::hash(value.to_string().as_bytes()); 2],
+            Value::String(value) if is_label() => [hash::of_bytes(value.as_bytes()); 2],
+            Value::Number(value) if !value.is_f64() && is_label() => [hash::of_bytes(value.to_string().as_bytes()); 2],
             Value::Object(members) if deep => labels(members, false),
             _ => return before,
         };

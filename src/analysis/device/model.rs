@@ -24,6 +24,7 @@ use crate::analysis::alarm::{Severity, role_of_topic};
 use crate::analysis::decode::{Form, decode};
 use crate::analysis::payload::{self, Inspection, Kind};
 use crate::analysis::topics::Topics;
+use crate::hash;
 use crate::limits::*;
 
 /// What is known of a device, and of the rest of the traffic.
@@ -290,7 +291,7 @@ impl Device {
             self.untracked += 1;
             return (false, false);
         };
-        let hash = payload::hash(payload);
+        let hash = hash::of_bytes(payload);
         let is_news = new || hash != model.payload_hash;
         model.payload_hash = hash;
         let was_empty = model.kind == Kind::Empty && model.live > 0;

@@ -78,7 +78,7 @@ fn is_answer(topic: &str) -> bool {
 /// Whether a tag is called as alarms are, and set.
 fn is_alarm(tag: &Value) -> bool {
     let name = tag["id"].as_str().and_then(|id| id.rsplit('.').next()).unwrap_or_default();
-    tag["v"] == true && tag["q"] == true && matches!(alarm::role(name), Role::Report(Severity::Error))
+    tag["v"] == true && tag["q"] == true && matches!(alarm::role(name.as_bytes()), Role::Report(Severity::Error))
 }
 
 #[cfg(test)]
