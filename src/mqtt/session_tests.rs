@@ -1,5 +1,7 @@
+use std::cell::RefCell;
+
 use super::*;
-use crate::mqtt::capture::Flow;
+use crate::mqtt::capture::{Flow, Grant, Recorder, Retained};
 use crate::mqtt::inflight::Fate;
 
 /// Keeps what a capture gets, as text.
