@@ -4,7 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::decode::{Form, decode};
-use crate::rpc::message::Fields;
+use crate::rpc::message::{fields, json};
 use crate::rpc::outgoing::to_json;
 
 /// Whether `pointer` is one: empty, or beginning with `/`.
@@ -33,14 +33,13 @@ pub fn numbered(payload: &[u8], pointer: &str, number: u64) -> Option<Vec<u8>> {
 }
 
 fn find<'a>(payload: &'a [u8], pointer: &str) -> Option<&'a RawValue> {
-    let mut at: &RawValue = serde_json::from_str(str::from_utf8(payload).ok()?).ok()?;
+    let mut at: &RawValue = json(payload)?;
     for token in pointer.split('/').skip(1) {
         at = if at.get().starts_with('[') {
             let items: Vec<&RawValue> = serde_json::from_str(at.get()).ok()?;
             items.get(token.parse::<usize>().ok()?)?
         } else {
-            let fields: Fields<'_> = serde_json::from_str(at.get()).ok()?;
-            fields.get(&token.replace("~1", "/").replace("~0", "~"))?
+            fields(at)?.get(&token.replace("~1", "/").replace("~0", "~"))?
         };
     }
     Some(at)

@@ -4,14 +4,13 @@
 use std::rc::Rc;
 
 use async_io::Timer;
-use serde_json::value::RawValue;
 
 use super::broker::Broker;
 use super::devices::{connect, publish, state};
 use super::serve::Shared;
 use super::session::Key;
 use crate::limits::DEMO_ANSWER_AFTER;
-use crate::rpc::message::{fields, text};
+use crate::rpc::message::{Fields, json, text};
 
 const COMMAND: &str = "plant/valve1/command";
 const RESPONSE: &str = "plant/valve1/response";
@@ -48,8 +47,7 @@ fn tell_state(broker: &mut Broker, position: i64) {
 
 /// The answer to a command, and the position after it.
 fn answer(command: &[u8], position: i64) -> (String, i64) {
-    let raw: Option<&RawValue> = str::from_utf8(command).ok().and_then(|text| serde_json::from_str(text).ok());
-    let Some(members) = raw.and_then(fields) else {
+    let Some(members) = json::<Fields<'_>>(command) else {
         return ("{\"ok\":false,\"error\":\"not a JSON object\"}".into(), position);
     };
     let wished = members.get("position").and_then(|raw| raw.get().parse().ok()).filter(|wish| (0..=100).contains(wish));

@@ -83,6 +83,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
+/// Reads bytes as JSON, or `None` if they are none of that kind.
+pub fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    std::str::from_utf8(bytes).ok().and_then(|text| serde_json::from_str(text).ok())
+}
+
 /// Reads an object's members, or `None` if it is not one.
 pub fn fields(raw: &RawValue) -> Option<Fields<'_>> {
     serde_json::from_str(raw.get()).ok()

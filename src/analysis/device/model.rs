@@ -26,6 +26,7 @@ use crate::analysis::payload::{self, Inspection, Kind};
 use crate::analysis::topics::Topics;
 use crate::hash;
 use crate::limits::*;
+use crate::rpc::message::json;
 
 /// What is known of a device, and of the rest of the traffic.
 pub struct Device {
@@ -398,8 +399,7 @@ impl Device {
 
     fn note_other_clock(&mut self, Message { at, topic, .. }: &Message<'_>, part: &[u8]) {
         if part.starts_with(b"{") {
-            let json = str::from_utf8(part).ok().and_then(|text| serde_json::from_str::<Value>(text).ok());
-            json.into_iter().for_each(|json| self.other_clocks.record_json(*at, topic, &json, false));
+            json::<Value>(part).into_iter().for_each(|json| self.other_clocks.record_json(*at, topic, &json, false));
         } else if sparkplug::parts(topic).is_some() {
             let time = sparkplug_time(part).into_iter();
             time.for_each(|time| self.other_clocks.record(*at, topic, "timestamp", time, false));
