@@ -258,6 +258,9 @@ pub const UNANSWERED_MAX: u64 = 3;
 pub const ANSWERS_SETTLE_MIN: Duration = Duration::from_millis(10);
 /// … or this at most, so that twenty requests stay short.
 pub const ANSWERS_SETTLE_MAX: Duration = Duration::from_millis(250);
+/// So long before a request without answer is given up, or at half of its time, the broker itself is asked for a sign of
+/// life: late enough to speak of the end, and longer than a round trip by satellite or a sleepy modem.
+pub const BROKER_SIGN_WAIT: Duration = Duration::from_secs(2);
 /// Messages that are no answer and are shown beside answers; more are counted.
 pub const OTHERS_KEPT_MAX: usize = 20;
 /// Pointers shown of one message that does not match.

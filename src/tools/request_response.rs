@@ -17,9 +17,10 @@ use crate::analysis::correlate;
 use crate::analysis::payload::readable;
 use crate::analysis::sort::sort_by;
 use crate::analysis::words::count;
-use crate::clock::millis;
+use crate::clock::{Now, millis};
 use crate::limits::{
-    ANSWERS_SETTLE_MAX, ANSWERS_SETTLE_MIN, ECHO_MAX_BYTES, PINGRESP_WAIT, TIMEOUT_MAX_SECONDS, UNANSWERED_MAX,
+    ANSWERS_SETTLE_MAX, ANSWERS_SETTLE_MIN, BROKER_SIGN_WAIT, ECHO_MAX_BYTES, PINGRESP_WAIT, TIMEOUT_MAX_SECONDS,
+    UNANSWERED_MAX,
 };
 use crate::mqtt::capture::{Interruption, Retained};
 use crate::mqtt::driver::Connection;
@@ -134,6 +135,8 @@ struct Exchange<'a> {
     sent: u64,
     /// As [`losses`] when the last request was sent.
     losses: (u64, bool),
+    /// The broker was asked for a sign of life at the end of the last request's time, and gave none for so long.
+    silence: Option<Duration>,
 }
 
 /// What is asked, and how.
@@ -164,7 +167,8 @@ async fn run(context: Context, args: Args) -> Ended {
     granted.map_err(|failure| failure.before_sending().with_interruptions(capture.interruptions()))?;
     let connection = &session.connection;
     let losses = connection.look(losses);
-    let mut exchange = Exchange { connection, capture, answers: answers.clone(), progress, request, sent: 0, losses };
+    let (answers_too, sent, silence) = (answers.clone(), 0, None);
+    let mut exchange = Exchange { connection, capture, answers: answers_too, progress, request, sent, losses, silence };
     let stopped = exchange.run().await;
     let answers = answers.borrow();
     let none_came = answers.round_trips().is_empty();
@@ -221,6 +225,10 @@ impl Exchange<'_> {
         for number in 1..=self.request.repeat {
             unanswered = if self.ask(number).await? { 0 } else { unanswered + 1 };
             let left = self.request.repeat - number;
+            if let Some(silence) = self.silence {
+                let note = format!("an answer may have been missed: {}", fell_silent(silence));
+                return Ok(Some(if left > 0 { format!("{note}; not sent: {left} more") } else { note }));
+            }
             // Where nobody answers, more requests are only noise, or commands.
             if left > 0 && (unanswered == number || unanswered == UNANSWERED_MAX) && unanswered > 0 {
                 let note = format!("the last {} got no answer; not sent: {left} more", count(unanswered, "request"));
@@ -255,12 +263,20 @@ impl Exchange<'_> {
             Some(Err(failure)) => Some(Err(failure)),
             _ => self.answers.borrow().is_answered().then_some(Ok(())),
         };
-        match self.capture.wait(deadline, &mut self.progress, &count, answered).await {
-            Some(answered) => answered.map(|()| true),
-            // The broker's own word is missing: that is what is wrong.
-            None if self.connection.look(|session| flight.end(session)).is_none() => Err(flight.late()),
-            None => Ok(false),
+        let mut asked = None;
+        // No answer means something only from a broker that is there: at the end of the time it is asked, too.
+        for by in [deadline - (timeout / 2).min(BROKER_SIGN_WAIT), deadline] {
+            match self.capture.wait(by, &mut self.progress, &count, &answered).await {
+                Some(answered) => return answered.map(|()| true),
+                None => asked = asked.or_else(|| Some(SignOfLife::ask(self.connection))),
+            }
         }
+        if self.connection.look(|session| flight.end(session)).is_none() {
+            // The broker's own word is missing: that is what is wrong.
+            return Err(flight.late());
+        }
+        self.silence = asked.and_then(|asked| asked.silence(self.connection, timeout / 4));
+        Ok(false)
     }
 
     /// Lets further answers to the request before come, as far as they can be waited for.
@@ -314,17 +330,20 @@ impl Exchange<'_> {
         let filter = &filter[..filter.floor_char_boundary(ECHO_MAX_BYTES)];
         let seconds = self.request.timeout.as_secs();
         let qos = usize::from(self.request.qos);
-        let lost = self.connection.look(losses) != self.losses;
-        let (code, mut message) = if lost {
-            let known = ["sent, which nobody confirmed", "acknowledged by the broker", "taken by the broker"][qos];
-            let what = format!(
-                "the connection was lost after the request had been {known}: an answer may have been missed; none came on \
-                 {filter} within {seconds} s"
-            );
-            (Code::ConnectionLost, what)
-        } else {
-            (Code::NoResponse, format!("the request was sent, but no answer came on {filter} within {seconds} s"))
+        let cut = match self.silence {
+            _ if self.connection.look(losses) != self.losses => Some("the connection was lost".to_owned()),
+            Some(silence) => Some(fell_silent(silence)),
+            None => None,
         };
+        let known = ["sent, which nobody confirmed", "acknowledged by the broker", "taken by the broker"][qos];
+        let (code, mut message) = match &cut {
+            Some(cut) => (
+                Code::ConnectionLost,
+                format!("{cut} after the request had been {known}: an answer may have been missed; none came"),
+            ),
+            None => (Code::NoResponse, "the request was sent, but no answer came".to_owned()),
+        };
+        message.push_str(&format!(" on {filter} within {seconds} s"));
         for (count, what) in [
             (answers.others - answers.uncompared, "that did not match what was expected"),
             (answers.uncompared, "that is too large to be compared with it"),
@@ -340,7 +359,7 @@ impl Exchange<'_> {
         let mut gaps = self.capture.interruptions();
         gaps.drain(..gaps.len().saturating_sub(budget / GAP_ROOM_BYTES));
         let mut failure = Failure::new(code, message, hint).with_interruptions(gaps);
-        if lost {
+        if cut.is_some() {
             failure = failure.with_delivery(DELIVERY[qos]);
         }
         if answers.rows(true, 0).next().is_none() {
@@ -348,6 +367,35 @@ impl Exchange<'_> {
         }
         let room = budget.saturating_sub(failure.size() + ",\"arrived\":".len());
         failure.with_arrived(fitting(answers, room, |rows| to_json(&rows)))
+    }
+}
+
+fn fell_silent(silence: Duration) -> String {
+    format!("the broker itself fell silent (nothing came for the last {} ms, PINGRESP neither)", silence.as_millis())
+}
+
+/// A PINGREQ, since when, and how many bytes had come before.
+struct SignOfLife {
+    since: Instant,
+    bytes_in: u64,
+}
+
+impl SignOfLife {
+    fn ask(connection: &Connection) -> Self {
+        let bytes_in = connection.with(|session| {
+            if *session.state() == State::Connected {
+                session.ping(Now::read());
+            }
+            session.counters().bytes_in
+        });
+        Self { since: Instant::now(), bytes_in }
+    }
+
+    /// How long nothing came since then, if that is so and long enough to say so.
+    fn silence(&self, connection: &Connection, enough: Duration) -> Option<Duration> {
+        let silence = self.since.elapsed();
+        let is_silent = connection.look(|session| session.counters().bytes_in) == self.bytes_in;
+        (is_silent && silence >= enough.min(BROKER_SIGN_WAIT / 2)).then_some(silence)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
-use crate::support::fake_broker::{FakeBroker, packet_of};
+use crate::support::fake_broker::{FakeBroker, Peer, packet_of};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::*;
 use crate::support::server::Server;
@@ -272,6 +272,8 @@ fn a_connection_that_is_lost_while_an_answer_is_waited_for_is_what_is_told() {
     let id = ask(&mut server, &session, json!({"payload": "x", "timeout_seconds": 1}));
     peer.grant();
     peer.expect(PUBLISH);
+    peer.expect(PINGREQ);
+    peer.send(&packet_of(PINGRESP));
     assert_eq!(server.failure(&id)["code"], "no_response");
     let unsubscribe = peer.expect(UNSUBSCRIBE);
     peer.send(&ack(UNSUBACK, unsubscribe.pid()));
@@ -282,6 +284,66 @@ fn a_connection_that_is_lost_while_an_answer_is_waited_for_is_what_is_told() {
     let error = server.failure(&id);
     assert_eq!((&error["code"], &error["delivery"]), (&json!("connection_lost"), &json!("sent")), "{error}");
     assert_eq!((error["interruptions"].as_array().map(Vec::len), error["interruptions"][0].get("to")), (Some(1), None));
+}
+
+#[test]
+fn a_broker_that_falls_silent_is_not_taken_for_a_device_that_does_not_answer() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    let mut failed = |qos: u8, answers: fn(&mut Peer)| {
+        let started = Instant::now();
+        let id = ask(&mut server, &session, json!({"payload": "x", "qos": qos, "timeout_seconds": 1}));
+        peer.grant();
+        let request = peer.expect(PUBLISH);
+        if qos > 0 {
+            peer.send(&ack(PUBACK, request.pid()));
+        }
+        // Nothing that the broker does answers the request, and the connection stands.
+        let ping = peer.next().expect("a packet");
+        assert_eq!(ping.kind(), PINGREQ, "{ping:?}");
+        answers(&mut peer);
+        let error = server.failure(&id);
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+        let unsubscribe = peer.expect(UNSUBSCRIBE);
+        peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+        error
+    };
+    let error = failed(1, |peer| peer.send(&packet_of(PINGRESP)));
+    assert_eq!((&error["code"], error.get("delivery")), (&json!("no_response"), None), "{error}");
+    let error = failed(0, |peer| peer.send(&publish("answer/old", b"y", 0, 0, true)));
+    assert_eq!(error["code"], "no_response", "whatever comes is a sign of life: {error}");
+    for (qos, delivery) in [(0, "sent"), (1, "acknowledged")] {
+        let error = failed(qos, |_| ());
+        assert_eq!((&error["code"], &error["delivery"]), (&json!("connection_lost"), &json!(delivery)), "{error}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.starts_with("the broker itself fell silent"), "{message}");
+        assert_eq!((&error["retryable"], error.get("interruptions")), (&json!(false), None), "{error}");
+    }
+}
+
+#[test]
+fn no_more_is_sent_to_a_broker_that_falls_silent_between_requests() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    for (repeat, left) in [(2, ""), (3, "; not sent: 1 more")] {
+        let payload = json!({"id": "a"});
+        let arguments =
+            json!({"payload": payload, "correlation_pointer": "/id", "repeat": repeat, "timeout_seconds": 1});
+        let id = ask(&mut server, &session, arguments);
+        peer.grant();
+        let request = peer.expect(PUBLISH);
+        peer.send(&publish("answer", request.payload(), 0, 0, false));
+        peer.expect(PUBLISH);
+        let answered = server.outcome(&id);
+        assert_eq!((&answered["sent"], &answered["received"]), (&json!(2), &json!(1)), "{answered}");
+        let note = answered["note"].as_str().expect("a note");
+        assert!(
+            note.starts_with("an answer may have been missed") && note.ends_with(&format!("neither){left}")),
+            "{note}"
+        );
+        let unsubscribe = peer.expect(UNSUBSCRIBE);
+        peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+    }
 }
 
 #[test]
