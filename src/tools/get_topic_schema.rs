@@ -15,7 +15,7 @@ use crate::analysis::binary::Magic;
 use crate::analysis::payload;
 use crate::analysis::prune::Pruner;
 use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described};
-use crate::analysis::schema::write::{self, Bytes, member};
+use crate::analysis::schema::write::{self, Bytes, Part, member};
 use crate::analysis::schema::{Class, Sample};
 use crate::analysis::shown::{Says, ShownPayload, show};
 use crate::analysis::sort::order;
@@ -164,7 +164,7 @@ fn is_none_left_out(value: &usize) -> bool {
 
 /// How much of each group is shown.
 struct Detail {
-    depth: usize,
+    part: Part,
     fields: usize,
     examples: usize,
     names: usize,
@@ -172,19 +172,48 @@ struct Detail {
     preview: usize,
 }
 
+const fn to_depth(depth: usize) -> Part {
+    cut(depth, usize::MAX)
+}
+
+const fn cut(depth: usize, members: usize) -> Part {
+    Part { depth, members }
+}
+
 /// From the least that a group is worth showing with to all that is known.
-const DETAILS: [Detail; 6] = [
-    Detail { depth: 0, fields: 0, examples: 0, names: 0, anomalies: 1, preview: 0 },
-    Detail { depth: 2, fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
-    Detail { depth: SCHEMA_DEPTH_MAX, fields: 0, examples: 0, names: 1, anomalies: 3, preview: 30 },
-    Detail { depth: SCHEMA_DEPTH_MAX, fields: 10, examples: 1, names: 2, anomalies: 3, preview: 30 },
-    Detail { depth: SCHEMA_DEPTH_MAX, fields: 30, examples: 1, names: 3, anomalies: 5, preview: 60 },
+const DETAILS: [Detail; 7] = [
+    Detail { part: to_depth(0), fields: 0, examples: 0, names: 0, anomalies: 1, preview: 0 },
+    Detail { part: to_depth(2), fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
+    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
+    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 0, examples: 0, names: 1, anomalies: 3, preview: 30 },
+    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 10, examples: 1, names: 2, anomalies: 3, preview: 30 },
+    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 30, examples: 1, names: 3, anomalies: 5, preview: 60 },
     FULL,
 ];
-const FULL: Detail = Detail { depth: SCHEMA_DEPTH_MAX, fields: 60, examples: 3, names: 5, anomalies: 20, preview: 120 };
+const FULL: Detail =
+    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 60, examples: 3, names: 5, anomalies: 20, preview: 120 };
 /// How room is given away, round by round: groups are listed, within half of it, and get their schemas; then the other
-/// groups, and at last the statistics.
-const ROUNDS: [usize; 9] = [0, 1, 2, 0, 1, 2, 3, 4, 5];
+/// groups; then what fits of the schemas that do not, and at last what makes more of those that do: anomalies and
+/// statistics.
+const ROUNDS: [usize; 11] = [0, 1, 2, 0, 1, 2, CUT, 3, 4, 5, 6];
+/// The round of the schemas that do not fit.
+const CUT: usize = DETAILS.len();
+/// The first of these that fits is shown of a schema that does not, not even to its second level …
+const CUT_AT_ONCE: [Part; 6] = [to_depth(1), cut(1, 48), cut(1, 32), cut(1, 16), cut(1, 8), cut(1, 4)];
+/// … or not below that.
+const CUT_DEEPER: [Part; 10] = [
+    to_depth(6),
+    cut(6, 4),
+    to_depth(5),
+    cut(5, 4),
+    to_depth(4),
+    cut(4, 16),
+    cut(4, 4),
+    to_depth(3),
+    cut(3, 16),
+    cut(3, 4),
+];
+
 /// What to do when not all that is known fits.
 const SHORTENED: &str = "to fit: a narrower topic_pattern or a larger max_response_bytes shows more";
 /// A longer topic is cut where it is only an example.
@@ -225,23 +254,46 @@ fn shortened(groups: &[Described<'_>], head: &Head<'_>, budget: usize) -> Vec<Ro
     };
     let rank = |index: u32| (groups[index as usize].anomaly_count > 0, groups[index as usize].sample_count);
     let order = order(most, &mut |a, b| rank(b).cmp(&rank(a)));
-    let mut room = budget.saturating_sub(to_json(&largest).len() + ",\"schemas\":[]".len());
-    let mut rows: Vec<Row> = groups.iter().map(|_| Row::default()).collect();
+    let room = budget.saturating_sub(to_json(&largest).len() + ",\"schemas\":[]".len());
+    let mut shown = Shown { rows: groups.iter().map(|_| Row::default()).collect(), room };
     for (round, level) in ROUNDS.into_iter().enumerate() {
         let kept_back = if round == 0 { room / 2 } else { 0 };
         for index in order.iter().map(|index| *index as usize) {
-            let shown = &mut rows[index];
-            if shown.levels != level {
-                continue;
-            }
-            let next = Row { levels: level + 1, ..row(&groups[index], &DETAILS[level]) };
-            if next.cost() + kept_back <= room + shown.cost() {
-                room = room + shown.cost() - next.cost();
-                *shown = next;
+            let levels = shown.rows[index].levels;
+            if level < CUT && levels == level {
+                let next = Row { levels: level + 1, ..row(&groups[index], &DETAILS[level]) };
+                shown.put(index, next, kept_back);
+            } else if level == CUT && !shown.rows[index].has_whole_schema {
+                let parts: &[Part] = match levels {
+                    1 => &CUT_AT_ONCE,
+                    2 => &CUT_DEEPER,
+                    _ => &[],
+                };
+                let of = |part: &Part| Row { levels, ..row(&groups[index], &Detail { part: *part, ..DETAILS[1] }) };
+                _ = parts.iter().any(|part| shown.put(index, of(part), 0));
             }
         }
     }
-    rows
+    shown.rows
+}
+
+/// Rows, and the room that is left.
+struct Shown {
+    rows: Vec<Row>,
+    room: usize,
+}
+
+impl Shown {
+    /// Puts a row in the place of another if it fits.
+    fn put(&mut self, index: usize, next: Row, kept_back: usize) -> bool {
+        let room = self.room + self.rows[index].cost();
+        let fits = next.cost() + kept_back <= room;
+        if fits {
+            self.room = room - next.cost();
+            self.rows[index] = next;
+        }
+        fits
+    }
 }
 
 /// What is shown of a group.
@@ -315,7 +367,7 @@ fn row(group: &Described<'_>, detail: &Detail) -> Row {
         member(&mut out, "root_elements", &profile.roots.examples().collect::<Vec<_>>());
     }
     write::key(&mut out, "schema");
-    let has_whole_schema = write::schema(profile, detail.depth, &mut out);
+    let has_whole_schema = write::schema(profile, detail.part, &mut out);
     if !has_whole_schema {
         member(&mut out, "schema_truncated", &true);
     }
@@ -387,3 +439,7 @@ impl Recorder for Seen {
         SCHEMA_PAYLOAD_MAX_BYTES
     }
 }
+
+#[cfg(test)]
+#[path = "get_topic_schema_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use crate::limits::{SCHEMA_DEPTH_MAX, SCHEMA_MEMBERS_MAX, SCHEMA_NAME_MAX_BYTES,
 use crate::sorted::Sorted;
 
 /// Values seen at one place.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Node {
     nulls: u32,
     booleans: u32,
@@ -37,7 +37,7 @@ pub enum Type {
 }
 
 /// Numbers seen at one place.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Numbers {
     count: u32,
     /// Their sum in thousandths, each within [`LEVEL_MAX`], so that a few that are far away do not make the level.
@@ -54,7 +54,7 @@ pub struct Numbers {
 const LEVEL_MAX: f64 = 300.0;
 
 /// Arrays seen at one place.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Items {
     count: u32,
     /// Fewest items.
@@ -66,7 +66,7 @@ pub struct Items {
 }
 
 /// Objects seen at one place.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Object {
     count: u32,
     /// Its members by name.
@@ -156,7 +156,7 @@ impl Node {
         self.nulls += other.nulls;
         self.booleans += other.booleans;
         merge(&mut self.numbers, other.numbers, Numbers::merge);
-        merge(&mut self.strings, other.strings, Strings::merge);
+        merge(&mut self.strings, other.strings, |strings, other| strings.merge(&other));
         merge(&mut self.items, other.items, |items, other| {
             items.count += other.count;
             (items.least, items.most) = (items.least.min(other.least), items.most.max(other.most));

@@ -5,7 +5,7 @@ use crate::limits::{SCHEMA_ENUM_MAX, SCHEMA_EXAMPLE_BYTES, SCHEMA_EXAMPLES_MAX};
 use crate::sorted::Sorted;
 
 /// Texts that were seen at one place.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Strings {
     count: u32,
     /// All of them with how often each came, or the first few in their order, not counted, when there are many.
@@ -42,13 +42,13 @@ impl Strings {
     }
 
     /// Takes all that another one has.
-    pub fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         (self.least, self.most) = (self.least.min(other.least), self.most.max(other.most));
         self.formats = self.formats.and(other.formats);
         self.many |= other.many;
-        for (text, count) in other.values {
-            *self.values.or_default(text) += count;
+        for (text, count) in other.values.iter() {
+            *self.values.or_default(text.clone()) += count;
         }
         self.bound();
     }
@@ -125,7 +125,7 @@ mod tests {
         second.iter().rev().for_each(|text| backward.add(text));
         let mut rest = Strings::default();
         first.iter().for_each(|text| rest.add(text));
-        backward.merge(rest);
+        backward.merge(&rest);
         assert_eq!(forward, backward);
         assert_eq!(forward.values.len(), SCHEMA_EXAMPLES_MAX);
         assert!(forward.examples().next().is_some_and(|text| text.starts_with("000x")));

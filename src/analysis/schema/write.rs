@@ -1,18 +1,27 @@
 //! JSON Schema 2020-12 and statistics of a profile, as compact JSON text.
 
 use serde::Serialize;
-use serde_json::{Number, Value};
+use serde_json::Number;
 
-use super::node::{Node, Room, TYPES, Type};
+use super::node::{Node, TYPES, Type};
 use super::strings::Strings;
 use super::{Class, Profile};
 use crate::analysis::sort::sort_by;
 use crate::limits::SCHEMA_EXAMPLES_MAX;
 use crate::rpc::outgoing::to_json;
 
-/// Appends the schema of a profile's payloads, described to `depth` levels; gives whether that is all that is known. An
-/// empty payload stands as the empty string.
-pub fn schema(profile: &Profile, depth: usize, out: &mut Vec<u8>) -> bool {
+/// How much of a schema is written.
+#[derive(Clone, Copy)]
+pub struct Part {
+    /// Levels below the payload itself.
+    pub depth: usize,
+    /// Members of each object on the last of them.
+    pub members: usize,
+}
+
+/// Appends that part of the schema of a profile's payloads; gives whether that is all that is known. An empty payload
+/// stands as the empty string.
+pub fn schema(profile: &Profile, part: Part, out: &mut Vec<u8>) -> bool {
     let is_binary = profile.count_of(Class::Binary) > 0;
     let is_large = profile.count_of(Class::Large) > 0;
     let empty = profile.count_of(Class::Empty);
@@ -24,19 +33,18 @@ pub fn schema(profile: &Profile, depth: usize, out: &mut Vec<u8>) -> bool {
         out.extend(if only { &b"{\"type\":\"string\",\"contentEncoding\":\"base64\"}"[..] } else { b"{}" });
     } else if profile.count_of(Class::Xml) > 0 && profile.node.count() == profile.count_of(Class::Xml) {
         out.extend(b"{\"type\":\"string\",\"contentMediaType\":\"application/xml\"}");
-    } else if empty > 0 {
-        let mut with_empty = profile.node.clone();
-        (0..empty).for_each(|_| with_empty.add(&Value::String(String::new()), &mut Room::default()));
-        return node(&with_empty, depth, true, out);
     } else {
-        return node(&profile.node, depth, true, out);
+        return node(&profile.node, part, Some(empty), out);
     }
     true
 }
 
-fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) -> bool {
-    let (count, mut is_whole) = (node.count(), true);
-    let mut types: Vec<&str> = TYPES.into_iter().filter(|of| node.count_of(*of) > 0).map(|of| name(node, of)).collect();
+/// The root has `empties` beside what its node knows.
+fn node(node: &Node, part: Part, empties: Option<u32>, out: &mut Vec<u8>) -> bool {
+    let empty = empties.unwrap_or_default();
+    let (count, mut is_whole) = (node.count() + empty, true);
+    let is_there = |of: &Type| node.count_of(*of) > 0 || *of == Type::String && empty > 0;
+    let mut types: Vec<&str> = TYPES.into_iter().filter(is_there).map(|of| name(node, of)).collect();
     sort_by(&mut types, |a, b| a.cmp(b));
     out.push(b'{');
     match &types[..] {
@@ -48,44 +56,50 @@ fn node(node: &Node, depth: usize, is_root: bool, out: &mut Vec<u8>) -> bool {
         member(out, "minimum", &bound(&numbers.least, f64::next_down));
         member(out, "maximum", &bound(&numbers.most, f64::next_up));
     }
-    if let Some(strings) = node.strings() {
+    let mut with_empty = Strings::default();
+    let strings = if empty > 0 {
+        (0..empty).for_each(|_| with_empty.add(""));
+        node.strings().into_iter().for_each(|own| with_empty.merge(own));
+        Some(&with_empty)
+    } else {
+        node.strings()
+    };
+    if let Some(strings) = strings {
         let nulls = node.count_of(Type::Null);
-        texts(strings, nulls > 0, strings.count() + nulls == count, is_root, out);
+        texts(strings, nulls > 0, strings.count() + nulls == count, empties.is_some(), out);
     }
+    let below = Part { depth: part.depth.saturating_sub(1), ..part };
     if let Some(items) = node.items() {
         member(out, "minItems", &items.least);
         member(out, "maxItems", &items.most);
-        if items.node.count() > 0 && depth > 0 {
+        if items.node.count() > 0 && part.depth > 0 {
             key(out, "items");
-            is_whole &= self::node(&items.node, depth - 1, false, out);
+            is_whole &= self::node(&items.node, below, None, out);
         } else {
             is_whole &= items.node.count() == 0;
         }
     }
-    if depth == 0 {
-        is_whole &= node.object().is_none_or(|object| object.members.is_empty() && object.open.is_none());
-    } else if let Some(object) = node.object() {
-        let required: Vec<&str> = object
-            .members
-            .iter()
-            .filter(|(_, node)| node.count() == object.count())
-            .map(|(name, _)| name.as_ref())
-            .collect();
-        if !object.members.is_empty() {
+    if let Some(object) = node.object() {
+        let limit = [0, part.members, usize::MAX][part.depth.min(2)];
+        is_whole &= object.members.len() <= limit && (part.depth > 0 || object.open.is_none());
+        let members = || object.members.iter().take(limit);
+        let always = members().filter(|(_, node)| node.count() == object.count());
+        let required: Vec<&str> = always.map(|(name, _)| name.as_ref()).collect();
+        if limit > 0 && !object.members.is_empty() {
             key(out, "properties");
             out.push(b'{');
-            for (name, node) in object.members.iter() {
+            for (name, node) in members() {
                 key(out, name);
-                is_whole &= self::node(node, depth - 1, false, out);
+                is_whole &= self::node(node, below, None, out);
             }
             out.push(b'}');
         }
         if !required.is_empty() {
             member(out, "required", &required);
         }
-        if let Some(open) = &object.open {
+        if let Some(open) = object.open.as_ref().filter(|_| part.depth > 0) {
             key(out, "additionalProperties");
-            is_whole &= self::node(open, depth - 1, false, out);
+            is_whole &= self::node(open, below, None, out);
         }
     }
     out.push(b'}');
