@@ -22,6 +22,8 @@ pub enum Role {
     Report(Severity),
     /// Is a flag, as in `"battery_low":true`: numbers other than 1 are measurements.
     Flag(Severity),
+    /// Says that all is well, as in `"healthy":true`: false reports.
+    Well(Severity),
     /// Says nothing about errors.
     Plain,
 }
@@ -39,11 +41,11 @@ pub enum Part {
 
 /// Reads a name. Case, `_`, `-` and blanks do not matter.
 pub fn role(name: &[u8]) -> Role {
-    use Role::{Flag, Level, Report};
+    use Role::{Flag, Level, Report, Well};
     use Severity::{Error, Warning};
     // Asked for each member of each message, so only words with the same first letter are compared, and short names,
     // which many devices have, with none.
-    if name.len() < "err".len() {
+    if name.len() < "ok".len() {
         return Role::Plain;
     }
     let groups: &[(&[&str], Role)] = match first_letter(name) {
@@ -52,10 +54,12 @@ pub fn role(name: &[u8]) -> Role {
             (&["lasterror"], Report(Warning)),
             (&["lowbattery", "lowbat", "lowbatt"], Flag(Warning)),
         ],
-        b's' => {
-            &[(&["severity", "status", "state", "statustext", "statusmessage"], Level), (&["smoke"], Flag(Warning))]
-        }
-        b'h' => &[(&["health"], Level), (&["haserror", "hasfault"], Report(Error))],
+        b's' => &[
+            (&["severity", "status", "state", "statustext", "statusmessage"], Level),
+            (&["smoke"], Flag(Warning)),
+            (&["success"], Well(Warning)),
+        ],
+        b'h' => &[(&["health"], Level), (&["healthy"], Well(Warning)), (&["haserror", "hasfault"], Report(Error))],
         b'r' => &[(&["result", "restartreason", "resetreason"], Level)],
         b'c' => &[(&["condition"], Level), (&["carbonmonoxide"], Flag(Warning))],
         b'e' => &[(&["error", "errors", "err", "errorcode", "errormessage", "errormsg", "exception"], Report(Error))],
@@ -63,9 +67,10 @@ pub fn role(name: &[u8]) -> Role {
         b'a' => &[(&["alarm", "alarms", "alarmcode"], Report(Error))],
         b'm' => &[(&["malfunction"], Report(Error))],
         b'w' => &[(&["warning", "warnings", "warn"], Report(Warning)), (&["waterleak"], Flag(Warning))],
-        b'o' => {
-            &[(&["overtemperature", "overtemp", "overpower", "overcurrent", "overvoltage", "overload"], Flag(Error))]
-        }
+        b'o' => &[
+            (&["ok"], Well(Warning)),
+            (&["overtemperature", "overtemp", "overpower", "overcurrent", "overvoltage", "overload"], Flag(Error)),
+        ],
         b'u' => &[(&["undervoltage"], Flag(Error))],
         // Of a battery, most often.
         b'i' => &[(&["islow"], Flag(Warning))],
@@ -250,7 +255,7 @@ pub fn state(value: &str) -> Option<Severity> {
         "obstructed",
         "lockout",
     ];
-    const WARNINGS: &[&str] = &["bad", "unstable", "watchdog", "brownout"];
+    const WARNINGS: &[&str] = &["bad", "unstable", "watchdog", "brownout", "unhealthy", "nok", "invalid"];
     let words = || value.split(|c: char| !c.is_ascii_alphanumeric());
     if is_in(ERRORS, value.trim()) || is_error_code(value.trim()) {
         Some(Severity::Error)

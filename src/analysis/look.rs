@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
                 Some(leaf(Kind::Json, 1, severity))
             }
             b't' => self.literal(b"true", leaf(Kind::Boolean, 0, reported(role, true))),
-            b'f' => self.literal(b"false", leaf(Kind::Boolean, 0, None)),
+            b'f' => self.literal(b"false", leaf(Kind::Boolean, 0, denied(role))),
             b'n' => self.literal(b"null", leaf(Kind::Json, 2, None)),
             _ => self.number(role),
         }
@@ -207,6 +207,11 @@ fn reported(role: Role, is_set: bool) -> Option<Severity> {
         Role::Report(severity) | Role::Flag(severity) if is_set => Some(severity),
         _ => None,
     }
+}
+
+/// What `false` reports under a name of that role.
+fn denied(role: Role) -> Option<Severity> {
+    if let Role::Well(severity) = role { Some(severity) } else { None }
 }
 
 /// How many bytes there are before a quote, a backslash or a control character. Eight at a time: what a subtraction

@@ -108,6 +108,7 @@ pub(super) fn text_severity(role: Role, text: &[u8]) -> Option<Severity> {
         Role::Level => alarm::state(text),
         Role::Report(severity) => (!alarm::is_all_well(text)).then_some(severity),
         Role::Flag(severity) => alarm::is_set(text).then_some(severity),
+        Role::Well(severity) => text.eq_ignore_ascii_case("false").then_some(severity),
         Role::Plain => None,
     }
 }
@@ -287,6 +288,7 @@ mod tests {
             r#"{"update":{"state":"available"},"fault":"No Fault","alarm":{"state":"disarmed"}}"#,
             r#"{"log_level":"error","config":{"advanced":{"level":"error"}}}"#,
             "<status><errors></errors><error>0</error><note>no fault</note></status>",
+            r#"{"healthy":true,"ok":3,"success":null,"status":"healthy","valid":false}"#,
             "21.5",
         ] {
             assert_eq!(severity(silent), None, "{silent}");
@@ -308,7 +310,17 @@ mod tests {
         ] {
             assert_eq!(severity(loud), Some(Severity::Error), "{loud}");
         }
-        assert_eq!(severity(r#"{"severity":"warn"}"#), Some(Severity::Warning));
+        for trouble in [
+            r#"{"severity":"warn"}"#,
+            r#"{"healthy":false}"#,
+            r#"{"ok":false,"a":1}"#,
+            r#"{"success":"False"}"#,
+            r#"{"sensor_status":"invalid"}"#,
+            r#"{"health":"unhealthy"}"#,
+            r#"{"status":"NOK"}"#,
+        ] {
+            assert_eq!(severity(trouble), Some(Severity::Warning), "{trouble}");
+        }
     }
 
     #[test]
@@ -325,6 +337,8 @@ mod tests {
             ("pump/status", "timeout", error),
             ("shelly/overtemperature", "1", error),
             ("pump/warning", "filter", Some(Severity::Warning)),
+            ("cars/1/healthy", "false", Some(Severity::Warning)),
+            ("cars/1/healthy", "true", None),
             ("pump/error", "none", None),
             ("pump/alarm", "OFF", None),
             ("pump/fault", "0", None),

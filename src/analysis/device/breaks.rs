@@ -12,11 +12,20 @@ use crate::analysis::words::count;
 /// What a number did that breaks with its past.
 #[derive(Clone, Copy, Default)]
 pub struct Breaks {
-    /// How often it came as text, and when last.
-    as_text: Option<(u32, At)>,
+    as_text: Option<AsText>,
     shift: Option<Shift>,
     /// When it fell, for the first time and by far more than it had grown.
     back: Option<(At, f64, f64)>,
+}
+
+/// Values that came as text.
+#[derive(Clone, Copy)]
+struct AsText {
+    count: u32,
+    /// Values before the first of them.
+    before: u32,
+    /// The latest.
+    at: At,
 }
 
 /// A step as the change of a unit makes it.
@@ -45,9 +54,10 @@ const GROWTHS: f64 = 4.0;
 const ENOUGH_TO_COMPARE: u32 = 8;
 
 impl Breaks {
-    /// Takes note of text.
-    pub(super) fn note_text(&mut self, at: At) {
-        self.as_text = Some((self.as_text.map_or(0, |(count, _)| count) + 1, at));
+    /// Takes note that the latest of `seen` values came as text.
+    pub(super) fn note_text(&mut self, at: At, seen: u32) {
+        let texts = self.as_text.get_or_insert(AsText { count: 0, before: seen - 1, at });
+        (texts.count, texts.at) = (texts.count + 1, at);
     }
 
     /// Takes the value that follows those of a field, which has counted it.
@@ -111,15 +121,16 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
             "the meter was set back or replaced, or two send under the same name: differences over that time are wrong",
         );
     }
-    let as_text = field.breaks.as_text.filter(|(texts, _)| texts * 4 <= field.seen && field.seen >= ENOUGH_TO_COMPARE);
-    if let Some((texts, at)) = as_text {
+    let Some(AsText { count: texts, before, at }) = field.breaks.as_text else { return };
+    let since = before >= ENOUGH_TO_COMPARE && texts >= ENOUGH && texts == field.seen - before;
+    if field.seen >= ENOUGH_TO_COMPARE && (texts * 4 <= field.seen || since) {
+        let (last, of) = if since { ("all of the last ", texts) } else { ("", field.seen) };
         found.push(Finding {
             kind: "mixed_types",
             severity: Grade::Warning,
             finding: format!(
-                "{name} is a number, but came as text in {} of {}",
-                count(texts.into(), "message"),
-                field.seen
+                "{name} is a number, but came as text in {texts} of {last}{}",
+                count(of.into(), "message")
             ),
             evidence: vec![format!("the latest at {}", time(at))],
             advice: "receivers that take it for a number fail: look for another sender, or for what writes it",
@@ -297,5 +308,8 @@ mod tests {
         let values = |every: usize| (0..20).map(move |n| if n % every == 3 { json!("17") } else { json!(17) });
         assert_eq!(kinds("level", &values(20).collect::<Vec<_>>()), ["mixed_types"]);
         assert_eq!(kinds("level", &values(2).collect::<Vec<_>>()), [""; 0], "its way");
+        let since = |first: usize| (0..20).map(move |n| if n < first { json!(17 + n) } else { json!(format!("{n}")) });
+        assert_eq!(kinds("level", &since(10).collect::<Vec<_>>()), ["mixed_types"]);
+        assert_eq!(kinds("level", &since(3).collect::<Vec<_>>()), [""; 0], "too few numbers");
     }
 }

@@ -225,7 +225,7 @@ impl Fields {
         let Some(number) = number else { return };
         self.number(at, path, number, limit);
         if let Some(field) = self.field(path) {
-            field.breaks.note_text(at);
+            field.breaks.note_text(at, field.seen);
         }
     }
 

@@ -13,6 +13,8 @@ const WIFI_WEAK: f64 = -87.0;
 const PLAIN_WEAK: f64 = -90.0;
 /// Zigbee's link quality, of 255.
 const LINK_WEAK: f64 = 10.0;
+/// Percent, of a signal that is told so.
+const PERCENT_WEAK: f64 = 10.0;
 
 /// Adds what the latest of a number says of battery and signal. Where a topic tells of `several` things, that is of one of
 /// them only when it was said again and again.
@@ -83,7 +85,9 @@ fn is_weak(own: &str, field: &Field, topic: &str) -> bool {
     let is_signal = has_part(own, &["rssi", "signal"]) && (is_wifi(&field.path) || is_wifi(topic));
     let wifi = is_signal && (-110.0..=WIFI_WEAK).contains(&field.greatest);
     let link = own.eq_ignore_ascii_case("linkquality") && (1.0..=LINK_WEAK).contains(&field.greatest);
-    field.seen >= 3 && (wifi || link)
+    // Homie's is a percentage (convention 3 and 4, "Device statistics").
+    let homie = topic.ends_with("/$stats/signal") && (0.0..=PERCENT_WEAK).contains(&field.greatest);
+    field.seen >= 3 && (wifi || link || homie)
 }
 
 /// A plain name says nothing of the radio. One that tells its uptime beside it is most likely in a Wi-Fi, which no radio
@@ -149,6 +153,8 @@ mod tests {
             ("tank/level", json!({"value": 3}), 0),
             ("tank/state", json!({"battery": 80.0, "percent": 3}), 0),
             ("greenhouse/sensor/wifi_signal/state", json!(-91), 1),
+            ("homie/pump/$stats/signal", json!(6), 1),
+            ("homie/pump/$stats/signal", json!(40), 0),
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             (0..3).for_each(|_| _ = fields.record(At::default(), &value, 100));
