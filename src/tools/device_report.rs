@@ -9,11 +9,13 @@ use super::listen::Heard;
 use super::message::MessageRow;
 use crate::analysis::alarm::Severity;
 use crate::analysis::device::At;
+use crate::analysis::device::beats::heartbeats;
 use crate::analysis::device::commands::Command;
 use crate::analysis::device::findings::{self, Connection, Finding, Grade};
 use crate::analysis::device::model::{Device, Mention, Report as Reported, TopicModel};
 use crate::analysis::device::places::{Convention, Place};
 use crate::analysis::device::presence::{Means, Presence};
+use crate::analysis::device::timing::Rhythm;
 use crate::analysis::payload::Kind;
 use crate::analysis::prune::Pruner;
 use crate::analysis::words::count;
@@ -44,6 +46,7 @@ struct Detail {
 /// The result, shortened until it fits: messages first, then rows of each list, findings last.
 pub(super) fn fitting(seen: &Seen<'_>, budget: usize) -> Rc<dyn Body> {
     let found = findings::judge(seen.device, seen.end);
+    let connection = findings::connection(seen.device, seen.end);
     let mut detail = Detail {
         recent: RECENT_MESSAGES,
         payload_bytes: RECENT_PAYLOAD_BYTES,
@@ -52,7 +55,7 @@ pub(super) fn fitting(seen: &Seen<'_>, budget: usize) -> Rc<dyn Body> {
         words: true,
     };
     loop {
-        let json = to_json(&Report::new(seen, &found, detail));
+        let json = to_json(&Report::new(seen, &connection, &found, detail));
         if json.len() <= budget || !detail.words {
             return Rc::new(Whole::from_json(json));
         }
@@ -83,7 +86,7 @@ struct Report<'a> {
     status: &'static str,
     device_id: &'a str,
     connection_state: Connection,
-    evidence: Vec<String>,
+    evidence: &'a [String],
     summary: String,
     findings: &'a [Finding],
     errors: Vec<ReportRow<'a>>,
@@ -202,9 +205,14 @@ fn cut(topic: &str) -> &str {
 }
 
 impl<'a> Report<'a> {
-    fn new(seen: &Seen<'a>, found: &'a [Finding], detail: Detail) -> Self {
+    fn new(
+        seen: &Seen<'a>,
+        (state, evidence): &'a (Connection, Vec<String>),
+        found: &'a [Finding],
+        detail: Detail,
+    ) -> Self {
         let Seen { device, heard, end, .. } = *seen;
-        let (state, evidence) = findings::connection(device, end);
+        let state = *state;
         let mut list = List { rows: detail.rows, omitted: 0 };
         let (chosen, _) = seen.recent.choose(detail.recent);
         let shown_findings = &found[..found.len().min(detail.findings)];
@@ -216,7 +224,7 @@ impl<'a> Report<'a> {
             status: "success",
             device_id: device.name.id(),
             connection_state: state,
-            evidence: if detail.words { evidence } else { Vec::new() },
+            evidence: if detail.words { evidence } else { &[] },
             summary: if detail.words { summary } else { "max_response_bytes has no room for it".into() },
             findings: shown_findings,
             errors: list.of(report(Severity::Error).map(ReportRow::new)),
@@ -224,7 +232,7 @@ impl<'a> Report<'a> {
             warnings: list.of(report(Severity::Warning).map(ReportRow::new)),
             warning_count: device.report_counts[Severity::Warning as usize],
             availability: list.of(device.presences.iter().map(PresenceRow::new)),
-            heartbeats: list.of(device.topics().filter_map(|(topic, model)| Heartbeat::new(topic, model, end))),
+            heartbeats: list.of(heartbeats(device, end.elapsed).map(Heartbeat::new)),
             commands: list.of(device.commands.iter().map(|command| CommandRow::new(command, device, end))),
             command_count: device.commands.count,
             topics: list.of(device.topics().map(|(topic, model)| TopicRow::new(topic, model, seen))),
@@ -358,15 +366,14 @@ impl<'a> PresenceRow<'a> {
 }
 
 impl<'a> Heartbeat<'a> {
-    fn new(topic: &'a str, model: &TopicModel, end: At) -> Option<Self> {
-        let rhythm = model.timing.rhythm(end.elapsed)?;
-        (rhythm.is_regular && model.place == Place::State).then(|| Self {
+    fn new((topic, rhythm): (&'a str, Rhythm)) -> Self {
+        Self {
             topic: cut(topic),
             period_ms: millis(rhythm.median),
             jitter_ms: millis(rhythm.jitter),
             missed: rhythm.missed,
             silent_ms: rhythm.silent.map(millis),
-        })
+        }
     }
 }
 

@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
+use mqtt_mcp::analysis::device::beats::heartbeats;
 use mqtt_mcp::analysis::device::findings::{connection, judge};
 use mqtt_mcp::analysis::device::model::Device;
 use mqtt_mcp::analysis::device::names::Name;
-use mqtt_mcp::analysis::device::places::Place;
 use mqtt_mcp::analysis::device::{At, Message};
 use mqtt_mcp::analysis::payload;
 use mqtt_mcp::analysis::traffic::Traffic;
@@ -168,10 +168,7 @@ fn compare(name: &str, case: &Value, start_ms: u64, seconds: u64) -> [Vec<String
     let conventions = json!(device.conventions.iter().map(|(convention, _)| *convention).collect::<Vec<_>>());
     let shown = if conventions == json!([]) { json!(["plain"]) } else { conventions };
     check("conventions", words(&case["conventions"]).is_subset(&words(&shown)), shown);
-    let beats = device.topics().filter(|(_, model)| {
-        model.place == Place::State && model.timing.rhythm(end.elapsed).is_some_and(|rhythm| rhythm.is_regular)
-    });
-    let beats = json!(beats.map(|(topic, _)| topic).collect::<Vec<_>>());
+    let beats = json!(heartbeats(&device, end.elapsed).map(|(topic, _)| topic).collect::<Vec<_>>());
     check("heartbeats", words(&case["heartbeats"]).is_subset(&words(&beats)), beats);
     let answered = device.commands.iter().filter(|command| command.answer(|_| true).is_some());
     let answered = answered.count() as u64;

@@ -15,6 +15,15 @@ use super::timing::Rhythm;
 use crate::analysis::words::count;
 use crate::clock::Timestamp;
 
+/// The topics that beat.
+pub fn heartbeats(device: &Device, end: Duration) -> impl Iterator<Item = (&str, Rhythm)> {
+    device.topics().filter(|(topic, model)| may_beat(topic, model)).filter_map(move |(topic, model)| {
+        let rhythm = model.timing.rhythm(end).filter(|rhythm| is_beat(topic, model, rhythm))?;
+        let missed = if misses(topic, model, &rhythm) { rhythm.missed } else { 0 };
+        Some((topic, Rhythm { missed, ..rhythm }))
+    })
+}
+
 /// All that beats has stopped.
 pub(super) struct Stop {
     /// A sentence of it.
@@ -294,25 +303,45 @@ mod tests {
     use super::super::names::Name;
     use super::*;
 
-    /// What is said of a device whose messages came at these tenths of a second, and whether it is there.
-    fn told(
-        topic: &str,
-        messages: impl IntoIterator<Item = (u64, String)>,
-        end: u64,
-    ) -> (Vec<(&'static str, Grade)>, Connection) {
-        let at = |tenth: u64| At { elapsed: Duration::from_millis(tenth * 100), unix_ms: tenth * 100 };
+    fn at(tenth: u64) -> At {
+        At { elapsed: Duration::from_millis(tenth * 100), unix_ms: tenth * 100 }
+    }
+
+    /// A device whose messages came at these tenths of a second.
+    fn device(topic: &str, messages: impl IntoIterator<Item = (u64, String)>) -> Device {
         let mut device = Device::new(Name::new("d", false));
         for (tenth, payload) in messages {
             let payload = payload.as_bytes();
             device.record(&Message { at: at(tenth), topic, payload, payload_bytes: payload.len(), retain: false });
         }
-        let mut found = Vec::new();
+        device
+    }
+
+    /// What is said of it, and whether it is there.
+    fn told(
+        topic: &str,
+        messages: impl IntoIterator<Item = (u64, String)>,
+        end: u64,
+    ) -> (Vec<(&'static str, Grade)>, Connection) {
+        let (device, mut found) = (device(topic, messages), Vec::new());
         judge(&device, at(end), &mut found);
         (found.iter().map(|finding| (finding.kind, finding.severity)).collect(), connection(&device, at(end)).0)
     }
 
     fn every(step: u64, number: u64) -> impl Iterator<Item = (u64, String)> {
         (0..number).map(move |n| (n * step, format!("{{\"v\":{}}}", n % 7)))
+    }
+
+    #[test]
+    fn what_is_listed_as_a_heartbeat_is_what_findings_take_for_one() {
+        let listed = |topic: &str, messages: &mut dyn Iterator<Item = (u64, String)>| {
+            let device = device(topic, messages);
+            heartbeats(&device, at(500).elapsed).map(|(_, rhythm)| rhythm.missed).collect::<Vec<_>>()
+        };
+        assert_eq!(listed("x/d/code", &mut every(20, 7)), [0; 0]);
+        assert_eq!(listed("stat/d/code", &mut every(20, 12)), [0; 0]);
+        assert_eq!(listed("x/d/code", &mut every(20, 12)), [0]);
+        assert_eq!(listed("x/d/heartbeat", &mut every(20, 20).filter(|(tenth, _)| *tenth != 100)), [1]);
     }
 
     #[test]

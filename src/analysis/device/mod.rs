@@ -2,7 +2,7 @@
 //! and picks the device's; memory is bounded by limits, whatever passes.
 
 mod answers;
-mod beats;
+pub mod beats;
 pub mod breaks;
 mod bridges;
 pub mod clocks;
