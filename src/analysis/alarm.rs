@@ -52,7 +52,7 @@ pub fn role(name: &[u8]) -> Role {
         b'l' => &[
             (&["level"], Level),
             (&["lasterror"], Report(Warning)),
-            (&["lowbattery", "lowbat", "lowbatt"], Flag(Warning)),
+            (&["lowbattery", "lowbat", "lowbatt", "leak", "leakage"], Flag(Warning)),
         ],
         b's' => &[
             (&["severity", "status", "state", "statustext", "statusmessage"], Level),
@@ -64,7 +64,7 @@ pub fn role(name: &[u8]) -> Role {
         b'c' => &[(&["condition"], Level), (&["carbonmonoxide"], Flag(Warning))],
         b'e' => &[(&["error", "errors", "err", "errorcode", "errormessage", "errormsg", "exception"], Report(Error))],
         b'f' => &[(&["fault", "faults", "faultcode", "faultmessage", "failure", "failures"], Report(Error))],
-        b'a' => &[(&["alarm", "alarms", "alarmcode"], Report(Error))],
+        b'a' => &[(&["alarm", "alarms", "alarmcode"], Report(Error)), (&["alert"], Flag(Warning))],
         b'm' => &[(&["malfunction"], Report(Error))],
         b'w' => &[(&["warning", "warnings", "warn"], Report(Warning)), (&["waterleak"], Flag(Warning))],
         b'o' => &[

@@ -289,6 +289,7 @@ mod tests {
             r#"{"log_level":"error","config":{"advanced":{"level":"error"}}}"#,
             "<status><errors></errors><error>0</error><note>no fault</note></status>",
             r#"{"healthy":true,"ok":3,"success":null,"status":"healthy","valid":false}"#,
+            r#"{"leak":0.4,"alert":"lselect"}"#,
             "21.5",
         ] {
             assert_eq!(severity(silent), None, "{silent}");
@@ -318,6 +319,8 @@ mod tests {
             r#"{"sensor_status":"invalid"}"#,
             r#"{"health":"unhealthy"}"#,
             r#"{"status":"NOK"}"#,
+            r#"{"leak":true}"#,
+            r#"{"alert":1}"#,
         ] {
             assert_eq!(severity(trouble), Some(Severity::Warning), "{trouble}");
         }

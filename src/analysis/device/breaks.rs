@@ -1,4 +1,4 @@
-//! Numbers that break with what they were: in another unit, begun anew though they are totals, or written as text.
+//! Numbers that break with what they were: in another unit, begun anew though they are totals, or no numbers any more.
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::analysis::words::count;
 #[derive(Clone, Copy, Default)]
 pub struct Breaks {
     as_text: Option<AsText>,
+    /// Objects or truth values since the last number, and when the first of them came.
+    others: Option<(u32, At)>,
     shift: Option<Shift>,
     /// When it fell, for the first time and by far more than it had grown.
     back: Option<(At, f64, f64)>,
@@ -60,9 +62,15 @@ impl Breaks {
         (texts.count, texts.at) = (texts.count + 1, at);
     }
 
+    /// Takes note of what is neither number nor text.
+    pub(super) fn note_other(&mut self, at: At) {
+        self.others.get_or_insert((0, at)).0 += 1;
+    }
+
     /// Takes the value that follows those of a field, which has counted it.
     pub(super) fn note(&mut self, at: At, value: f64, field: &Field) {
         let (from, spread) = (field.last, field.greatest - field.least);
+        self.others = None;
         if field.falls == 0 && field.rises >= ENOUGH && from - value > spread * GROWTHS {
             self.back = Some((at, from, value));
         }
@@ -120,6 +128,19 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
             fall,
             "the meter was set back or replaced, or two send under the same name: differences over that time are wrong",
         );
+    }
+    if let Some((others, at)) = field.breaks.others
+        && others >= ENOUGH
+        && field.seen >= ENOUGH_TO_COMPARE
+        && meaning::is_measurement(&field.path, topic)
+    {
+        found.push(Finding {
+            kind: "mixed_types",
+            severity: Grade::Warning,
+            finding: format!("{name} was a number, and then something else in the last {}", count(others.into(), "message")),
+            evidence: vec![format!("the last number was {}; none from {}", field.last, time(at))],
+            advice: "receivers that take it for a number fail: look for another sender, or for what was changed on this one",
+        });
     }
     let Some(AsText { count: texts, before, at }) = field.breaks.as_text else { return };
     let since = before >= ENOUGH_TO_COMPARE && texts >= ENOUGH && texts == field.seen - before;
@@ -300,6 +321,20 @@ mod tests {
         assert_eq!(numbers("energy", &grown, &[0.34, 0.35, 0.35]), ["counter_reset"]);
         for after in [&[0.34, 0.34][..], &[0.34, 0.35], &[20.34, 20.35, 20.35], &[0.34, 0.35, 412.35, 412.35]] {
             assert_eq!(numbers("energy", &grown, after), [""; 0], "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_measurement_that_becomes_something_else_for_good_is_told() {
+        for (name, others, expected) in [
+            ("speed", vec![json!({"v": 1}); 5], &["mixed_types"][..]),
+            ("speed", vec![json!(false); 5], &["mixed_types"]),
+            ("speed", vec![json!(false); 4], &[]),
+            ("speed", [vec![json!(false); 5], vec![json!(17)]].concat(), &[]),
+            ("timer", vec![json!(false); 5], &[]),
+        ] {
+            let values: Vec<_> = (0..8).map(|n| json!(17 + n % 2)).chain(others).collect();
+            assert_eq!(kinds(name, &values), expected, "{name} {values:?}");
         }
     }
 

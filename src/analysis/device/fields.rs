@@ -148,6 +148,9 @@ impl Fields {
     }
 
     fn walk(&mut self, at: At, value: &Value, path: &mut String, depth: usize, limit: usize) {
+        if matches!(value, Value::Bool(_) | Value::Object(_)) {
+            self.field(path).into_iter().for_each(|field| field.breaks.note_other(at));
+        }
         match value {
             Value::Number(number) => self.number(at, path, number.as_f64().unwrap_or_default(), limit),
             Value::Null => self.lost(at, path),
