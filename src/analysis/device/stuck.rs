@@ -18,7 +18,9 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
         .filter(freezes)
         .filter_map(|field| {
             let frozen = field.frozen(meaning::is_gas(&field.path, topic));
-            let may_rest = |run: &Run| is_standby(field, run, topic) || is_new_state(field, run, topic);
+            let may_rest = |run: &Run| {
+                is_standby(field, run, topic) || is_new_state(field, run, topic) || is_held(field, run, topic)
+            };
             let frozen = frozen.filter(|run| is_told_anyway(field, model) && !may_rest(run));
             Some((field, frozen.or_else(|| stands(device, field, (topic, model)))?))
         })
@@ -60,6 +62,17 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
 /// greater than those before, as when a load goes on at another power, or it is a whole number, as a speed that has settled.
 fn is_new_state(field: &Field, run: &Run, topic: &str) -> bool {
     (run.began_far_off || field.is_whole) && !meaning::is_of_surroundings(&field.path, topic)
+}
+
+/// Whether it is a direct voltage at an end of where it was, as one that a charger holds, or that a battery gives when
+/// the sun is down: a sensor that hangs stops anywhere.
+fn is_held(field: &Field, run: &Run, topic: &str) -> bool {
+    const DIRECT: f64 = 90.0;
+    const NEAR_SHARE: f64 = 0.1;
+    let near = (field.greatest - field.least) * NEAR_SHARE;
+    field.greatest < DIRECT
+        && (field.greatest - run.value <= near || run.value - field.least <= near)
+        && meaning::has_part(meaning::own_name(&field.path, topic), &["voltage"])
 }
 
 /// The time until the end in which a fine measurement with noise in it, which had moved both ways with nearly every
@@ -306,6 +319,12 @@ mod tests {
         let whole = |n| f64::from(40 + n * 7919 % 13);
         assert_eq!(told(then("humidity", whole, 46.0), 80), 1);
         assert_eq!(told(then("frequency", whole, 46.0), 80), 0, "a compressor that has settled");
+        let direct = |n| (2400.0 + f64::from(n * 7919 % 97)) / 100.0;
+        assert_eq!(told(then("voltage", direct, 24.29), 80), 1, "in the middle");
+        assert_eq!(told(then("voltage", direct, 24.93), 80), 0, "a charger that holds it");
+        assert_eq!(told(then("pv_voltage", direct, 24.01), 80), 0, "what is left of the sun");
+        let mains = |n| (2300.0 + f64::from(n * 7919 % 97)) / 10.0;
+        assert_eq!(told(then("voltage", mains, 239.5), 80), 1, "of the mains");
     }
 
     #[test]
