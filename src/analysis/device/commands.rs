@@ -114,7 +114,10 @@ impl Commands {
             // Read only where somebody waits.
             let text = str::from_utf8(payload).unwrap_or_default();
             let json: &Value = json.get_or_insert_with(|| serde_json::from_str(text).unwrap_or_default());
-            if json["id"] == call.id {
+            // Callers count for each device, which is named as its topics are unless these were given another name.
+            let device = command.topic.split('/').next().filter(|name| name.starts_with("shelly"));
+            let is_own = device.is_none() || json["src"].as_str().is_none_or(|source| Some(source) == device);
+            if json["id"] == call.id && is_own {
                 let delay = at.elapsed.saturating_sub(command.at.elapsed);
                 let payload = preview(text);
                 let (moment, is_old) = (Moment::Any, false);
@@ -388,16 +391,19 @@ mod tests {
 
     #[test]
     fn a_call_is_answered_where_it_came_from_by_its_number() {
-        for (answers, expected) in [
-            (&[][..], 0),
-            (&[("mon/rpc", r#"{"id":12,"src":"s","result":{}}"#)], 0),
-            (&[("mon/rpc", r#"{"id":11,"src":"s","result":{}}"#)], 1),
-            (&[("other/rpc", r#"{"id":11}"#), ("s/rpc", r#"{"id":12}"#)], 0),
+        for (to, answers, expected) in [
+            ("s/rpc", &[][..], 0),
+            ("s/rpc", &[("mon/rpc", r#"{"id":12,"src":"s","result":{}}"#)], 0),
+            ("s/rpc", &[("mon/rpc", r#"{"id":11,"src":"s","result":{}}"#)], 1),
+            ("s/rpc", &[("other/rpc", r#"{"id":11}"#), ("s/rpc", r#"{"id":12}"#)], 0),
+            ("s/rpc", &[("mon/rpc", r#"{"id":12,"src":"shellyplus1-a8"}"#)], 0),
+            ("shellyplus1-a8/rpc", &[("mon/rpc", r#"{"id":12,"src":"shellyplus1-a8"}"#)], 0),
+            ("shellyplus1-a8/rpc", &[("mon/rpc", r#"{"id":12,"src":"shellyplus1-b9"}"#)], 1),
         ] {
             let mut commands = Commands::default();
-            commands.record(at(0), "s/rpc", r#"{"id":12,"src":"mon","method":"Switch.Set"}"#, false);
+            commands.record(at(0), to, r#"{"id":12,"src":"mon","method":"Switch.Set"}"#, false);
             answers.iter().for_each(|(topic, payload)| commands.answer_call(at(90), topic, payload.as_bytes()));
-            assert_eq!(told(&commands, &["s/events/rpc"], "rpc"), expected, "{answers:?}");
+            assert_eq!(told(&commands, &["s/events/rpc"], "rpc"), expected, "{to} {answers:?}");
         }
     }
 }
