@@ -15,7 +15,11 @@ use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
 
 /// The clocks that a device's messages show.
 #[derive(Default)]
-pub struct Clocks(Vec<Clock>);
+pub struct Clocks {
+    all: Vec<Clock>,
+    /// Whether a live message told the time that it is here, on whatever topic.
+    pub(super) are_some_right: bool,
+}
 
 /// What a clock that goes as it should may differ in, beside a tenth: messages wait, and some tell whole seconds.
 const UNEVEN: Duration = Duration::from_secs(5);
@@ -54,8 +58,10 @@ impl Clocks {
     pub fn record(&mut self, at: At, topic: &str, path: &str, time: ToldTime, retain: bool) {
         let offset = time.offset_from(at.unix_ms);
         let (ToldTime::Exact(ms) | ToldTime::Local(ms)) = time;
-        let has_room = self.0.len() < DEVICE_CLOCKS_MAX;
-        let known = self.0.iter_mut().find(|clock| *clock.topic == *topic && *clock.path == *path);
+        self.are_some_right |=
+            !retain && offset.abs() <= CLOCK_OFFSET_MAX.as_millis() as i64 && offset == ms - at.unix_ms as i64;
+        let has_room = self.all.len() < DEVICE_CLOCKS_MAX;
+        let known = self.all.iter_mut().find(|clock| *clock.topic == *topic && *clock.path == *path);
         match known {
             Some(clock) if !retain => {
                 let jumps = clock.count > 0 && !clock.has_jumped && clock.is_far(offset);
@@ -67,7 +73,7 @@ impl Clocks {
                 (clock.least, clock.greatest) = (clock.least.min(offset), clock.greatest.max(offset));
                 (clock.latest, clock.retained) = ((ms, at), None);
             }
-            None if has_room => self.0.push(Clock {
+            None if has_room => self.all.push(Clock {
                 topic: topic.into(),
                 path: path.into(),
                 is_sure: !told_time::may_be_name(if path.is_empty() { last_level(topic) } else { path }),
@@ -107,7 +113,7 @@ impl Clocks {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Clock> {
-        self.0.iter()
+        self.all.iter()
     }
 }
 

@@ -66,6 +66,7 @@ pub struct Device {
     pub hears_nodes: bool,
     /// Messages of others.
     pub others: u64,
+    others_live: u64,
     /// Topics of others.
     pub other_topics: Topics<()>,
     /// Their names that are like the id.
@@ -175,6 +176,7 @@ impl Device {
             nodes: Vec::new(),
             hears_nodes: true,
             others: 0,
+            others_live: 0,
             other_topics: Topics::default(),
             similar,
             mentions: Vec::new(),
@@ -403,19 +405,24 @@ impl Device {
         } else if sparkplug::parts(topic).is_some() {
             let time = sparkplug_time(part).into_iter();
             time.for_each(|time| self.other_clocks.record(*at, topic, "timestamp", time, false));
+        } else if let Ok(text) = str::from_utf8(part) {
+            self.other_clocks.record_text(*at, topic, text);
         }
     }
 
     fn note_other(&mut self, message: &Message<'_>) {
         self.others += 1;
-        if self.other_topics.entry(message.topic, || ()).is_some_and(|(_, new)| new) {
+        let is_new = self.other_topics.entry(message.topic, || ()).is_some_and(|(_, new)| new);
+        if is_new {
             self.similar.look_at(message.topic);
         }
         let part = &message.payload[..message.payload.len().min(INSPECT_MAX_BYTES)];
         self.bridges.record(message);
         self.commands.answer_call(message.at, message.topic, part);
-        // A few show how they go; to read all would cost too much.
-        if !message.retain && (self.others < OTHERS_READ || self.others.is_multiple_of(OTHERS_READ)) {
+        self.others_live += u64::from(!message.retain);
+        // A few show how they go, and one of each topic whether any is right; to read all would cost too much.
+        let is_read = is_new || self.others_live < OTHERS_READ || self.others_live.is_multiple_of(OTHERS_READ);
+        if is_read && !message.retain {
             self.note_other_clock(message, part);
         }
         let id = self.name.id();

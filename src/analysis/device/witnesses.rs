@@ -17,7 +17,7 @@ pub(super) fn blame_this_machine(device: &Device, clock: &Clock) -> bool {
     // Those that told their time more than once, and those of them that agree to the second over days.
     let (mut often, mut over_days) = (0, 0);
     let own = sender(device, &clock.topic, &clock.topic);
-    if clock.was_never_set() {
+    if clock.was_never_set() || device.clocks.are_some_right || device.other_clocks.are_some_right {
         return false;
     }
     for other in device.other_clocks.iter().filter(|other| other.is_witness() && other.tells_of(clock)) {
@@ -90,6 +90,11 @@ mod tests {
 
     /// What is said of `plant/a` whose clock is off by so much, while others are off by theirs.
     fn told(own: i64, others: &[(&str, i64)]) -> Vec<&'static str> {
+        told_before(own, others, &[])
+    }
+
+    /// The same, and then more messages of others.
+    fn told_before(own: i64, others: &[(&str, i64)], then: &[(&str, &str)]) -> Vec<&'static str> {
         let mut device = Device::new(Name::new("a", false));
         for second in 0..5 {
             let at = At { elapsed: Duration::from_secs(second * 10), unix_ms: NOW + second * 10_000 };
@@ -100,6 +105,10 @@ mod tests {
             }
         }
         let end = At { elapsed: Duration::from_secs(50), unix_ms: NOW + 50_000 };
+        for (topic, text) in then {
+            let payload = text.as_bytes();
+            device.record(&Message { at: end, topic, payload, payload_bytes: payload.len(), retain: false });
+        }
         judge(&device, end).iter().map(|finding| finding.kind).collect()
     }
 
@@ -115,6 +124,13 @@ mod tests {
         assert_eq!(told(-400 * DAY, &[("plant/b/data", -400 * DAY), ("plant/c/data", -9 * HOUR)]), its);
         assert_eq!(told(-400 * DAY, &[("plant/b/data", -400 * DAY), ("plant/c/data", 0)]), its);
         assert_eq!(told(-HOUR, &[("plant/b/data", -HOUR), ("plant/b/state", -HOUR)]), its, "one that tells it twice");
+        let beside = |right| told(-400 * DAY, &[("plant/b/data", -400 * DAY), right]);
+        assert_eq!(beside(("plant/a/updated", 0)), its, "another time of its own is right");
+        let many: Vec<_> = (0..20).map(|n| (format!("plant/b/{n}"), -400 * DAY)).collect();
+        let many = || many.iter().map(|(topic, off)| (topic.as_str(), *off));
+        assert_eq!(told(-400 * DAY, &many().collect::<Vec<_>>()), ours);
+        let others: Vec<_> = many().chain([("plant/c/data", 0)]).collect();
+        assert_eq!(told(-400 * DAY, &others), its, "one of many is right");
         let one_is_right = [("plant/b/data", -HOUR), ("plant/c/data", -HOUR), ("plant/d/data", 0)];
         assert_eq!(told(-HOUR, &one_is_right), its);
         let alike = |off, others: usize| {
@@ -128,5 +144,16 @@ mod tests {
         let some_differ =
             [("plant/b/data", -HOUR), ("plant/c/data", -HOUR), ("plant/d/data", DAY), ("plant/e/data", -9 * HOUR)];
         assert_eq!(told(-HOUR, &some_differ), its);
+    }
+
+    #[test]
+    fn a_time_that_is_right_is_heard_in_a_crowd() {
+        let beside = |topic, text| {
+            let crowd = [("plant/c/data", "7")].repeat(100);
+            told_before(-400 * DAY, &[("plant/b/data", -400 * DAY)], &[&crowd[..], &[(topic, text)]].concat())
+        };
+        assert_eq!(beside("plant/d/data", r#"{"updated":"2025-03-01T12:00:51Z"}"#), ["clock_offset"]);
+        assert_eq!(beside("house/utc", "2025-03-01T12:00:50Z"), ["clock_offset"]);
+        assert_eq!(beside("house/utc", "12:00"), ["clock_of_this_machine"], "no time of a day that is told");
     }
 }
