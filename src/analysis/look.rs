@@ -8,8 +8,10 @@ use std::borrow::Cow;
 
 use super::alarm::{self, Part, Role, Severity};
 use super::decimal;
+use super::eight::{EACH, below};
 use super::payload::{Inspection, JSON_DEPTH_MAX, Kind, text_severity};
 use crate::hash::{self, mix};
+use crate::rpc::message::json;
 
 /// Looks at a text, which is UTF-8, under a name of that role; `None` when it is not JSON that every client can read.
 pub(super) fn inspect_json(role: Role, text: &[u8]) -> Option<Inspection> {
@@ -193,8 +195,7 @@ impl<'a> Walk<'a> {
 /// What a string in quotes says that has escapes.
 #[cold]
 fn resolved(quoted: &[u8]) -> Option<Cow<'static, [u8]>> {
-    let text: String = serde_json::from_str(std::str::from_utf8(quoted).ok()?).ok()?;
-    Some(Cow::Owned(text.into_bytes()))
+    json::<String>(quoted).map(|text| Cow::Owned(text.into_bytes()))
 }
 
 fn leaf(kind: Kind, tag: u64, severity: Option<Severity>) -> Inspection {
@@ -214,11 +215,8 @@ fn denied(role: Role) -> Option<Severity> {
     if let Role::Well(severity) = role { Some(severity) } else { None }
 }
 
-/// How many bytes there are before a quote, a backslash or a control character. Eight at a time: what a subtraction
-/// borrows from the bytes above makes false finds only behind a true one.
+/// How many bytes there are before a quote, a backslash or a control character.
 fn plain_length(bytes: &[u8]) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let below = |chunk: u64, limit: u64| chunk.wrapping_sub(EACH * limit) & !chunk & (0x80 * EACH);
     let is_byte = |chunk: u64, byte: u8| below(chunk ^ (EACH * u64::from(byte)), 1);
     let (chunks, _) = bytes.as_chunks();
     let mut length = 0;

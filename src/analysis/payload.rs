@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::alarm::{self, Role, Severity};
 use super::decode::{Form, decode};
+use super::eight::{HIGH, below};
 use super::look::inspect_json;
 use crate::hash::mix;
 
@@ -100,16 +101,13 @@ pub fn severity_of_state(name: &str, text: &str) -> Option<Severity> {
 
 /// What a text says under a name of that role.
 pub(super) fn text_severity(role: Role, text: &[u8]) -> Option<Severity> {
-    if role == Role::Plain {
-        return alarm::text(text);
-    }
-    let text = std::str::from_utf8(text).ok()?;
+    let words = || std::str::from_utf8(text).ok();
     match role {
-        Role::Level => alarm::state(text),
-        Role::Report(severity) => (!alarm::is_all_well(text)).then_some(severity),
-        Role::Flag(severity) => alarm::is_set(text).then_some(severity),
-        Role::Well(severity) => text.eq_ignore_ascii_case("false").then_some(severity),
-        Role::Plain => None,
+        Role::Level => alarm::state(words()?),
+        Role::Report(severity) => (!alarm::is_all_well(words()?)).then_some(severity),
+        Role::Flag(severity) => alarm::is_set(words()?).then_some(severity),
+        Role::Well(severity) => text.eq_ignore_ascii_case(b"false").then_some(severity),
+        Role::Plain => alarm::text(text),
     }
 }
 
@@ -164,7 +162,6 @@ struct Characters {
 
 /// What characters there are. Asked for every message, so eight bytes at a time.
 fn characters(bytes: &[u8]) -> Characters {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1b);
     let (words, rest) = bytes.as_chunks::<8>();
     let mut all = rest.iter().fold(0, |all, byte| all | u64::from(*byte));
@@ -172,7 +169,7 @@ fn characters(bytes: &[u8]) -> Characters {
     for bytes in words {
         let word = u64::from_ne_bytes(*bytes);
         all |= word;
-        if word.wrapping_sub(0x2020_2020_2020_2020) & !word & HIGH != 0 {
+        if below(word, 0x20) != 0 {
             has_control |= bytes.iter().any(is_control);
         }
     }

@@ -1,5 +1,7 @@
 //! Words for numbers of things, and lists of words.
 
+use super::eight::{EACH, HIGH};
+
 /// `1 message`, `2 messages`.
 pub fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
@@ -47,8 +49,6 @@ pub fn next_word<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
 /// Whether one of the words is such a one. Each byte of each text passes here, so eight letters and digits at a time:
 /// adding what a character lacks to 128 sets the high bit of those from it on, and no sum is carried over, as all are ASCII.
 pub fn any_word(bytes: &[u8], is_such: fn(&[u8]) -> bool) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * EACH;
     let from = |chunk: u64, first: u8| chunk.wrapping_add(EACH * u64::from(0x80 - first));
     let all_in_word = |chunk: &[u8; 8]| {
         let chunk = u64::from_ne_bytes(*chunk);

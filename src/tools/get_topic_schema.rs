@@ -172,26 +172,22 @@ struct Detail {
     preview: usize,
 }
 
-const fn to_depth(depth: usize) -> Part {
-    cut(depth, usize::MAX)
-}
-
 const fn cut(depth: usize, members: usize) -> Part {
     Part { depth, members }
 }
 
 /// From the least that a group is worth showing with to all that is known.
 const DETAILS: [Detail; 7] = [
-    Detail { part: to_depth(0), fields: 0, examples: 0, names: 0, anomalies: 1, preview: 0 },
-    Detail { part: to_depth(2), fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
-    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
-    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 0, examples: 0, names: 1, anomalies: 3, preview: 30 },
-    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 10, examples: 1, names: 2, anomalies: 3, preview: 30 },
-    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 30, examples: 1, names: 3, anomalies: 5, preview: 60 },
+    Detail { part: Part::to_depth(0), fields: 0, examples: 0, names: 0, anomalies: 1, preview: 0 },
+    Detail { part: Part::to_depth(2), fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
+    Detail { part: Part::to_depth(SCHEMA_DEPTH_MAX), fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
+    Detail { part: Part::to_depth(SCHEMA_DEPTH_MAX), fields: 0, examples: 0, names: 1, anomalies: 3, preview: 30 },
+    Detail { part: Part::to_depth(SCHEMA_DEPTH_MAX), fields: 10, examples: 1, names: 2, anomalies: 3, preview: 30 },
+    Detail { part: Part::to_depth(SCHEMA_DEPTH_MAX), fields: 30, examples: 1, names: 3, anomalies: 5, preview: 60 },
     FULL,
 ];
 const FULL: Detail =
-    Detail { part: to_depth(SCHEMA_DEPTH_MAX), fields: 60, examples: 3, names: 5, anomalies: 20, preview: 120 };
+    Detail { part: Part::to_depth(SCHEMA_DEPTH_MAX), fields: 60, examples: 3, names: 5, anomalies: 20, preview: 120 };
 /// How room is given away, round by round: groups are listed, within half of it, and get their schemas; then the other
 /// groups; then what fits of the schemas that do not, and at last what makes more of those that do: anomalies and
 /// statistics.
@@ -199,17 +195,17 @@ const ROUNDS: [usize; 11] = [0, 1, 2, 0, 1, 2, CUT, 3, 4, 5, 6];
 /// The round of the schemas that do not fit.
 const CUT: usize = DETAILS.len();
 /// The first of these that fits is shown of a schema that does not, not even to its second level …
-const CUT_AT_ONCE: [Part; 6] = [to_depth(1), cut(1, 48), cut(1, 32), cut(1, 16), cut(1, 8), cut(1, 4)];
+const CUT_AT_ONCE: [Part; 6] = [Part::to_depth(1), cut(1, 48), cut(1, 32), cut(1, 16), cut(1, 8), cut(1, 4)];
 /// … or not below that.
 const CUT_DEEPER: [Part; 10] = [
-    to_depth(6),
+    Part::to_depth(6),
     cut(6, 4),
-    to_depth(5),
+    Part::to_depth(5),
     cut(5, 4),
-    to_depth(4),
+    Part::to_depth(4),
     cut(4, 16),
     cut(4, 4),
-    to_depth(3),
+    Part::to_depth(3),
     cut(3, 16),
     cut(3, 4),
 ];

@@ -167,8 +167,8 @@ async fn run(context: Context, args: Args) -> Ended {
     granted.map_err(|failure| failure.before_sending().with_interruptions(capture.interruptions()))?;
     let connection = &session.connection;
     let losses = connection.look(losses);
-    let (answers_too, sent, silence) = (answers.clone(), 0, None);
-    let mut exchange = Exchange { connection, capture, answers: answers_too, progress, request, sent, losses, silence };
+    let mut exchange =
+        Exchange { connection, capture, answers: answers.clone(), progress, request, sent: 0, losses, silence: None };
     let stopped = exchange.run().await;
     let answers = answers.borrow();
     let none_came = answers.round_trips().is_empty();

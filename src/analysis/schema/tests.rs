@@ -142,7 +142,7 @@ pub(super) fn sample<'a>(topic: &'a str, payload: &'a [u8]) -> Sample<'a> {
 
 fn schema_of(profile: &Profile, depth: usize) -> Value {
     let mut out = Vec::new();
-    write::schema(profile, Part { depth, members: usize::MAX }, &mut out);
+    write::schema(profile, Part::to_depth(depth), &mut out);
     serde_json::from_slice(&out).expect("JSON")
 }
 
@@ -409,7 +409,7 @@ fn text_that_is_too_large_to_be_looked_into_may_be_as_long_as_it_is() {
     let large = Sample { payload_bytes: 100_000, ..sample("log/b", &[b'z'; 1000]) };
     for samples in [&[large][..], &[sample("log/b", b"short"), sample("log/b", b"text"), large]] {
         let (group, mut out) = (described(samples).remove(0), Vec::new());
-        write::schema(&group.profile, Part { depth: SCHEMA_DEPTH_MAX, members: usize::MAX }, &mut out);
+        write::schema(&group.profile, Part::to_depth(SCHEMA_DEPTH_MAX), &mut out);
         assert_eq!((out.as_slice(), group.anomaly_count), (&b"{}"[..], 0));
     }
 }
@@ -442,7 +442,7 @@ fn a_state_that_reports_trouble_once_is_told_and_a_rare_one_is_not() {
 fn a_schema_that_is_not_all_that_is_known_says_so() {
     let is_whole = |payload: &str, depth| {
         let groups = described(&[sample("a", payload.as_bytes())]);
-        write::schema(&groups[0].profile, Part { depth, members: usize::MAX }, &mut Vec::new())
+        write::schema(&groups[0].profile, Part::to_depth(depth), &mut Vec::new())
     };
     for (payload, needed) in [
         ("1", 0),

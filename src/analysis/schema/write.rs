@@ -19,6 +19,13 @@ pub struct Part {
     pub members: usize,
 }
 
+impl Part {
+    /// All members down to that level.
+    pub const fn to_depth(depth: usize) -> Self {
+        Self { depth, members: usize::MAX }
+    }
+}
+
 /// Appends that part of the schema of a profile's payloads; gives whether that is all that is known. An empty payload
 /// stands as the empty string.
 pub fn schema(profile: &Profile, part: Part, out: &mut Vec<u8>) -> bool {
