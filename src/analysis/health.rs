@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::decimal::Decimal;
 use super::words::count;
 use crate::clock::Timestamp;
 use crate::limits::{
@@ -85,7 +86,7 @@ pub fn judge(steps: &[Step], reconnects: u64) -> (Health, Vec<String>) {
     if verdict.reasons.is_empty() {
         let names: Vec<_> = steps.iter().map(|step| step.name).collect();
         let all = match steps.iter().find_map(|step| step.median_ms) {
-            Some(ping) => format!("all steps passed ({}), ping {ping} ms", names.join(", ")),
+            Some(ping) => format!("all steps passed ({}), ping {} ms", names.join(", "), Decimal(ping)),
             None => format!("all steps passed ({})", names.join(", ")),
         };
         verdict.reasons.push(all);
@@ -115,14 +116,15 @@ impl Verdict {
             return self.lower(health, format!("{name} failed: {detail}"));
         }
         if let Some(median) = step.median_ms {
+            let shown = Decimal(median);
             match median {
                 _ if median <= PING_MS_EXCELLENT => {}
-                _ if median <= PING_MS_GOOD => self.lower(Health::Good, format!("the ping takes {median} ms")),
-                _ if median <= PING_MS_FAIR => self.lower(Health::Fair, format!("the ping is slow: {median} ms")),
-                _ => self.lower(Health::Poor, format!("the ping is far too slow: {median} ms")),
+                _ if median <= PING_MS_GOOD => self.lower(Health::Good, format!("the ping takes {shown} ms")),
+                _ if median <= PING_MS_FAIR => self.lower(Health::Fair, format!("the ping is slow: {shown} ms")),
+                _ => self.lower(Health::Poor, format!("the ping is far too slow: {shown} ms")),
             }
         } else if *ms > SLOW_STEP_MS {
-            self.lower(Health::Good, format!("{name} took {ms} ms"));
+            self.lower(Health::Good, format!("{name} took {} ms", Decimal(*ms)));
         }
         if let Some(certificate) = &step.certificate {
             let days = certificate.days_to_expiry;

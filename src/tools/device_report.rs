@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::listen::Heard;
 use super::message::MessageRow;
 use crate::analysis::alarm::Severity;
+use crate::analysis::decimal::Decimal;
 use crate::analysis::device::At;
 use crate::analysis::device::beats::heartbeats;
 use crate::analysis::device::commands::Command;
@@ -279,7 +280,7 @@ impl Seen<'_> {
     }
 
     fn summary(&self, state: Connection, found: &[Finding]) -> String {
-        let (device, duration) = (self.device, seconds(self.heard.elapsed));
+        let (device, duration) = (self.device, Decimal(seconds(self.heard.elapsed)));
         let mut text = String::new();
         // Writing to a string cannot fail.
         let out = &mut text;

@@ -10,6 +10,7 @@ use super::failure::{Code, Failure};
 use super::listen::{Listening, Progress, Wish};
 use super::publish_message::Flight;
 use crate::analysis::broker_facts::{BrokerFacts, Summary};
+use crate::analysis::decimal::Decimal;
 use crate::analysis::health::Step;
 use crate::analysis::sort::sort_by;
 use crate::clock::{Now, millis};
@@ -71,16 +72,17 @@ impl<'a> Probe<'a> {
             took.push(round_trip.took);
         }
         sort_by(&mut took, Duration::cmp);
-        let [min, median, max] = [0, took.len() / 2, took.len() - 1].map(|index| millis(took[index]));
+        let of = [0, took.len() / 2, took.len() - 1].map(|index| millis(took[index]));
+        let [min, median, max] = of.map(Decimal);
         let mut detail = format!("min {min}, median {median}, max {max} ms over {PINGS_PER_TEST} pings");
         if queued > 0 {
             detail.push_str(&format!("; {queued} of them queued behind messages"));
         }
         Step {
-            min_ms: Some(min),
-            median_ms: Some(median),
-            max_ms: Some(max),
-            ..Step::new("ping", true, median, detail)
+            min_ms: Some(of[0]),
+            median_ms: Some(of[1]),
+            max_ms: Some(of[2]),
+            ..Step::new("ping", true, of[1], detail)
         }
     }
 

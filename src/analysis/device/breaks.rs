@@ -7,6 +7,7 @@ use super::fields::Field;
 use super::findings::{Finding, Grade, time};
 use super::meaning;
 use super::places::last_level;
+use crate::analysis::decimal::Decimal;
 use crate::analysis::words::count;
 
 /// What a number did that breaks with its past.
@@ -91,7 +92,9 @@ impl Breaks {
 
 /// Adds what breaks in a number of one thing. Where units are named, those tell.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, found: &mut Vec<Finding>) {
-    let mut push = |kind, finding, (at, from, to): (At, f64, f64), advice| {
+    let mut push = |kind, (did, more): (&str, &str), (at, from, to): (At, f64, f64), advice| {
+        let (from, to) = (Decimal(from), Decimal(to));
+        let finding = format!("{name} {did} from {from} to {to}{more}");
         let evidence = vec![format!("{} {name} = {to} after {from}", time(at))];
         found.push(Finding { kind, severity: Grade::Warning, finding, evidence, advice });
     };
@@ -100,7 +103,7 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
     {
         push(
             "unit_changed",
-            format!("{name} went from {from} to {to}, which is the same in another unit, and stayed there"),
+            ("went", ", which is the same in another unit, and stayed there"),
             (at, from, to),
             "to receivers the value jumps: find out what switches its unit, or whether two senders share the topic",
         );
@@ -113,7 +116,7 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
     if let Some(fall) = fell.filter(|fall| only_grew && is_enough(fall) && is_total(&field.path, topic)) {
         push(
             "counter_reset",
-            format!("{name} only grew, and then began anew: it fell from {} to {}", fall.1, fall.2),
+            ("only grew, and then began anew: it fell", ""),
             fall,
             "the device lost what it had counted, by a restart or a reset, or it was replaced: differences over that time are wrong",
         );
@@ -124,7 +127,7 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
     if let Some(fall) = back.filter(|_| only_grew && is_total(&field.path, topic)) {
         push(
             "counter_backwards",
-            format!("{name} only grew, and then fell from {} to {}", fall.1, fall.2),
+            ("only grew, and then fell", ""),
             fall,
             "the meter was set back or replaced, or two send under the same name: differences over that time are wrong",
         );
@@ -138,7 +141,7 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
             kind: "mixed_types",
             severity: Grade::Warning,
             finding: format!("{name} was a number, and then something else in the last {}", count(others.into(), "message")),
-            evidence: vec![format!("the last number was {}; none from {}", field.last, time(at))],
+            evidence: vec![format!("the last number was {}; none from {}", Decimal(field.last), time(at))],
             advice: "receivers that take it for a number fail: look for another sender, or for what was changed on this one",
         });
     }

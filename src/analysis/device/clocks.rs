@@ -8,7 +8,7 @@ use super::numbers::of_topic;
 use super::places::last_level;
 use super::told_time::{self, ToldTime};
 use super::{At, meaning, presence, witnesses};
-use crate::analysis::decimal;
+use crate::analysis::decimal::{self, Decimal};
 use crate::analysis::words::count;
 use crate::clock::Timestamp;
 use crate::limits::{CLOCK_OFFSET_MAX, DEVICE_CLOCKS_MAX, STALE_AFTER};
@@ -272,7 +272,7 @@ fn zones(device: &Device, found: &mut Vec<Finding>) {
             finding: format!(
                 "the local time that {} tells is {} h from that of its kind",
                 clock.topic,
-                quarters as f64 / 4.0
+                Decimal(quarters as f64 / 4.0)
             ),
             evidence: vec![format!(
                 "{} in the message that came at {}",

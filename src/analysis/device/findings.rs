@@ -10,6 +10,7 @@ use super::places::Place;
 use super::presence::{Means, Presence, SETTLED};
 use super::{At, beats, bridges, clocks, malformed, numbers, sparkplug};
 use crate::analysis::alarm::Severity;
+use crate::analysis::decimal::{Decimal, tenths};
 use crate::analysis::sort::sort_by;
 use crate::analysis::words::count;
 use crate::clock::Timestamp;
@@ -60,10 +61,13 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
     let stopped = beats::stopped(device, end.elapsed).or_else(|| beats::silent(device, end));
     if let Some(last) = device.last_told {
         let ago = end.elapsed.saturating_sub(last.elapsed).as_secs_f64();
-        evidence
-            .push(format!("{}, the last of its state {ago:.1} s before the end", count(device.live, "live message")));
+        evidence.push(format!(
+            "{}, the last of its state {} s before the end",
+            count(device.live, "live message"),
+            tenths(ago)
+        ));
     } else {
-        evidence.push(format!("no live message of its state in {:.1} s", end.elapsed.as_secs_f64()));
+        evidence.push(format!("no live message of its state in {} s", tenths(end.elapsed.as_secs_f64())));
     }
     evidence.extend(stopped.iter().map(|stop| stop.told.clone()));
     let offline = says(Means::Offline).max_by_key(|presence| presence.at.elapsed);
@@ -135,11 +139,11 @@ fn is_silent_part(device: &Device, presence: &Presence) -> bool {
 
 pub(super) fn span(duration: Duration) -> String {
     match duration.as_secs_f64() {
-        seconds if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
-        seconds if seconds < 120.0 => format!("{seconds:.1} s"),
-        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
-        seconds if seconds < 172_800.0 => format!("{:.1} h", seconds / 3600.0),
-        seconds => format!("{:.1} days", seconds / 86_400.0),
+        seconds if seconds < 1.0 => format!("{} ms", Decimal((seconds * 1e3).round())),
+        seconds if seconds < 120.0 => format!("{} s", tenths(seconds)),
+        seconds if seconds < 7200.0 => format!("{} min", Decimal((seconds / 60.0).round())),
+        seconds if seconds < 172_800.0 => format!("{} h", tenths(seconds / 3600.0)),
+        seconds => format!("{} days", tenths(seconds / 86_400.0)),
     }
 }
 

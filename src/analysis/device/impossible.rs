@@ -3,6 +3,7 @@
 use super::fields::{Away, DISCONNECTED, Field};
 use super::findings::{Finding, Grade, time};
 use super::meaning;
+use crate::analysis::decimal::Decimal;
 use crate::analysis::words::count;
 
 /// No temperature goes so far away and comes back …
@@ -22,11 +23,11 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Find
     found.push(Finding {
         kind: "impossible_value",
         severity: Grade::Warning,
-        finding: format!("{name} went from {} to {}, which cannot be", away.from, away.value),
+        finding: format!("{name} went from {} to {}, which cannot be", Decimal(away.from), Decimal(away.value)),
         evidence: vec![format!(
             "{} {name} = {}, so far in {}",
             time(away.at),
-            away.value,
+            Decimal(away.value),
             count(away.length.into(), "message")
         )],
         advice: "the sensor, its wiring or what reads it is at fault: receivers should drop such a value",

@@ -7,6 +7,7 @@ use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
 use super::{breaks, impossible, meaning, stuck, supply};
+use crate::analysis::decimal::Decimal;
 use crate::analysis::words::count;
 
 /// Adds what the numbers of all topics show.
@@ -53,14 +54,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
             }
             return;
         }
-        let restarted = || Finding {
-            kind: "restarted",
-            severity: Grade::Warning,
-            finding: format!("the device restarted: {name} fell from {from} to {to}"),
-            evidence: vec![format!("{} {name} = {to}", time(at))],
-            advice: "if nobody restarted it, look for its reset reason: power, watchdog, crash",
-        };
-        found.extend((!has_restarted).then(restarted));
+        found.extend((!has_restarted).then(|| restarted(&name, (at, from, to))));
     }
     if !several {
         impossible::judge(&name, field, topic, found);
@@ -80,7 +74,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
                 "{name} was in all of {} and then in none of {absent}",
                 count(field.seen.into(), "message")
             ),
-            evidence: vec![format!("the last number was {}", field.last)],
+            evidence: vec![format!("the last number was {}", Decimal(field.last))],
             advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
         });
     } else if (measures && field.lost > 0 || is_lost_otherwise(field, model, topic)) && field.seen >= 3 {
@@ -88,9 +82,24 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
             kind: "lost_value",
             severity: Grade::Warning,
             finding: format!("{name} was a number and was none in {}", count(field.lost.into(), "message")),
-            evidence: vec![format!("the last number was {}; no number at {}", field.last, time(field.lost_at))],
+            evidence: vec![format!(
+                "the last number was {}; no number at {}",
+                Decimal(field.last),
+                time(field.lost_at)
+            )],
             advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
         });
+    }
+}
+
+fn restarted(name: &str, (at, from, to): (At, f64, f64)) -> Finding {
+    let to = Decimal(to);
+    Finding {
+        kind: "restarted",
+        severity: Grade::Warning,
+        finding: format!("the device restarted: {name} fell from {} to {to}", Decimal(from)),
+        evidence: vec![format!("{} {name} = {to}", time(at))],
+        advice: "if nobody restarted it, look for its reset reason: power, watchdog, crash",
     }
 }
 
@@ -107,6 +116,7 @@ fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
 
 /// What falls and jumps back to where it was is told by two.
 fn senders(name: &str, field: &Field, (at, from, to): (At, f64, f64)) -> Finding {
+    let from = Decimal(from);
     Finding {
         kind: "several_senders",
         severity: Grade::Warning,
@@ -114,7 +124,11 @@ fn senders(name: &str, field: &Field, (at, from, to): (At, f64, f64)) -> Finding
             "{name} jumped back and forth {}: two senders share the topic",
             count(field.jumps_back.into(), "time")
         ),
-        evidence: vec![format!("{} {name} fell from {from} to {to}, and then went on from {from}", time(at))],
+        evidence: vec![format!(
+            "{} {name} fell from {from} to {}, and then went on from {from}",
+            time(at),
+            Decimal(to)
+        )],
         advice: "two devices may have the same name or configuration: compare client ids and where the messages come from",
     }
 }
@@ -134,10 +148,11 @@ fn no_temperature(name: &str, field: &Field, is_hot: bool, found: &mut Vec<Findi
             kind: "no_temperature",
             severity: Grade::Warning,
             finding: format!(
-                "{name} was {value} in {}: sensors tell that without a temperature",
+                "{name} was {} in {}: sensors tell that without a temperature",
+                Decimal(value),
                 count(times.into(), "message")
             ),
-            evidence: vec![format!("{} {name} = {value}", time(at))],
+            evidence: vec![format!("{} {name} = {}", time(at), Decimal(value))],
             advice,
         });
     }
@@ -148,7 +163,9 @@ const WRAPS: std::ops::Range<f64> = 4_280_000_000.0..4_294_967_296.0;
 
 fn counter(name: &str, steps: &Steps, (restarts, wrap): (u32, &str), found: &mut Vec<Finding>) {
     let evidence = || {
-        let step = |(at, from, to): (At, f64, f64)| format!("first at {}: {from} was followed by {to}", time(at));
+        let step = |(at, from, to): (At, f64, f64)| {
+            format!("first at {}: {} was followed by {}", time(at), Decimal(from), Decimal(to))
+        };
         steps.example.map(step).into_iter().collect::<Vec<_>>()
     };
     let mut push = |kind, finding, advice| {

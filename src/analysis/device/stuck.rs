@@ -7,6 +7,7 @@ use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::numbers::of_topic;
 use super::{At, meaning};
+use crate::analysis::decimal::Decimal;
 use crate::limits::{NEVER_MOVED_FOR, NEVER_MOVED_MESSAGES};
 
 /// Adds the values of a topic that moved and do no more, or never did.
@@ -27,7 +28,8 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
         .collect();
     if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
         let names: Vec<_> = frozen.iter().map(|(field, _)| of_topic(topic, &field.path)).collect();
-        let value = |(_, run): &(&Field, Run)| format!("{} {} times from {}", run.value, run.length, time(run.began));
+        let value =
+            |(_, run): &(&Field, Run)| format!("{} {} times from {}", Decimal(run.value), run.length, time(run.began));
         found.push(Finding {
             kind: "stuck_value",
             severity: Grade::Warning,
@@ -135,10 +137,10 @@ fn never_moved(field: &Field, topic: &str, beside: &str, found: &mut Vec<Finding
         finding: format!(
             "{} was {} in all of {} messages{beside}",
             of_topic(topic, &field.path),
-            field.last,
+            Decimal(field.last),
             field.seen
         ),
-        evidence: vec![format!("{} times {}", field.seen, field.last)],
+        evidence: vec![format!("{} times {}", field.seen, Decimal(field.last))],
         advice: "may be true for a slow value; if not, the sensor hangs: change what it measures and look again",
     });
 }

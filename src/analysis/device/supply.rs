@@ -3,6 +3,7 @@
 use super::fields::{Field, Fields};
 use super::findings::{Finding, Grade};
 use super::meaning::{has_part, is_uptime, own_name};
+use crate::analysis::decimal::Decimal;
 use crate::analysis::words::{count, is_in};
 
 /// Percent: a battery in it should be changed. 1 is a flag of some.
@@ -42,8 +43,12 @@ pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), se
     found.push(Finding {
         kind,
         severity: Grade::Warning,
-        finding: format!("{what}: {name} is {}", field.last),
-        evidence: vec![format!("{name} = {} in the last of {}", field.last, count(field.seen.into(), "message"))],
+        finding: format!("{what}: {name} is {}", Decimal(field.last)),
+        evidence: vec![format!(
+            "{name} = {} in the last of {}",
+            Decimal(field.last),
+            count(field.seen.into(), "message")
+        )],
         advice,
     });
 }

@@ -1,5 +1,6 @@
 //! The tour on a terminal of 80 columns: colours there alone, and nothing that moves the cursor.
 
+use crate::analysis::decimal::tenths;
 use crate::shell::text::{COLUMNS, plain, wrap};
 use crate::stdio;
 
@@ -55,8 +56,8 @@ impl Screen {
 
     /// How far a call is.
     pub(super) fn progress(&mut self, progress: f64, total: f64) -> Result<(), String> {
-        let text = format!(" {progress:.1}");
-        let begin = if self.waiting == 0 { format!("   … {} s:", total.round()) } else { String::new() };
+        let text = format!(" {}", tenths(progress));
+        let begin = if self.waiting == 0 { format!("   … {} s:", tenths(total)) } else { String::new() };
         if self.waiting + text.len() > COLUMNS {
             self.waiting = INDENT.len();
             return self.put(DIM, &format!("\n{INDENT}{text}"));

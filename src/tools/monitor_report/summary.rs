@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Measured, Ping, SHORT_NAME_BYTES};
+use crate::analysis::decimal::{Decimal, tenths};
 use crate::analysis::seconds::{Burst, Rates};
 use crate::analysis::traffic::By;
 use crate::analysis::words::count;
@@ -12,21 +13,27 @@ impl Measured<'_> {
     /// What was measured, said in sentences.
     pub(super) fn summary(&self, rates: Option<Rates>, bursts: &[Burst], ping: &Ping) -> String {
         let (live, mut text) = (self.traffic.live, String::new());
-        let duration = seconds(self.heard.elapsed);
+        let (duration, shown) = (seconds(self.heard.elapsed), Decimal(seconds(self.heard.elapsed)));
         // Writing to a string cannot fail.
         let out = &mut text;
         if live.messages == 0 {
             let filter = &self.filter[..self.filter.floor_char_boundary(SHORT_NAME_BYTES)];
             let _ = write!(
                 out,
-                "No message was published on {filter} in {duration} s, although the broker granted the subscription; the \
+                "No message was published on {filter} in {shown} s, although the broker granted the subscription; the \
                  traffic may be rarer than that, or the user may not read it: brokers do not tell."
             );
         } else {
             self.describe_traffic(out, rates, bursts);
         }
         if let (Some(median), Some(max)) = (ping.median, ping.max) {
-            let _ = write!(out, " The broker answered pings in {median} ms (median of {}, at most {max}).", ping.count);
+            let _ = write!(
+                out,
+                " The broker answered pings in {} ms (median of {}, at most {}).",
+                Decimal(median),
+                ping.count,
+                Decimal(max)
+            );
         }
         if self.traffic.retained.messages > 0 {
             let _ = write!(
@@ -36,10 +43,10 @@ impl Measured<'_> {
             );
         }
         if !self.heard.interruptions.is_empty() {
-            let away = duration - self.connected_seconds();
+            let away = tenths(duration - self.connected_seconds());
             let _ = write!(
                 out,
-                " The connection was lost {}, for {away:.1} s in all; rates are of the time with a connection.",
+                " The connection was lost {}, for {away} s in all; rates are of the time with a connection.",
                 count(self.heard.interruptions.len() as u64, "time")
             );
         }
@@ -56,9 +63,9 @@ impl Measured<'_> {
              the busiest second, {} or fewer in 95 % of the seconds.",
             count(live.messages, "message"),
             count(live.bytes, "byte"),
-            seconds(self.heard.elapsed),
+            Decimal(seconds(self.heard.elapsed)),
             count(topics as u64, "topic"),
-            rate.mean,
+            Decimal(rate.mean),
             rate.peak_second,
             rate.p95_second
         );
@@ -76,11 +83,11 @@ impl Measured<'_> {
             Some(burst) => {
                 let _ = write!(
                     out,
-                    " Bursts: {}, the largest of {} in {} s, {:.1} times the mean.",
+                    " Bursts: {}, the largest of {} in {} s, {} times the mean.",
                     bursts.len(),
                     count(burst.messages, "message"),
                     burst.length,
-                    burst.messages as f64 / burst.length as f64 / rate.mean
+                    tenths(burst.messages as f64 / burst.length as f64 / rate.mean)
                 );
             }
         }
@@ -89,7 +96,7 @@ impl Measured<'_> {
 
 /// What is there is never nothing.
 fn percent(share: f64) -> String {
-    if share < 0.01 { "under 1 %".into() } else { format!("{:.0} %", 100.0 * share) }
+    if share < 0.01 { "under 1 %".into() } else { format!("{} %", Decimal((100.0 * share).round())) }
 }
 
 #[cfg(test)]
