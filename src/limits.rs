@@ -292,6 +292,8 @@ pub const BURST_MORE_MESSAGES: f64 = 15.0;
 pub const BURSTS_SHOWN_MAX: usize = 20;
 /// Topics beyond those tracked by name of which the busiest are found: each has less than 1/256 of that traffic wrong.
 pub const HEAVY_NAMES_MAX: usize = 256;
+/// Counters for what the others of them weigh at most, 64 kB: ten thousands of topics that come once share each with few.
+pub const HEAVY_COUNTERS: usize = 8192;
 /// Longer names among them are cut.
 pub const HEAVY_NAME_MAX_BYTES: usize = 200;
 /// `$SYS` topics whose values are kept: those of a small cluster.

@@ -1,15 +1,22 @@
 //! Which of any number of names weigh most, in bounded memory (space-saving, Metwally 2005): each weight is told with
 //! how much too great it may be, and whoever weighs more than the smallest one kept is among them.
+//!
+//! What the others weigh at most is known by counters that names share (count-min, Cormode 2005), so that a stream of
+//! names that come once does not drive out those that come again.
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::limits::{HEAVY_NAME_MAX_BYTES, HEAVY_NAMES_MAX};
+use crate::limits::{HEAVY_COUNTERS, HEAVY_NAME_MAX_BYTES, HEAVY_NAMES_MAX};
 
 /// The heaviest names of a stream.
 pub struct HeavyHitters {
     kept: Vec<Heavy>,
+    /// A name that is not kept weighs no more than the least of its counters; none of them while all are kept.
+    others: Vec<u64>,
     hasher: RandomState,
     total: u64,
+    /// No name that is not kept weighs more.
+    least: u64,
 }
 
 /// A name with its weight.
@@ -26,7 +33,7 @@ pub struct Heavy {
 
 impl Default for HeavyHitters {
     fn default() -> Self {
-        Self { kept: Vec::new(), hasher: RandomState::new(), total: 0 }
+        Self { kept: Vec::new(), others: Vec::new(), hasher: RandomState::new(), total: 0, least: 0 }
     }
 }
 
@@ -40,11 +47,23 @@ impl HeavyHitters {
             return;
         }
         let name = name[..name.floor_char_boundary(HEAVY_NAME_MAX_BYTES)].into();
+        let mut gone = Heavy { hash, name, weight, error: 0 };
         if self.kept.len() < HEAVY_NAMES_MAX {
-            self.kept.push(Heavy { hash, name, weight, error: 0 });
-        } else if let Some(least) = self.kept.iter_mut().min_by_key(|heavy| heavy.weight) {
-            *least = Heavy { hash, name, weight: least.weight + weight, error: least.weight };
+            return self.kept.push(gone);
         }
+        self.others.resize(HEAVY_COUNTERS, 0);
+        gone.weight += counters(hash).map(|at| self.others[at]).min().unwrap_or(0);
+        if gone.weight > self.least
+            && let Some(least) = self.kept.iter_mut().min_by_key(|heavy| heavy.weight)
+        {
+            self.least = least.weight;
+            if gone.weight > self.least {
+                gone.weight = gone.weight.min(self.least + weight);
+                gone.error = gone.weight - weight;
+                std::mem::swap(&mut gone, least);
+            }
+        }
+        counters(gone.hash).for_each(|at| self.others[at] = self.others[at].max(gone.weight));
     }
 
     /// The sum of all weights, exact.
@@ -56,6 +75,17 @@ impl HeavyHitters {
     pub fn kept(&self) -> &[Heavy] {
         &self.kept
     }
+
+    /// What a name that is not kept weighs at most.
+    pub fn others_at_most(&self) -> u64 {
+        self.least
+    }
+}
+
+/// The counters of a name: one in each quarter.
+fn counters(hash: u64) -> impl Iterator<Item = usize> {
+    const QUARTER: usize = HEAVY_COUNTERS / 4;
+    (0..4).map(move |quarter| quarter * QUARTER + (hash >> (16 * quarter)) as usize % QUARTER)
 }
 
 #[cfg(test)]
@@ -86,11 +116,30 @@ mod tests {
                 assert!(*weight >= true_weight && weight - error <= true_weight, "{name}: {weight} - {error}");
                 assert!(*error <= total / HEAVY_NAMES_MAX as u64, "{error} of {total}");
             }
+            for (name, weight) in
+                truth.iter().filter(|(name, _)| !heavy.kept().iter().any(|kept| *kept.name == ***name))
+            {
+                assert!(*weight <= heavy.others_at_most(), "{name}: {weight}");
+            }
             let heaviest = truth.iter().filter(|(_, weight)| **weight > total / HEAVY_NAMES_MAX as u64);
             for (name, _) in heaviest {
                 assert!(heavy.kept().iter().any(|kept| *kept.name == **name), "{name} is missing");
             }
         }
+    }
+
+    #[test]
+    fn names_that_come_once_do_not_hide_one_that_comes_again() {
+        let mut heavy = HeavyHitters::default();
+        for n in 0..30_000 {
+            heavy.add(&format!("once/{n}"), 1);
+            if n > 10_000 && n % 300 == 0 {
+                heavy.add("again", 1);
+            }
+        }
+        let again = heavy.kept().iter().find(|kept| &*kept.name == "again").expect("it is kept");
+        assert!(again.weight >= 60 && again.error <= 20, "{again:?}");
+        assert!(heavy.others_at_most() <= 30, "{}", heavy.others_at_most());
     }
 
     #[test]

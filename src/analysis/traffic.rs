@@ -59,6 +59,35 @@ pub struct Busy<'a> {
     pub load: Option<Load>,
 }
 
+/// The busiest topics that can be told.
+pub struct Ranking<'a> {
+    /// By what is certain of their weight, busiest first.
+    pub rows: Vec<Busy<'a>>,
+    /// No other topic has more.
+    pub rest: u64,
+}
+
+impl Busy<'_> {
+    /// What is its own for certain.
+    fn certain(&self) -> u64 {
+        self.weight - self.error
+    }
+}
+
+impl<'a> Ranking<'a> {
+    /// The one that is busier than all others for certain.
+    pub fn first(&self) -> Option<&Busy<'a>> {
+        let (first, others) = self.rows.split_first()?;
+        let certain = first.certain();
+        (certain > self.rest && others.iter().all(|other| certain > other.weight)).then_some(first)
+    }
+
+    /// What topics behind the first `count` have at most.
+    pub fn rest(&self, count: usize) -> u64 {
+        self.rows.iter().skip(count).map(|busy| busy.weight).fold(self.rest, u64::max)
+    }
+}
+
 impl Load {
     fn add(&mut self, bytes: u64) {
         self.messages += 1;
@@ -99,30 +128,39 @@ impl Traffic {
         (self.topics.len(), self.topics.untracked_messages())
     }
 
-    /// The `count` busiest topics, busiest first.
-    pub fn busiest(&self, by: By, count: usize) -> Vec<Busy<'_>> {
+    /// The `count` busiest topics. One of which no more than half is certain may be any: it has no place.
+    pub fn busiest(&self, by: By, count: usize) -> Ranking<'_> {
         let tracked = (0..self.topics.len()).map(|row| self.topics.get(row)).map(|(topic, load)| {
             let weight = if by == By::Messages { load.messages } else { load.bytes };
             Busy { topic, weight, error: 0, load: Some(*load) }
         });
         let others = if by == By::Messages { &self.others_by_messages } else { &self.others_by_bytes };
+        let mut rest = others.others_at_most();
         let others = others.kept().iter().map(|heavy| Busy {
             topic: &heavy.name,
             weight: heavy.weight,
             error: heavy.error,
             load: None,
         });
-        let order = |a: &Busy<'_>, b: &Busy<'_>| b.weight.cmp(&a.weight).then(a.topic.cmp(b.topic));
-        let mut busiest = Vec::with_capacity(count + 1);
+        let order = |a: &Busy<'_>, b: &Busy<'_>| b.certain().cmp(&a.certain()).then(a.topic.cmp(b.topic));
+        let mut rows: Vec<Busy<'_>> = Vec::with_capacity(count + 1);
         // A place among `count` for each: no list of all topics is made.
         for busy in tracked.chain(others) {
-            let place = busiest.partition_point(|other| order(other, &busy).is_lt());
-            if place < count {
-                busiest.truncate(count - 1);
-                busiest.insert(place, busy);
+            let place = rows.partition_point(|other| order(other, &busy).is_lt());
+            if busy.error >= busy.certain().max(1) || place == count {
+                rest = rest.max(busy.weight);
+                continue;
             }
+            if rows.len() == count {
+                rest = rest.max(rows.pop().map_or(0, |last| last.weight));
+            }
+            rows.insert(place, busy);
         }
-        busiest
+        // Nor has one that others may be twice as busy as.
+        while let Some(last) = rows.pop_if(|last| 2 * last.certain() < rest) {
+            rest = rest.max(last.weight);
+        }
+        Ranking { rows, rest }
     }
 
     /// Bytes in use.
@@ -160,12 +198,16 @@ mod tests {
         for n in 0..1000u64 {
             (0..n % 37).for_each(|_| traffic.record(at(n), &format!("t/{n:04}"), n, false));
         }
-        let top = traffic.busiest(By::Messages, 3);
+        let ranking = traffic.busiest(By::Messages, 3);
+        let top = &ranking.rows;
         let shown: Vec<_> = top.iter().map(|busy| (busy.topic, busy.weight, busy.error)).collect();
         assert_eq!(shown, [("t/0036", 36, 0), ("t/0073", 36, 0), ("t/0110", 36, 0)]);
         assert_eq!(top[1].load, Some(Load { messages: 36, bytes: 36 * 73 }));
-        assert_eq!(traffic.busiest(By::Bytes, 1)[0].topic, "t/0998");
-        assert_eq!(traffic.busiest(By::Bytes, 5000).len(), traffic.topics().0);
+        assert!(ranking.first().is_none() && ranking.rest == 36, "others are as busy: {}", ranking.rest);
+        let by_bytes = traffic.busiest(By::Bytes, 1);
+        assert_eq!(by_bytes.first().map(|busy| busy.topic), Some("t/0998"));
+        let (all, heaviest) = (traffic.busiest(By::Bytes, 5000), by_bytes.rows[0].weight);
+        assert_eq!((all.rows.len(), all.rest, all.rest(0)), (traffic.topics().0, 0, heaviest));
     }
 
     #[test]
@@ -177,9 +219,27 @@ mod tests {
             traffic.record(at(n), "late but busy", 1000, false);
         }
         assert_eq!(traffic.topics(), (TOPICS_TRACKED_MAX, 4000));
-        let top = traffic.busiest(By::Messages, 1);
+        let ranking = traffic.busiest(By::Messages, 1);
+        let top = &ranking.rows;
+        assert_eq!(ranking.first(), Some(&top[0]));
         assert_eq!((top[0].topic, top[0].load), ("late but busy", None));
         assert!(top[0].weight >= 2000 && top[0].weight - top[0].error <= 2000, "{top:?}");
         assert_eq!(traffic.live.messages, 4000 + TOPICS_TRACKED_MAX as u64);
+    }
+
+    #[test]
+    fn a_topic_that_cannot_be_told_from_others_has_no_place() {
+        let mut traffic = Traffic::default();
+        for n in 0..40_000 {
+            traffic.record(at(n), &format!("once/{n}"), 1, false);
+            if n > 15_000 && n % 400 == 0 {
+                traffic.record(at(n), "hot", 1, false);
+            }
+        }
+        let ranking = traffic.busiest(By::Messages, 20);
+        let [hot] = &ranking.rows[..] else { panic!("{:?}", ranking.rows) };
+        assert_eq!((hot.topic, ranking.first()), ("hot", Some(hot)));
+        assert!(hot.weight >= 62 && hot.weight - hot.error <= 62, "{hot:?}");
+        assert!(ranking.rest >= 1 && ranking.rest < hot.weight - hot.error, "{}", ranking.rest);
     }
 }

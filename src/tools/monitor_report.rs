@@ -12,7 +12,7 @@ use crate::analysis::broker_facts::{BrokerFacts, Fact};
 use crate::analysis::histogram::RELATIVE_ERROR;
 use crate::analysis::seconds::{Burst, Rates, Window};
 use crate::analysis::sort::sort_by;
-use crate::analysis::traffic::{Busy, By, Load, Traffic};
+use crate::analysis::traffic::{Busy, By, Load, Ranking, Traffic};
 use crate::analysis::words::count;
 use crate::clock::{Now, Timestamp, millis, seconds};
 use crate::limits::{BURSTS_SHOWN_MAX, TOPICS_TRACKED_MAX};
@@ -40,27 +40,58 @@ struct Detail {
     name_bytes: usize,
     facts: bool,
     bursts: usize,
-    words: bool,
+    notes: bool,
+    /// Of the summary at most so much, in whole sentences.
+    summary_bytes: usize,
 }
+
+/// From all that is known to the least: names get shorter first; then topics, what the broker tells, bursts, notes and at
+/// last the summary give way. Each has so many topics at least, and more where there is room.
+const DETAILS: [Detail; 8] = [
+    ALL,
+    Detail { top: 3, ..SHORT },
+    Detail { top: 3, facts: false, ..SHORT },
+    Detail { top: 1, facts: false, bursts: 5, ..SHORT },
+    Detail { top: 1, ..WITHOUT_NOTES },
+    WITHOUT_NOTES,
+    Detail { summary_bytes: 250, ..WITHOUT_NOTES },
+    Detail { summary_bytes: 0, ..WITHOUT_NOTES },
+];
+const ALL: Detail = Detail {
+    top: usize::MAX,
+    name_bytes: LONG_NAME_BYTES,
+    facts: true,
+    bursts: BURSTS_SHOWN_MAX,
+    notes: true,
+    summary_bytes: usize::MAX,
+};
+const SHORT: Detail = Detail { name_bytes: SHORT_NAME_BYTES, ..ALL };
+const WITHOUT_NOTES: Detail = Detail { top: 0, facts: false, bursts: 0, notes: false, ..SHORT };
 
 /// The result with at most `top` topics, fewer when it would pass `budget`.
 pub(super) fn fitting(measured: &Measured<'_>, top: usize, budget: usize) -> Rc<dyn Body> {
-    let mut detail = Detail { top, name_bytes: LONG_NAME_BYTES, facts: true, bursts: BURSTS_SHOWN_MAX, words: true };
-    loop {
-        let json = to_json(&Report::new(measured, detail));
-        if json.len() <= budget || !detail.words {
-            return Rc::new(Whole::from_json(json));
+    let ranked = [By::Messages, By::Bytes].map(|by| measured.traffic.busiest(by, top));
+    let shown = |detail: Detail| to_json(&Report::new(measured, &ranked, detail));
+    let mut json = Vec::new();
+    for detail in DETAILS {
+        let (mut few, mut many) = (detail.top.min(top), top + 1);
+        json = shown(Detail { top: few, ..detail });
+        if json.len() > budget {
+            continue;
         }
-        // Names get shorter first; then topics, what the broker tells, bursts and at last words give way.
-        match detail {
-            Detail { name_bytes: LONG_NAME_BYTES, .. } => detail.name_bytes = SHORT_NAME_BYTES,
-            Detail { top: 4.., .. } => detail.top = detail.top * 3 / 4,
-            Detail { facts: true, .. } => detail.facts = false,
-            Detail { bursts: 1.., .. } => detail.bursts /= 2,
-            Detail { top: 1.., .. } => detail.top -= 1,
-            _ => detail.words = false,
+        // As many as there is room for are somewhere between these two.
+        while many - few > 1 {
+            let middle = (few + many) / 2;
+            let next = shown(Detail { top: middle, ..detail });
+            if next.len() <= budget {
+                (few, json) = (middle, next);
+            } else {
+                many = middle;
+            }
         }
+        break;
     }
+    Rc::new(Whole::from_json(json))
 }
 
 /// Longer topics are cut …
@@ -72,7 +103,7 @@ const SHORT_NAME_BYTES: usize = 100;
 const NO_ROOM: &str = "max_response_bytes has no room for it";
 
 /// So many of the latest are shown even then.
-const INTERRUPTIONS_WITHOUT_ROOM: usize = 3;
+const INTERRUPTIONS_WITHOUT_ROOM: usize = 2;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -131,6 +162,13 @@ struct Intervals {
 struct TopTopics<'a> {
     by_rate: Vec<TopRow<'a>>,
     by_bytes: Vec<TopRow<'a>>,
+    /// Rows that were asked for and had no room.
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    by_rate_omitted: usize,
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    by_bytes_omitted: usize,
+    /// What a topic that is not listed has at most.
+    not_listed_at_most: Load,
 }
 
 #[derive(Serialize)]
@@ -140,8 +178,10 @@ struct TopRow<'a> {
     messages: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
-    /// Per second: messages, or bytes.
-    rate: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_second: Option<f64>,
     /// Of all messages, or of all bytes.
     share: f64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -182,12 +222,18 @@ fn is_zero(value: &u64) -> bool {
     *value == 0
 }
 
+/// As many whole sentences as have room.
+fn sentences(text: String, limit: usize) -> String {
+    let end = text[..text.floor_char_boundary(limit)].rfind(". ");
+    if text.len() <= limit { text } else { end.map_or(NO_ROOM, |end| &text[..=end]).into() }
+}
+
 fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
 impl<'a> Report<'a> {
-    fn new(measured: &Measured<'a>, detail: Detail) -> Self {
+    fn new(measured: &Measured<'a>, ranked: &[Ranking<'a>; 2], detail: Detail) -> Self {
         let Measured { traffic, heard, .. } = *measured;
         let window = measured.window();
         let rates = traffic.seconds.rates(&window);
@@ -195,13 +241,14 @@ impl<'a> Report<'a> {
         let (topics_seen, untracked) = traffic.topics();
         let sizes = &traffic.payload_bytes;
         let quantile_ms = |q| traffic.intervals.quantile(q).map(|micros| micros as f64 / 1e3);
-        let ping = measured.ping(detail.words);
+        let ping = measured.ping(detail.notes);
         let left_out =
-            if detail.words { 0 } else { heard.interruptions.len().saturating_sub(INTERRUPTIONS_WITHOUT_ROOM) };
-        let Detail { top, name_bytes, words, .. } = detail;
+            if detail.notes { 0 } else { heard.interruptions.len().saturating_sub(INTERRUPTIONS_WITHOUT_ROOM) };
+        let Detail { top, name_bytes, .. } = detail;
+        let [by_rate, by_bytes] = ranked;
         Self {
             status: "success",
-            summary: if words { measured.summary(rates, &bursts, &ping) } else { NO_ROOM.into() },
+            summary: sentences(measured.summary(rates, &bursts, &ping, ranked), detail.summary_bytes),
             duration_seconds: seconds(heard.elapsed),
             messages: traffic.live.messages,
             bytes: traffic.live.bytes,
@@ -215,16 +262,19 @@ impl<'a> Report<'a> {
             }),
             interval_ms: quantile_ms(0.5).zip(quantile_ms(0.95)).map(|(median, p95)| Intervals { median, p95 }),
             topics_seen,
-            topics_note: (untracked > 0 && words).then(|| {
+            topics_note: (untracked > 0 && detail.notes).then(|| {
                 format!(
                     "{TOPICS_TRACKED_MAX} topics at most are told apart: {} came on further ones; rows with \
-                     may_be_less_by are of those, counted by estimate",
+                     may_be_less_by are of those, counted by estimate, and what cannot be told apart has no row",
                     count(untracked, "message")
                 )
             }),
             top_topics: TopTopics {
-                by_rate: measured.top(By::Messages, top, name_bytes),
-                by_bytes: measured.top(By::Bytes, top, name_bytes),
+                by_rate: measured.top(By::Messages, by_rate, top, name_bytes),
+                by_bytes: measured.top(By::Bytes, by_bytes, top, name_bytes),
+                by_rate_omitted: by_rate.rows.len().saturating_sub(top),
+                by_bytes_omitted: by_bytes.rows.len().saturating_sub(top),
+                not_listed_at_most: Load { messages: by_rate.rest(top), bytes: by_bytes.rest(top) },
             },
             burst_count: bursts.len(),
             bursts: measured.burst_rows(bursts, detail.bursts),
@@ -284,21 +334,28 @@ impl<'a> Measured<'a> {
         }
     }
 
-    fn top(&self, by: By, count: usize, name_bytes: usize) -> Vec<TopRow<'a>> {
+    fn top(&self, by: By, ranking: &Ranking<'a>, count: usize, name_bytes: usize) -> Vec<TopRow<'a>> {
         let connected = self.connected_seconds();
-        let total = if by == By::Messages { self.traffic.live.messages } else { self.traffic.live.bytes };
-        let row = |busy: Busy<'a>| {
+        let row = |busy: &Busy<'a>| {
             let alone = |by_it: By| (by == by_it).then_some(busy.weight);
+            let rate = rounded(busy.weight as f64 / connected);
             TopRow {
                 topic: &busy.topic[..busy.topic.floor_char_boundary(name_bytes)],
                 messages: busy.load.map(|load| load.messages).or(alone(By::Messages)),
                 bytes: busy.load.map(|load| load.bytes).or(alone(By::Bytes)),
-                rate: rounded(busy.weight as f64 / connected),
-                share: rounded(busy.weight as f64 / total.max(1) as f64),
+                messages_per_second: alone(By::Messages).map(|_| rate),
+                bytes_per_second: alone(By::Bytes).map(|_| rate),
+                share: rounded(self.share(by, busy)),
                 may_be_less_by: busy.error,
             }
         };
-        self.traffic.busiest(by, count).into_iter().map(row).collect()
+        ranking.rows.iter().take(count).map(row).collect()
+    }
+
+    /// Of all messages, or of all bytes.
+    fn share(&self, by: By, busy: &Busy<'_>) -> f64 {
+        let total = if by == By::Messages { self.traffic.live.messages } else { self.traffic.live.bytes };
+        busy.weight as f64 / total.max(1) as f64
     }
 
     fn burst_rows(&self, mut bursts: Vec<Burst>, count: usize) -> Vec<BurstRow> {
@@ -321,7 +378,7 @@ impl<'a> Measured<'a> {
     }
 
     /// Round trips; those that waited behind data count only when there are no others.
-    fn ping(&self, words: bool) -> Ping {
+    fn ping(&self, notes: bool) -> Ping {
         let took = |behind: bool| -> Vec<f64> {
             let of_kind = self.pings.iter().filter(|ping| ping.behind_data == behind);
             of_kind.map(|ping| millis(ping.took)).collect()
@@ -339,7 +396,7 @@ impl<'a> Measured<'a> {
                 Some(format!("left out: {answers} that waited behind messages on their way here"))
             }
         };
-        let note = note.filter(|_| words);
+        let note = note.filter(|_| notes);
         let mut shown = if clean.is_empty() { behind } else { clean };
         sort_by(&mut shown, f64::total_cmp);
         let median = shown.get(shown.len().saturating_sub(1) / 2).copied();
@@ -359,71 +416,14 @@ impl<'a> Measured<'a> {
                 "the broker published no new $SYS figures in the time (Mosquitto does every 10 s): before and after are the same",
             )
         } else {
-            Some("before is what the broker had published last; it publishes at its own pace (Mosquitto every 10 s)")
+            Some(
+                "published at the broker's own pace (Mosquitto every 10 s), before from before this call: a difference is of \
+                 another time than the run, about that of uptime; what was sent includes these figures and what was measured",
+            )
         };
-        Broker { facts: if detail.facts { facts } else { Vec::new() }, note: note.filter(|_| detail.words) }
+        Broker { facts: if detail.facts { facts } else { Vec::new() }, note: note.filter(|_| detail.notes) }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(traffic: &Traffic, heard: &Heard, top: usize, budget: usize) -> (usize, serde_json::Value) {
-        let pings = [RoundTrip { took: Duration::from_micros(1234), behind_data: true }];
-        let mut broker = BrokerFacts::default();
-        broker.record("$SYS/broker/version", b"mosquitto version 2.0.11", true);
-        let measured = Measured {
-            filter: "#",
-            traffic,
-            before: Duration::from_millis(300),
-            heard,
-            ended: Now::read(),
-            pings: &pings,
-            broker: &broker,
-            broker_refused: None,
-        };
-        let mut bytes = Vec::new();
-        assert!(fitting(&measured, top, budget).piece(0, &mut bytes));
-        (bytes.len(), serde_json::from_slice(&bytes).expect("JSON"))
-    }
-
-    fn heard(interruptions: Vec<Interruption>) -> Heard {
-        Heard { early: false, granted_qos: 0, elapsed: Duration::from_secs(30), interruptions }
-    }
-
-    #[test]
-    fn the_smallest_budget_has_room_for_the_worst_result() {
-        let mut traffic = Traffic::default();
-        for n in 0..20_000u64 {
-            let topic = format!("{}/{n}", "ü".repeat(if n < 100 { 3000 } else { 20 }));
-            traffic.record(Duration::from_millis(n * n % 30_000), &topic, n << 20, n % 50 == 0);
-        }
-        let gap = Interruption { from: Now::read().timestamp(), to: Some(Now::read().timestamp()) };
-        let heard = heard(vec![gap; crate::limits::INTERRUPTIONS_MAX]);
-        for budget in [1024, 2048, 8192, 32_768] {
-            let (bytes, value) = report(&traffic, &heard, 100, budget);
-            assert!(bytes <= budget, "{bytes} of {budget}: {value}");
-            assert_eq!(value["messages"], traffic.live.messages);
-        }
-    }
-
-    #[test]
-    fn pings_that_waited_behind_data_are_told_and_used_only_when_there_are_no_others() {
-        let (_, value) = report(&Traffic::default(), &heard(Vec::new()), 1, 32_768);
-        assert_eq!((&value["ping_ms"]["median"], &value["ping_ms"]["count"]), (&1.234.into(), &1.into()));
-        assert!(value["ping_ms"]["note"].as_str().is_some_and(|note| note.contains("wait behind")), "{value}");
-    }
-
-    #[test]
-    fn rates_are_of_the_time_with_a_connection() {
-        let mut traffic = Traffic::default();
-        (0..200).for_each(|n| traffic.record(Duration::from_millis(300 + n * 100), "t", 1, false));
-        let now = Now::read().unix_ms;
-        let gap = Interruption { from: Timestamp(now - 10_000), to: Some(Timestamp(now)) };
-        let (_, value) = report(&traffic, &heard(vec![gap]), 1, 32_768);
-        let mean = value["rate"]["mean"].as_f64().expect("a number");
-        assert!((mean - 10.0).abs() < 0.1, "{value}");
-        assert_eq!((&value["rate"]["p95_second"], &value["burst_count"]), (&10.into(), &0.into()));
-    }
-}
+mod tests;

@@ -1,17 +1,24 @@
 //! The paragraph that a person understands.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::{Measured, Ping, SHORT_NAME_BYTES};
 use crate::analysis::decimal::{Decimal, tenths};
 use crate::analysis::seconds::{Burst, Rates};
-use crate::analysis::traffic::By;
+use crate::analysis::traffic::{Busy, By, Ranking};
 use crate::analysis::words::count;
 use crate::clock::seconds;
 
 impl Measured<'_> {
     /// What was measured, said in sentences.
-    pub(super) fn summary(&self, rates: Option<Rates>, bursts: &[Burst], ping: &Ping) -> String {
+    pub(super) fn summary(
+        &self,
+        rates: Option<Rates>,
+        bursts: &[Burst],
+        ping: &Ping,
+        ranked: &[Ranking<'_>; 2],
+    ) -> String {
         let (live, mut text) = (self.traffic.live, String::new());
         let (duration, shown) = (seconds(self.heard.elapsed), Decimal(seconds(self.heard.elapsed)));
         // Writing to a string cannot fail.
@@ -24,7 +31,14 @@ impl Measured<'_> {
                  traffic may be rarer than that, or the user may not read it: brokers do not tell."
             );
         } else {
-            self.describe_traffic(out, rates, bursts);
+            self.describe_traffic(out, rates, bursts, ranked);
+        }
+        if self.before >= SLOW {
+            let _ = write!(
+                out,
+                " The broker had granted the subscription only after {} s.",
+                tenths(self.before.as_secs_f64())
+            );
         }
         if let (Some(median), Some(max)) = (ping.median, ping.max) {
             let _ = write!(
@@ -53,14 +67,20 @@ impl Measured<'_> {
         text
     }
 
-    fn describe_traffic(&self, out: &mut String, rates: Option<Rates>, bursts: &[Burst]) {
+    fn describe_traffic(
+        &self,
+        out: &mut String,
+        rates: Option<Rates>,
+        bursts: &[Burst],
+        [by_rate, by_bytes]: &[Ranking<'_>; 2],
+    ) {
         let (live, rate) = (self.traffic.live, self.rate(rates));
         let (topics, untracked) = self.traffic.topics();
         let more = if untracked > 0 { "more than " } else { "" };
         let _ = write!(
             out,
             "{} with {} of payload arrived in {} s on {more}{}: {} a second on average, {} in \
-             the busiest second, {} or fewer in 95 % of the seconds.",
+             the busiest second of the run's clock, {} or fewer in 95 % of the seconds.",
             count(live.messages, "message"),
             count(live.bytes, "byte"),
             Decimal(seconds(self.heard.elapsed)),
@@ -69,13 +89,18 @@ impl Measured<'_> {
             rate.peak_second,
             rate.p95_second
         );
-        if let Some(first) = self.top(By::Messages, 1, SHORT_NAME_BYTES).first().filter(|_| topics > 1) {
-            let _ = write!(out, " The busiest topic, {}, has {} of the messages", first.topic, percent(first.share));
-            match self.top(By::Bytes, 1, SHORT_NAME_BYTES).first().filter(|heavy| heavy.topic != first.topic) {
-                Some(heavy) => {
-                    let _ = write!(out, "; most bytes, {}, are of {}.", percent(heavy.share), heavy.topic);
+        let name = |busy: &Busy<'_>| busy.topic[..busy.topic.floor_char_boundary(SHORT_NAME_BYTES)].to_owned();
+        match (by_rate.first(), by_bytes.first()) {
+            _ if topics < 2 => {}
+            (None, _) => out.push_str(" No topic is the busiest for certain."),
+            (Some(first), heavy) => {
+                let share = percent(self.share(By::Messages, first));
+                let _ = write!(out, " The busiest topic, {}, has {share} of the messages", name(first));
+                if let Some(heavy) = heavy.filter(|heavy| heavy.topic != first.topic) {
+                    let share = percent(self.share(By::Bytes, heavy));
+                    let _ = write!(out, "; most bytes, {share}, are of {}", name(heavy));
                 }
-                None => out.push('.'),
+                out.push('.');
             }
         }
         match bursts.iter().max_by_key(|burst| burst.messages) {
@@ -93,6 +118,9 @@ impl Measured<'_> {
         }
     }
 }
+
+/// A subscription that takes longer is told: the connection was away, or the broker is slow.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// What is there is never nothing.
 fn percent(share: f64) -> String {
