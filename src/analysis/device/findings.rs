@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::model::{Device, TopicModel};
-use super::places::Place;
+use super::places::{Place, last_level};
 use super::presence::{Means, Presence, SETTLED};
-use super::{At, beats, bridges, clocks, malformed, numbers, sparkplug};
+use super::{At, beats, bridges, clocks, malformed, meaning, numbers, sparkplug};
 use crate::analysis::alarm::Severity;
 use crate::analysis::decimal::{Decimal, tenths};
 use crate::analysis::sort::sort_by;
-use crate::analysis::words::count;
+use crate::analysis::words::{count, is_in};
 use crate::clock::Timestamp;
 
 /// Something that is worth telling.
@@ -123,7 +123,16 @@ pub(super) fn shown(presence: &Presence) -> String {
 /// Whether the device sent something of its state after it was said to be gone.
 pub(super) fn told_after(device: &Device, offline: &Presence) -> bool {
     let settled = offline.at.elapsed + SETTLED;
-    device.last_told.is_some_and(|last| last.elapsed > settled)
+    device.last_told.is_some_and(|last| last.elapsed > settled) && !rests_without_sun(device, offline)
+}
+
+/// Whether it speaks of an inverter that its gateway had not reached when this began: it has no power at night, and the
+/// gateway goes on to tell what it was.
+fn rests_without_sun(device: &Device, presence: &Presence) -> bool {
+    let is_solar = |topic: &str| meaning::has_part(topic, &["solar", "inverter", "producing", "yield"]);
+    presence.change_count <= u32::from(presence.means != Means::Offline)
+        && is_in(&["reachable", "available"], last_level(&presence.topic))
+        && device.topics().any(|(topic, _)| is_solar(topic))
 }
 
 /// Whether it speaks of a device behind a Sparkplug node, and that has sent nothing since: its node goes on without it.
@@ -152,7 +161,7 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
     for presence in device.presences.of_whole() {
         let changes = presence.changes.iter().map(|(at, value)| format!("{} {value:?}", time(*at)));
         let evidence: Vec<_> = std::iter::once(shown(presence)).chain(changes).collect();
-        let topic = &presence.topic;
+        let (topic, rests) = (&presence.topic, rests_without_sun(device, presence));
         if presence.losses >= 2 {
             found.push(Finding {
                 kind: "flapping",
@@ -164,7 +173,7 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
                 evidence: evidence.clone(),
                 advice: "check power and network, and that no second client uses the same client id",
             });
-        } else if presence.losses == 1 && presence.means != Means::Offline {
+        } else if presence.losses == 1 && presence.means != Means::Offline && !rests {
             found.push(Finding {
                 kind: "was_offline",
                 severity: Grade::Warning,
@@ -184,17 +193,20 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
                 advice: "the last will of an earlier connection was not replaced: the device should publish that it is online, retained, whenever it connects",
             });
         } else if presence.means == Means::Offline && (state == Connection::Offline || is_silent) {
-            let has_gone = presence.was_there && !(presence.retained && presence.change_count == 0);
+            let has_gone = presence.was_there && !(presence.retained && presence.change_count == 0) && !rests;
             let (kind, what) = match has_gone {
                 false => ("offline", "is offline"),
                 true => ("went_offline", "went offline while this was recorded"),
             };
             found.push(Finding {
                 kind,
-                severity: Grade::Error,
+                severity: if rests { Grade::Info } else { Grade::Error },
                 finding: format!("the device {what}, says {topic}"),
                 evidence,
-                advice: "if it did not say so itself, this is its last will: it lost power or network, or its client crashed",
+                advice: match rests {
+                    true => "an inverter is away while there is no sun; by day look at its power, and how far its gateway is",
+                    false => "if it did not say so itself, this is its last will: it lost power or network, or its client crashed",
+                },
             });
         }
     }

@@ -169,6 +169,30 @@ fn refusals_and_calls_for_help_are_reports() {
 }
 
 #[test]
+fn an_inverter_that_was_away_from_the_start_is_no_alarm() {
+    use crate::analysis::device::findings::{Connection, Grade};
+    let told = |base: &str, words: &[&[u8]]| {
+        let (mut device, topic) = (Device::new(Name::new("d", false)), |end: &str| format!("{base}/d/{end}"));
+        let (reachable, power) = (topic("status/reachable"), topic("0/power"));
+        let mut at = At::default();
+        for word in words {
+            for (topic, payload) in [(&power, &b"0.0"[..]), (&reachable, word), (&power, b"0.0")] {
+                at.elapsed += Duration::from_secs(2);
+                device.record(&Message { at, topic, payload, payload_bytes: payload.len(), retain: false });
+            }
+        }
+        let found: Vec<_> = judge(&device, at).iter().map(|finding| (finding.kind, finding.severity)).collect();
+        (connection(&device, at).0, found)
+    };
+    let night: [&[u8]; 4] = [b"0"; 4];
+    assert_eq!(told("solar", &night), (Connection::Offline, vec![("offline", Grade::Info)]));
+    assert_eq!(told("solar", &[b"0", b"0", b"1"]), (Connection::Online, vec![]), "the sun rises");
+    assert_eq!(told("house", &night), (Connection::Online, vec![("offline_but_sending", Grade::Warning)]));
+    let gone = |base| told(base, &[b"1", b"0"]).1;
+    assert_eq!((gone("solar"), gone("house")), (vec![("offline_but_sending", Grade::Warning)], gone("solar")));
+}
+
+#[test]
 fn values_on_topics_called_get_are_told_and_not_asked_for() {
     let (told, asked) = (&b"7300.5"[..], &b""[..]);
     assert_eq!(kinds(&[("d/cp/2/get/power", told), ("d/state", told)]), [""; 0]);
