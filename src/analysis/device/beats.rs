@@ -74,7 +74,7 @@ pub(super) fn silent(device: &Device, end: At) -> Option<Stop> {
 }
 
 /// Whether a number has come down to next to nothing: what is told when it changes comes no more.
-fn has_ended(field: &Field, topic: &str) -> bool {
+pub(super) fn has_ended(field: &Field, topic: &str) -> bool {
     let is_next_to_nothing = field.last.abs() * 20.0 <= field.greatest && field.changes > 0;
     is_next_to_nothing && meaning::is_measurement(&field.path, topic)
 }

@@ -14,8 +14,8 @@ use crate::analysis::words::count;
 #[derive(Clone, Copy, Default)]
 pub struct Breaks {
     as_text: Option<AsText>,
-    /// Objects or truth values since the last number, and when the first of them came.
-    others: Option<(u32, At)>,
+    /// Objects, words or truth values since the last number, when the first of them came, and whether all are objects.
+    others: Option<(u32, At, bool)>,
     shift: Option<Shift>,
     /// When it fell, for the first time and by far more than it had grown.
     back: Option<(At, f64, f64)>,
@@ -25,8 +25,10 @@ pub struct Breaks {
 #[derive(Clone, Copy)]
 struct AsText {
     count: u32,
-    /// Values before the first of them.
+    /// Values before the first of them …
     before: u32,
+    /// … and all of them until the latest.
+    until: u32,
     /// The latest.
     at: At,
 }
@@ -59,13 +61,14 @@ const ENOUGH_TO_COMPARE: u32 = 8;
 impl Breaks {
     /// Takes note that the latest of `seen` values came as text.
     pub(super) fn note_text(&mut self, at: At, seen: u32) {
-        let texts = self.as_text.get_or_insert(AsText { count: 0, before: seen - 1, at });
-        (texts.count, texts.at) = (texts.count + 1, at);
+        let texts = self.as_text.get_or_insert(AsText { count: 0, before: seen - 1, until: seen, at });
+        (texts.count, texts.until, texts.at) = (texts.count + 1, seen, at);
     }
 
-    /// Takes note of what is neither number nor text.
-    pub(super) fn note_other(&mut self, at: At) {
-        self.others.get_or_insert((0, at)).0 += 1;
+    /// Takes note of what is no number, in whatever form.
+    pub(super) fn note_other(&mut self, at: At, is_object: bool) {
+        let (others, _, are_objects) = self.others.get_or_insert((0, at, true));
+        (*others, *are_objects) = (*others + 1, *are_objects && is_object);
     }
 
     /// Takes the value that follows those of a field, which has counted it.
@@ -132,33 +135,43 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
             "the meter was set back or replaced, or two send under the same name: differences over that time are wrong",
         );
     }
-    if let Some((others, at)) = field.breaks.others
-        && others >= ENOUGH
-        && field.seen >= ENOUGH_TO_COMPARE
-        && meaning::is_measurement(&field.path, topic)
-    {
+    mixed(name, field, topic, found);
+}
+
+/// Adds a number that is something else now and then, or since some time.
+fn mixed(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
+    let turned = |before: u32, behind: u32| before >= ENOUGH_TO_COMPARE && behind >= ENOUGH;
+    let mut push = |how: String, evidence| {
         found.push(Finding {
             kind: "mixed_types",
             severity: Grade::Warning,
-            finding: format!("{name} was a number, and then something else in the last {}", count(others.into(), "message")),
-            evidence: vec![format!("the last number was {}; none from {}", Decimal(field.last), time(at))],
+            finding: format!("{name} is a number, but {how}"),
+            evidence: vec![evidence],
             advice: "receivers that take it for a number fail: look for another sender, or for what was changed on this one",
         });
+    };
+    // What is none may be off, or have a word for some of its steps; but no number becomes several.
+    let is_told = |are_objects| meaning::is_measurement(&field.path, topic) || (are_objects && !field.path.is_empty());
+    if let Some((others, at, are_objects)) = field.breaks.others
+        && turned(field.seen, others)
+        && is_told(are_objects)
+    {
+        let messages = count(others.into(), "message");
+        push(
+            format!("something else in the last {messages}"),
+            format!("the last number was {}; none from {}", Decimal(field.last), time(at)),
+        );
     }
-    let Some(AsText { count: texts, before, at }) = field.breaks.as_text else { return };
-    let since = before >= ENOUGH_TO_COMPARE && texts >= ENOUGH && texts == field.seen - before;
-    if field.seen >= ENOUGH_TO_COMPARE && (texts * 4 <= field.seen || since) {
-        let (last, of) = if since { ("all of the last ", texts) } else { ("", field.seen) };
-        found.push(Finding {
-            kind: "mixed_types",
-            severity: Grade::Warning,
-            finding: format!(
-                "{name} is a number, but came as text in {texts} of {last}{}",
-                count(of.into(), "message")
-            ),
-            evidence: vec![format!("the latest at {}", time(at))],
-            advice: "receivers that take it for a number fail: look for another sender, or for what writes it",
-        });
+    let Some(AsText { count: texts, before, until, at }) = field.breaks.as_text else { return };
+    let since = turned(before, texts) && texts == field.seen - before;
+    let no_more = turned(texts, field.seen - texts) && until == texts;
+    if field.seen >= ENOUGH_TO_COMPARE && (texts * 4 <= field.seen || since || no_more) {
+        let of = match (since, no_more) {
+            (true, _) => format!("all of the last {texts} messages"),
+            (_, true) => format!("the first {texts} of {} messages, and no more since", field.seen),
+            _ => format!("{texts} of {}", count(field.seen.into(), "message")),
+        };
+        push(format!("came as text in {of}"), format!("the latest at {}", time(at)));
     }
 }
 
@@ -335,6 +348,10 @@ mod tests {
             ("speed", vec![json!(false); 4], &[]),
             ("speed", [vec![json!(false); 5], vec![json!(17)]].concat(), &[]),
             ("timer", vec![json!(false); 5], &[]),
+            ("timer", vec![json!("off"); 5], &[]),
+            ("timer", vec![json!({"left": 1}); 5], &["mixed_types"]),
+            ("speed", vec![json!("fast"); 5], &["mixed_types"]),
+            ("speed", vec![json!("n/a"); 5], &[]),
         ] {
             let values: Vec<_> = (0..8).map(|n| json!(17 + n % 2)).chain(others).collect();
             assert_eq!(kinds(name, &values), expected, "{name} {values:?}");
@@ -349,5 +366,10 @@ mod tests {
         let since = |first: usize| (0..20).map(move |n| if n < first { json!(17 + n) } else { json!(format!("{n}")) });
         assert_eq!(kinds("level", &since(10).collect::<Vec<_>>()), ["mixed_types"]);
         assert_eq!(kinds("level", &since(3).collect::<Vec<_>>()), [""; 0], "too few numbers");
+        let until = |first: usize| (0..20).map(move |n| if n < first { json!(format!("{n}.5")) } else { json!(n) });
+        assert_eq!(kinds("level", &until(12).collect::<Vec<_>>()), ["mixed_types"]);
+        assert_eq!(kinds("level", &until(16).collect::<Vec<_>>()), [""; 0], "too few numbers");
+        let once_more = until(10).chain([json!("7.5")]).collect::<Vec<_>>();
+        assert_eq!(kinds("level", &once_more), [""; 0], "in turn");
     }
 }

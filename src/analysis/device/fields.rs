@@ -7,6 +7,7 @@ use super::pace::Pace;
 use super::places::last_level;
 use super::steps::{Steps, is_sequence};
 use super::{At, meaning, quality, texts};
+use crate::hash;
 use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX};
 
 /// The numbers of one topic.
@@ -15,6 +16,9 @@ pub struct Fields {
     all: Vec<Field>,
     /// Messages that were objects.
     messages: u32,
+    /// What the latest says in words, and the message since which it does.
+    words: u64,
+    words_since: u32,
     /// Whether what comes is said to be bad.
     is_bad: bool,
 }
@@ -127,7 +131,11 @@ impl Fields {
         let before = self.all.len();
         let limit = FIELDS_PER_TOPIC_MAX.min(before + room);
         self.messages += u32::from(value.is_object());
+        let words = std::mem::take(&mut self.words);
         self.walk(at, value, &mut String::new(), 0, limit);
+        if self.words != words {
+            self.words_since = self.messages;
+        }
         self.all.len() - before
     }
 
@@ -147,9 +155,33 @@ impl Fields {
         self.messages - field.last_message
     }
 
+    /// Whether all else is as it was when a number was there last: the same numbers come, and what the messages say in
+    /// words, or by a number that is rarely another, has not changed.
+    pub fn is_alone(&self, field: &Field) -> bool {
+        let since = self.without(field);
+        let is_same = |other: &Field| {
+            let has_turned = other.is_whole && other.run.length <= since && other.changes * 4 <= other.seen;
+            let has_come = other.last_message == self.messages || other.last_message == field.last_message;
+            other.seen == other.last_message && has_come && !has_turned
+        };
+        self.words_since <= field.last_message && self.all.iter().all(is_same)
+    }
+
     fn walk(&mut self, at: At, value: &Value, path: &mut String, depth: usize, limit: usize) {
-        if matches!(value, Value::Bool(_) | Value::Object(_)) {
-            self.field(path).into_iter().for_each(|field| field.breaks.note_other(at));
+        let is_word = |text: &str| !texts::is_no_number(text) && texts::number(text).is_none();
+        match value {
+            // What has many digits may be a time, or a name that is another each time.
+            Value::String(text) if text.bytes().filter(u8::is_ascii_digit).count() < 3 => self.word(text),
+            Value::Bool(value) => self.word(if *value { "true" } else { "false" }),
+            _ => {}
+        }
+        let is_other = match value {
+            Value::Bool(_) | Value::Object(_) => true,
+            Value::String(text) => is_word(text),
+            _ => false,
+        };
+        if is_other && let Some(field) = self.field(path) {
+            field.breaks.note_other(at, value.is_object());
         }
         match value {
             Value::Number(number) => self.number(at, path, number.as_f64().unwrap_or_default(), limit),
@@ -178,6 +210,10 @@ impl Fields {
             }
             _ => {}
         }
+    }
+
+    fn word(&mut self, word: &str) {
+        self.words = self.words.rotate_left(5) ^ hash::of_bytes(word.as_bytes());
     }
 
     fn below(&mut self, at: At, name: &str, value: &Value, path: &mut String, depth: usize, limit: usize) {

@@ -5,8 +5,6 @@ use crate::analysis::words::is_in;
 /// Whether it is measured, and would not stop to be a number.
 pub(super) fn is_measurement(path: &str, topic: &str) -> bool {
     const PARTS: &[&str] = &[
-        "humid",
-        "humidity",
         "press",
         "pressure",
         "flow",
@@ -29,14 +27,15 @@ pub(super) fn is_measurement(path: &str, topic: &str) -> bool {
         "weight",
         "frequency",
     ];
-    let is_named = || has_part(own_name(path, topic), PARTS) || is_temperature(path, topic);
+    let is_named = || has_part(own_name(path, topic), PARTS) || is_temperature(path, topic) || is_humidity(path, topic);
     is_named() && !is_setting(path, topic)
 }
 
 /// Whether noise is in it; a voltage or a level may well stand still.
 pub(super) fn is_restless(path: &str, topic: &str) -> bool {
-    const PARTS: &[&str] = &["humid", "humidity", "press", "pressure", "flow", "vibration", "co2"];
-    (has_part(own_name(path, topic), PARTS) || is_temperature(path, topic)) && !is_setting(path, topic)
+    const PARTS: &[&str] = &["press", "pressure", "flow", "vibration", "co2"];
+    let is_named = || has_part(own_name(path, topic), PARTS) || is_temperature(path, topic) || is_humidity(path, topic);
+    is_named() && !is_setting(path, topic)
 }
 
 /// Whether it is one of the air, the water or the ground around.
@@ -93,7 +92,7 @@ pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
 /// Whether it is a share of water in the air.
 pub(super) fn is_humidity(path: &str, topic: &str) -> bool {
     let name = own_name(path, topic);
-    has_part(name, &["humid"]) || is_in(&["hum", "rh"], name)
+    has_part(name, &["humid", "humidity"]) || is_in(&["hum", "rh"], name)
 }
 
 /// Whether it tells where something is.

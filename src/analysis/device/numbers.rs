@@ -6,7 +6,7 @@ use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
-use super::{breaks, impossible, meaning, stuck, supply};
+use super::{beats, breaks, impossible, meaning, sparkplug, stuck, supply};
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::count;
 
@@ -66,7 +66,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
         no_temperature(&name, field, several || meaning::is_hot_by_nature(&field.path, topic), found);
     }
     let absent = model.fields.absent(field);
-    if measures && absent >= ABSENT_FROM && !several && meaning::is_temperature(&field.path, topic) {
+    if measures && absent >= ABSENT_FROM && !several && is_lost_for_good(field, model, topic) {
         found.push(Finding {
             kind: "lost_value",
             severity: Grade::Warning,
@@ -112,6 +112,14 @@ fn is_older((at, _, to): &(At, f64, f64)) -> bool {
 fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
     field.is_bad
         || (field.lost > 0 && model.fields.without(field) >= ABSENT_FROM && meaning::is_latitude(&field.path, topic))
+}
+
+/// Whether a measurement that comes no more was not left out with what it depends on: a sensor in the air always has a
+/// value. Some leave out zeros, and Sparkplug's devices what has not changed.
+fn is_lost_for_good(field: &Field, model: &TopicModel, topic: &str) -> bool {
+    let is_of_air = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
+    let is_alone = || model.fields.is_alone(field) && !beats::has_ended(field, topic);
+    (is_of_air || is_alone()) && sparkplug::parts(topic).is_none()
 }
 
 /// What falls and jumps back to where it was is told by two.
@@ -261,6 +269,39 @@ mod tests {
         assert_eq!(kinds(with(|n| n < 15)), ["lost_value"]);
         assert_eq!(kinds(with(|n| n < 27)), [""; 0], "not for long");
         assert_eq!(kinds(with(|n| n % 2 == 0 && n < 20)), [""; 0], "was not always there");
+    }
+
+    #[test]
+    fn a_measurement_that_is_left_out_while_all_else_stays_is_lost() {
+        // A number moves, and then there is something else, or nothing, of it.
+        let then = |before: Value, behind: Value| {
+            let with = |n: u32, mut message: Value| {
+                if message["power"].is_f64() {
+                    message["power"] = json!(120.5 + f64::from(n * 7 % 5));
+                }
+                message
+            };
+            kinds((0..20).map(|n| with(n, if n < 12 { before.clone() } else { behind.clone() })))
+        };
+        assert_eq!(then(json!({"speed": 7.5, "hum": 50}), json!({"speed": 7.5})), ["lost_value"]);
+        assert_eq!(then(json!({"hum": 50, "mode": "a"}), json!({"mode": "b"})), ["lost_value"], "air is in any mode");
+        for (before, behind, expected) in [
+            (json!({"power": 120.5, "mode": "run", "n": 1}), json!({"mode": "run", "n": 1}), true),
+            (json!({"power": 120.5, "level": 7, "n": 1}), json!({"n": 1}), true),
+            (json!({"power": 120.5, "mode": "run"}), json!({"mode": "off"}), false),
+            (json!({"power": 120.5, "on": true}), json!({"on": false}), false),
+            (json!({"power": 120.5, "state": 3}), json!({"state": 1}), false),
+            (json!({"power": 120.5, "n": 1}), json!({"n": 1, "rssi": -70}), false),
+            (json!({"power": 120.5, "n": 1, "x": 2}), json!({"n": 1}), true),
+            (json!({"eta": 120.5, "n": 1}), json!({"n": 1}), false),
+        ] {
+            let told = then(before.clone(), behind.clone());
+            assert_eq!(told.contains(&"lost_value"), expected, "{before} {behind}: {told:?}");
+        }
+        let rests = |n: u32| if n < 14 { json!({"power": 130 - n * 10, "n": 1}) } else { json!({"n": 1}) };
+        assert_eq!(kinds((0..24).map(rests)), [""; 0], "next to nothing is left out");
+        let turns = |n: u32| if n % 12 < 11 { json!({"power": 120, "n": 1}) } else { json!({"n": 1}) };
+        assert_eq!(kinds((0..60).map(turns)), [""; 0], "now and then");
     }
 
     #[test]
