@@ -4,7 +4,7 @@ use super::fields::{Field, Fields};
 use super::findings::{Finding, Grade};
 use super::meaning::{has_part, is_uptime, own_name};
 use crate::analysis::decimal::Decimal;
-use crate::analysis::words::{count, is_in};
+use crate::analysis::words::{count, is_called, is_in};
 
 /// Percent: a battery in it should be changed. 1 is a flag of some.
 const BATTERY_LOW: std::ops::RangeInclusive<f64> = 2.0..=10.0;
@@ -16,6 +16,10 @@ const PLAIN_WEAK: f64 = -90.0;
 const LINK_WEAK: f64 = 10.0;
 /// Percent, of a signal that is told so.
 const PERCENT_WEAK: f64 = 10.0;
+/// So far below the noise, in dB, only LoRa's slowest data rates are heard, and barely.
+const LORA_WEAK: f64 = -15.0;
+/// A lithium cell of 3 V that gives less is empty, also in the cold.
+const CELL_LOW: f64 = 2.3;
 
 /// Adds what the latest of a number says of battery and signal. Where a topic tells of `several` things, that is of one of
 /// them only when it was said again and again.
@@ -29,7 +33,7 @@ pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), se
     let is_level = is_in(&["level", "percent", "percentage", "pct"], own);
     let own = if is_level && (field.path.split('.').any(is_of_battery) || of_topic()) { "batterypercent" } else { own };
     let is_its_own = !several || field.run.length >= AGAIN;
-    let (kind, what, advice) = if is_its_own && is_battery(own, field, topic) {
+    let (kind, what, advice) = if is_its_own && (is_battery(own, field, topic) || is_cell(own, field, topic)) {
         ("low_battery", "the battery is low", "change or charge it")
     } else if !several && (is_weak(own, field, topic) || is_weak_by_sender(own, field, (topic, all))) {
         (
@@ -84,15 +88,29 @@ fn is_battery(own: &str, field: &Field, topic: &str) -> bool {
     (is_low && NAMES.iter().any(|name| is(name))) || (is("batteryok") && field.last == 0.0)
 }
 
+/// The voltage of a RuuviTag's cell, which it tells instead of a share.
+fn is_cell(own: &str, field: &Field, topic: &str) -> bool {
+    field.seen >= 3 && topic.starts_with("ruuvi/") && own == "voltage" && (1.0..CELL_LOW).contains(&field.greatest)
+}
+
 /// Radios of other kinds hear far less than Wi-Fi does.
 fn is_weak(own: &str, field: &Field, topic: &str) -> bool {
     let is_wifi = |name: &str| has_part(name, &["wifi", "wlan"]);
-    let is_signal = has_part(own, &["rssi", "signal"]) && (is_wifi(&field.path) || is_wifi(topic));
-    let wifi = is_signal && (-110.0..=WIFI_WEAK).contains(&field.greatest);
-    let link = own.eq_ignore_ascii_case("linkquality") && (1.0..=LINK_WEAK).contains(&field.greatest);
-    // Homie's is a percentage (convention 3 and 4, "Device statistics").
-    let homie = topic.ends_with("/$stats/signal") && (0.0..=PERCENT_WEAK).contains(&field.greatest);
-    field.seen >= 3 && (wifi || link || homie)
+    let is_signal = has_part(own, &["rssi", "signal", "strength"]);
+    let is_of_wifi = is_signal && (is_wifi(&field.path) || is_wifi(topic)) || is_in(&["srssi"], own);
+    // A few may be bars: percent are those that say so, Tasmota's RSSI and EMS-ESP's strength.
+    let is_percent =
+        is_signal && has_part(own, &["percent", "pct"]) || field.path.ends_with("Wifi.RSSI") || own == "wifistrength";
+    let weak = match own {
+        // Homie's is a share, too (convention 3 and 4, "Device statistics").
+        _ if topic.ends_with("/$stats/signal") => 0.0..=PERCENT_WEAK,
+        _ if is_percent => 1.0..=PERCENT_WEAK,
+        _ if is_of_wifi => -110.0..=WIFI_WEAK,
+        _ if is_called(&["linkquality", "lqi"], own) => 1.0..=LINK_WEAK,
+        _ if is_called(&["snr", "lsnr", "lorasnr", "rxsnr"], own) => -30.0..=LORA_WEAK,
+        _ => return false,
+    };
+    field.seen >= 3 && weak.contains(&field.greatest)
 }
 
 /// A plain name says nothing of the radio. One that tells its uptime beside it is most likely in a Wi-Fi, which no radio
@@ -103,7 +121,9 @@ fn is_weak_by_sender(own: &str, field: &Field, (topic, all): (&str, &Fields)) ->
     let is_lora = |path: &str, _: &str| has_part(path, &["snr", "lora"]);
     let is_wifi = || field.least >= -100.0 && any(is_uptime) && !any(is_lora);
     let is_bluetooth = || field.least >= -120.0 && has_part(topic, &["bt", "ble", "bluetooth"]);
-    let is_plain = own.eq_ignore_ascii_case("rssi") && field.seen >= OFTEN && field.greatest <= PLAIN_WEAK;
+    let is_plain = is_called(&["rssi", "signal", "signalstrength", "signaldbm"], own)
+        && field.seen >= OFTEN
+        && field.greatest <= PLAIN_WEAK;
     is_plain && (is_wifi() || is_bluetooth())
 }
 
@@ -136,6 +156,18 @@ mod tests {
             ("rssi", &[-110.0, -109.0, -110.0], None),
             ("linkquality", &[7.0, 9.0, 8.0], Some("weak_signal")),
             ("linkquality", &[7.0, 40.0, 8.0], None),
+            ("lqi", &[7.0, 9.0, 8.0], Some("weak_signal")),
+            ("link_quality", &[0.0, 0.0, 0.0], None),
+            ("srssi", &[-91.0, -90.0, -93.0], Some("weak_signal")),
+            ("srssi", &[-71.0, -70.0, -93.0], None),
+            ("signal_percent", &[4.0, 5.0, 4.0], Some("weak_signal")),
+            ("wifistrength", &[4.0, 5.0, 4.0], Some("weak_signal")),
+            ("wifistrength", &[-60.0, -61.0, -60.0], None),
+            ("wifi_bars_strength", &[4.0, 5.0, 4.0], None),
+            ("signal", &[-92.0, -93.0, -92.0], None),
+            ("snr", &[-18.3, -17.2, -19.0], Some("weak_signal")),
+            ("snr", &[-18.3, 4.2, -19.0], None),
+            ("snr", &[-7.5, -9.2, -8.0], None),
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             values.iter().for_each(|value| _ = fields.record(At::default(), &json!({path: value}), 100));
@@ -159,7 +191,14 @@ mod tests {
             ("tank/state", json!({"battery": 80.0, "percent": 3}), 0),
             ("greenhouse/sensor/wifi_signal/state", json!(-91), 1),
             ("homie/pump/$stats/signal", json!(6), 1),
+            ("homie/pump/$stats/signal", json!(0), 1),
             ("homie/pump/$stats/signal", json!(40), 0),
+            ("tele/plug/STATE", json!({"Wifi": {"RSSI": 6}}), 1),
+            ("tele/plug/STATE", json!({"Wifi": {"RSSI": 64}}), 0),
+            ("application/1/device/24e1/event/up", json!({"rxInfo": [{"snr": -18.3}]}), 1),
+            ("ruuvi/04:81/BE:D7", json!({"voltage": 1.96}), 1),
+            ("ruuvi/04:81/BE:D7", json!({"voltage": 2.6}), 0),
+            ("bench/psu", json!({"voltage": 1.96}), 0),
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             (0..3).for_each(|_| _ = fields.record(At::default(), &value, 100));
