@@ -113,7 +113,8 @@ impl Verdict {
                 "subscribe" | "qos_0" | "qos_1" | "qos_2" => Health::Fair,
                 _ => Health::Poor,
             };
-            return self.lower(health, format!("{name} failed: {detail}"));
+            let how = if step.is_our_own { "was not tested" } else { "failed" };
+            return self.lower(health, format!("{name} {how}: {detail}"));
         }
         if let Some(median) = step.median_ms {
             let shown = Decimal(median);
@@ -172,7 +173,7 @@ mod tests {
                 vec![Step { is_our_own: true, ..fails("subscribe") }],
                 0,
                 Health::Excellent,
-                vec!["subscribe failed: because"],
+                vec!["subscribe was not tested: because"],
             ),
             (vec![tls(90)], 0, Health::Excellent, vec!["all steps passed (tls)"]),
             (vec![tls(20)], 0, Health::Good, vec!["the certificate expires in 20 days"]),

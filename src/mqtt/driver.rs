@@ -200,6 +200,7 @@ async fn say_connect(
     let packet = {
         let credentials =
             vault.open(&identity.credentials).ok_or(Trouble::Lost("credentials cannot be opened".into()))?;
+        connection.session.borrow_mut().as_user = credentials.username.is_some();
         let info = ConnectInfo {
             client_id: &identity.client_id,
             keep_alive_seconds: identity.keep_alive_seconds,

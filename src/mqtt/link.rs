@@ -43,7 +43,8 @@ pub enum Stage {
     Dns(Vec<SocketAddr>),
     /// This address took the connection, after those before it had their try.
     Tcp(SocketAddr),
-    /// TLS stands; not without it.
+    /// TLS stands, or failed (which the trouble behind it says) after the broker may have shown a certificate; not
+    /// without it.
     Tls(Box<Facts>),
     /// The broker took CONNECT and accepted it with CONNACK.
     Connect,
@@ -92,10 +93,11 @@ pub async fn open(
     let mut link = connect(endpoint, policy, stages, deadline).await?;
     if let Some(options) = &endpoint.tls {
         let secured = until(deadline, pin!(link.secure(options, &endpoint.host))).await;
-        secured.unwrap_or(Err(Trouble::Timeout("the TLS handshake")))?;
-    }
-    if let Some(channel) = &link.channel {
-        stages.done(|| Stage::Tls(Box::new(channel.facts())));
+        let secured = secured.unwrap_or(Err(Trouble::Timeout("the TLS handshake")));
+        if let (Some(channel), Ok(()) | Err(Trouble::Tls(_))) = (&link.channel, &secured) {
+            stages.done(|| Stage::Tls(Box::new(channel.facts())));
+        }
+        secured?;
     }
     Ok(link)
 }
@@ -148,7 +150,7 @@ impl Link {
     }
 
     async fn secure(&mut self, options: &TlsOptions, host: &str) -> Result<(), Trouble> {
-        let mut channel = Channel::prepare(options, host).await?;
+        let channel = self.channel.insert(Box::new(Channel::prepare(options, host).await?));
         let lost = |error: io::Error| Trouble::Lost(plain(&error));
         loop {
             match channel.shake(&mut self.stream.get_ref())? {
@@ -157,7 +159,6 @@ impl Link {
                 Shake::Writable => poll_fn(|cx| self.stream.poll_writable(cx)).await.map_err(lost)?,
             }
         }
-        self.channel = Some(Box::new(channel));
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub struct Session {
     /// Between CONNECT and the end of the connection.
     on_line: bool,
     session_present: bool,
+    /// CONNECT has a user name.
+    pub as_user: bool,
     /// Keep-alive and round trips.
     pub liveness: Liveness,
     /// Captures of running calls.
@@ -56,6 +58,7 @@ impl Session {
             state: State::Connecting,
             on_line: false,
             session_present: false,
+            as_user: false,
             liveness: Liveness::new(Duration::from_secs(keep_alive_seconds.into())),
             captures: Captures::default(),
             outbound: Outbound::default(),
@@ -211,7 +214,10 @@ impl Session {
                     }
                 }
                 Ok(None) => break Ok(()),
-                Err(Malformed(why)) => break Err(Trouble::sent(why)),
+                Err(Malformed(why)) => {
+                    let stranger = wire::stranger(bytes).filter(|_| self.connected_at.is_none());
+                    break Err(Trouble::sent(stranger.unwrap_or(why)));
+                }
             }
         };
         self.framer = framer;
@@ -304,7 +310,7 @@ impl Session {
     }
 
     fn connack(&mut self, now: Now, session_present: bool, code: u8) -> Result<(), Trouble> {
-        Trouble::refused(code)?;
+        Trouble::refused(code, self.as_user)?;
         self.timers.clear(Timer::Connack);
         self.note_sent(now.at);
         self.session_present = session_present;

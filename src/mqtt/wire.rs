@@ -208,6 +208,16 @@ impl Framer {
 const PUBLISH: u8 = 3;
 const NOT_UTF8: Malformed = Malformed("a topic is not UTF-8 (1.5.3)");
 
+/// What a peer sent that speaks something else, as its first bytes tell; none of them is shown.
+pub fn stranger(first: &[u8]) -> Option<&'static str> {
+    match first {
+        [b'H', b'T', b'T', b'P', b'/', ..] => Some("the answer of an HTTP server"),
+        [b'S', b'S', b'H', b'-', ..] => Some("the greeting of an SSH server"),
+        [0x15, 3, ..] => Some("an alert of TLS, as a port for mqtts:// does"),
+        _ => None,
+    }
+}
+
 /// Type and flags, remaining length and size of the fixed header, checked for what a broker may send (2.2.2).
 fn read_header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, Malformed> {
     let Some(first) = bytes.first().copied() else { return Ok(None) };

@@ -256,14 +256,22 @@ impl From<&Trouble> for Failure {
             Trouble::Protocol(_) => {
                 (Code::ProtocolRejected, "check that the port is the broker's MQTT port, and whether it needs mqtts://")
             }
+            Trouble::Version => (
+                Code::ProtocolRejected,
+                "the broker wants another version of MQTT, which is not spoken here: look for a port or a setting of it that takes 3.1.1",
+            ),
             Trouble::IdentifierRejected => (Code::IdentifierRejected, "give another client_id, or none"),
             Trouble::BrokerUnavailable => (Code::BrokerUnavailable, "the broker is up but not ready: try again later"),
             Trouble::BadCredentials => {
                 (Code::BadCredentials, "ask for the right user name and password, or use a configured broker")
             }
-            Trouble::NotAuthorized => {
-                (Code::NotAuthorized, "the broker wants credentials, or this user may not connect: ask for credentials")
+            Trouble::NotAuthorized { as_user: false } => {
+                (Code::NotAuthorized, "the broker wants credentials, and none were given: ask for them")
             }
+            Trouble::NotAuthorized { as_user: true } => (
+                Code::NotAuthorized,
+                "user name or password may be wrong, or this user may not connect: ask for the right ones; the broker's log tells more",
+            ),
             Trouble::Lost(_) => (
                 Code::ConnectionLost,
                 "list_active_connections shows the session's state; a broker that hangs up at once may want mqtts:// or refuse this address",

@@ -10,6 +10,7 @@ use crate::clock::{Now, seconds};
 use crate::limits::{BACKOFF_MAX, HELD_MAX_BYTES, PROGRESS_EVERY, PROGRESS_FIRST, PROGRESS_QUIET, SUBACK_WAIT};
 use crate::mqtt::capture::{CaptureId, Grant, Interruption, Recorder, Retained};
 use crate::mqtt::driver::Connection;
+use crate::mqtt::error::Trouble;
 use crate::mqtt::guard::Held;
 use crate::mqtt::session::Session;
 use crate::mqtt::state::State;
@@ -100,7 +101,23 @@ pub(crate) struct Listening {
     connection: Rc<Connection>,
     id: CaptureId,
     qos: u8,
+    /// As [`losses`] when it began, if it is to end with the connection.
+    losses: Option<(u64, bool)>,
     _held: Held,
+}
+
+/// Changes when the connection is lost, and when it is back.
+pub(super) fn losses(session: &Session) -> (u64, bool) {
+    (session.counters().reconnects, *session.state() == State::Connected)
+}
+
+/// The connection was lost, and why.
+pub(super) fn lost(session: &Session) -> Failure {
+    Failure::new(
+        Code::ConnectionLost,
+        session.last_error().unwrap_or(&Trouble::Closed).to_string(),
+        "look at the broker's log and the network; some brokers close the connection of a user who lacks the right to publish to a topic, or to read it",
+    )
 }
 
 impl Listening {
@@ -116,7 +133,14 @@ impl Listening {
         let bytes = recorder.borrow().holds_max_bytes();
         let held = connection.guard.hold(bytes).ok_or_else(too_much_held)?;
         let id = connection.with(|session| session.capture(Now::read(), filter, qos, retained, recorder));
-        Ok(Self { connection: connection.clone(), id, qos, _held: held })
+        Ok(Self { connection: connection.clone(), id, qos, losses: None, _held: held })
+    }
+
+    /// Nothing is waited for any longer than the connection stands that stands now.
+    #[cfg(feature = "analysis")]
+    pub(super) fn on_this_connection(mut self) -> Self {
+        self.losses = Some(self.connection.look(losses));
+        self
     }
 
     /// Waits until the subscription is in force: the granted QoS.
@@ -135,15 +159,28 @@ impl Listening {
         count: &dyn Fn() -> u64,
         condition: impl Fn(&Self) -> Option<Result<T, Failure>>,
     ) -> Option<Result<T, Failure>> {
+        let mut outcome = None;
+        let mut is_over = |session: &Session| {
+            outcome = self.trouble(session).map(Err).or_else(|| condition(self));
+            outcome.is_some()
+        };
+        self.pass(end, progress, count, &mut is_over).await;
+        outcome
+    }
+
+    /// Once in the binary for all conditions.
+    async fn pass(
+        &self,
+        end: Instant,
+        progress: &mut Progress<'_>,
+        count: &dyn Fn() -> u64,
+        is_over: &mut dyn FnMut(&Session) -> bool,
+    ) {
         loop {
             let until = end.min(progress.next);
-            let outcome =
-                self.connection.until(until, |session| self.trouble(session).map(Err).or_else(|| condition(self)));
-            if let Some(outcome) = outcome.await {
-                return Some(outcome);
-            }
-            if Instant::now() >= end {
-                return None;
+            let is_met = self.connection.until(until, |session| is_over(session).then_some(())).await.is_some();
+            if is_met || Instant::now() >= end {
+                return;
             }
             progress.tell(end, count());
         }
@@ -172,12 +209,13 @@ impl Listening {
 
     fn trouble(&self, session: &Session) -> Option<Failure> {
         match session.state() {
-            State::Closed => Some((&crate::mqtt::error::Trouble::Closed).into()),
+            State::Closed => Some((&Trouble::Closed).into()),
             State::Failed(trouble) => Some(Failure::new(
                 Code::ConnectionLost,
                 format!("the session cannot be continued: {trouble}"),
                 "close_connection, then establish_connection with what the broker accepts",
             )),
+            _ if self.losses.is_some_and(|before| before != losses(session)) => Some(lost(session)),
             _ => None,
         }
     }

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::Context;
 use super::failure::{Code, Failure};
-use super::listen::{Listening, Progress, Wish};
+use super::listen::{Listening, Progress, Wish, losses, lost};
 use super::publish_message::Flight;
 use crate::analysis::broker_facts::{BrokerFacts, Summary};
 use crate::analysis::decimal::Decimal;
 use crate::analysis::health::Step;
 use crate::analysis::sort::sort_by;
+use crate::analysis::words::count;
 use crate::clock::{Now, millis};
 use crate::limits::{
     BROKER_FACT_MAX_BYTES, BROKER_INFO_WAIT, PING_TEST_WAIT, PINGS_PER_TEST, QOS_PROBE_WAIT, SUBSCRIBE_TEST_WAIT,
@@ -43,47 +44,59 @@ impl<'a> Probe<'a> {
 
     /// Appends its steps. An error is what stopped it, and is the last step's.
     pub(super) async fn run(&mut self, topic: Option<&str>, steps: &mut Vec<Step>) -> Result<(), Failure> {
-        steps.push(self.ping().await);
-        if steps.last().is_some_and(|step| !step.ok) {
-            return Err(lost());
+        let (step, failure) = self.ping().await;
+        steps.push(step);
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let tried = match topic {
+            Some(topic) => self.round_trips(topic, steps).await,
+            None => Ok(()),
+        };
+        if matches!(&tried, Err(failure) if failure.code() == Code::ConnectionLost) {
+            return tried;
         }
         let started = Instant::now();
         let told = self.broker_info().await;
-        match topic {
-            None => {
-                let (step, failure) = subscribe_step("$SYS/#", started, told);
-                steps.push(step);
-                failure.map_or(Ok(()), Err)
-            }
-            Some(topic) => self.round_trips(topic, steps).await,
+        if topic.is_some() {
+            // Nobody asked for it by itself: that it fails is no step.
+            return tried;
         }
+        let (step, failure) = subscribe_step("$SYS/#", started, told);
+        steps.push(step);
+        failure.map_or(Ok(()), Err)
     }
 
-    async fn ping(&self) -> Step {
-        let by = Instant::now() + PING_TEST_WAIT;
-        let (mut took, mut queued) = (Vec::new(), 0);
-        for number in 1..=PINGS_PER_TEST {
-            let Some(round_trip) = self.connection.round_trip(by).await else {
-                let ms = millis(PING_TEST_WAIT.saturating_sub(by.saturating_duration_since(Instant::now())));
-                let detail = format!("no PINGRESP to PINGREQ {number} of {PINGS_PER_TEST}, or the connection went");
-                return Step::new("ping", false, ms, detail);
-            };
-            queued += usize::from(round_trip.behind_data);
-            took.push(round_trip.took);
+    async fn ping(&self) -> (Step, Option<Failure>) {
+        let (by, before) = (Instant::now() + PING_TEST_WAIT, self.connection.look(losses));
+        let (mut took, mut queued, mut silence) = (Vec::new(), 0, None);
+        while took.len() < PINGS_PER_TEST && silence.is_none() {
+            let since = Instant::now();
+            match self.connection.round_trip(by).await {
+                Some(round_trip) => {
+                    queued += usize::from(round_trip.behind_data);
+                    took.push(round_trip.took);
+                }
+                None => silence = Some(since.elapsed()),
+            }
         }
-        sort_by(&mut took, Duration::cmp);
-        let of = [0, took.len() / 2, took.len() - 1].map(|index| millis(took[index]));
-        let [min, median, max] = of.map(Decimal);
-        let mut detail = format!("min {min}, median {median}, max {max} ms over {PINGS_PER_TEST} pings");
-        if queued > 0 {
-            detail.push_str(&format!("; {queued} of them queued behind messages"));
+        let mut step = timed(&mut took, queued);
+        let Some(silence) = silence else { return (step, None) };
+        let (is_lost, lost) = self.connection.look(|session| (losses(session) != before, lost(session)));
+        let why = match is_lost {
+            true => format!(": {}", lost.message()),
+            false => format!(" within {} ms", silence.as_millis()),
+        };
+        let behind = if took.is_empty() { "" } else { "; " };
+        let number = took.len() + 1;
+        step.detail.push_str(&format!("{behind}no PINGRESP to PINGREQ {number} of {PINGS_PER_TEST}{why}"));
+        // One that may take little longer than those before is slow and not dead.
+        step.ok = !is_lost && took.last().is_some_and(|longest| silence <= *longest * 2);
+        let failure = (!step.ok).then(|| if is_lost { lost } else { silent() });
+        if took.is_empty() {
+            step.ms = millis(silence);
         }
-        Step {
-            min_ms: Some(of[0]),
-            median_ms: Some(of[1]),
-            max_ms: Some(of[2]),
-            ..Step::new("ping", true, of[1], detail)
-        }
+        (step, failure)
     }
 
     /// Reads what the broker retains on `$SYS`; how long the subscription took to be granted, and its QoS.
@@ -97,7 +110,7 @@ impl<'a> Probe<'a> {
             duration: BROKER_INFO_WAIT,
         };
         let started = Instant::now();
-        let listening = Listening::start(self.connection, &wish, told.clone())?;
+        let listening = Listening::start(self.connection, &wish, told.clone())?.on_this_connection();
         let granted = listening.grant(started + SUBSCRIBE_TEST_WAIT, &mut self.progress).await?;
         let took = started.elapsed();
         let end = Instant::now() + BROKER_INFO_WAIT;
@@ -118,14 +131,15 @@ impl<'a> Probe<'a> {
         };
         let started = Instant::now();
         let listening = match Listening::start(self.connection, &wish, echo.clone()) {
-            Ok(listening) => listening,
+            Ok(listening) => listening.on_this_connection(),
             Err(failure) => {
-                let (step, failure) = subscribe_step(topic, started, Err(failure));
-                steps.push(step);
-                return failure.map_or(Ok(()), Err);
+                let detail = format!("the probe was not done: {}", failure.message());
+                steps.push(Step::new("subscribe", false, millis(started.elapsed()), detail));
+                return Err(failure);
             }
         };
         let granted = listening.grant(started + SUBSCRIBE_TEST_WAIT, &mut self.progress).await;
+        let highest = granted.as_ref().copied().unwrap_or_default();
         let (step, failure) = subscribe_step(topic, started, granted.map(|qos| (started.elapsed(), qos)));
         steps.push(step);
         if let Some(failure) = failure {
@@ -135,8 +149,14 @@ impl<'a> Probe<'a> {
         for qos in 0..3 {
             let (step, failure) = self.round_trip(topic, qos, &listening, &echo).await;
             steps.push(step);
+            let Some(failure) = failure else { continue };
+            let was_lost = failure.code() == Code::ConnectionLost;
             // What stops the simplest one is most likely what stops the others.
-            stopped = stopped.and(failure.map_or(Ok(()), Err));
+            stopped = stopped.and(Err(if was_lost && qos > highest { above(highest, failure) } else { failure }));
+            if was_lost {
+                // It would be lost again.
+                break;
+            }
         }
         stopped
     }
@@ -173,7 +193,9 @@ impl<'a> Probe<'a> {
                 (Step::new(name, true, ms, format!("published at QoS {qos}, came back at QoS {delivered}")), None)
             }
             Some(Err(failure)) => failed(failure),
-            None if self.connection.look(|session| flight.end(session)).is_none() => failed(flight.late()),
+            None if self.connection.look(|session| flight.end(session)).is_none() => failed(flight.late().with_hint(
+                "the user may lack the right to publish to probe_topic, or the broker is slow or stuck: look at its log",
+            )),
             None => failed(Failure::new(
                 Code::NoResponse,
                 format!("published at QoS {qos}, and it did not come back within {} ms", QOS_PROBE_WAIT.as_millis()),
@@ -181,6 +203,22 @@ impl<'a> Probe<'a> {
             )),
         }
     }
+}
+
+/// The step of pings that were answered.
+fn timed(took: &mut [Duration], queued: usize) -> Step {
+    sort_by(took, Duration::cmp);
+    let mut step = Step::new("ping", true, 0.0, "");
+    let (Some(min), Some(max)) = (took.first(), took.last()) else { return step };
+    let of = [*min, took[took.len() / 2], *max].map(millis);
+    [step.min_ms, step.median_ms, step.max_ms] = of.map(Some);
+    step.ms = of[1];
+    let [min, median, max] = of.map(Decimal);
+    step.detail = format!("min {min}, median {median}, max {max} ms over {}", count(took.len() as u64, "ping"));
+    if queued > 0 {
+        step.detail.push_str(&format!("; {queued} of them queued behind messages"));
+    }
+    step
 }
 
 /// A refusal by our own policy says nothing of the broker, and stops nothing.
@@ -199,11 +237,18 @@ fn subscribe_step(filter: &str, started: Instant, granted: Result<(Duration, u8)
     }
 }
 
-fn lost() -> Failure {
+/// Hung up at a message of a QoS above what it granted.
+fn above(granted: u8, failure: Failure) -> Failure {
+    failure.with_hint(&format!(
+        "the broker granted only QoS {granted}, and seems to close the connection at a message above that: publish at most at QoS {granted}"
+    ))
+}
+
+fn silent() -> Failure {
     Failure::new(
-        Code::ConnectionLost,
+        Code::NoResponse,
         "the broker does not answer PINGREQ",
-        "the broker or the network is stuck: list_active_connections shows what happens to open sessions",
+        "the broker or the network is stuck: look at the broker's log and its load",
     )
 }
 

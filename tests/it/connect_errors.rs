@@ -10,6 +10,7 @@ use crate::support::fake_broker::FakeBroker;
 use crate::support::mosquitto::{Mosquitto, Setup};
 use crate::support::packets::*;
 use crate::support::server::Server;
+use crate::support::tools::is_built;
 
 fn to(url: impl std::fmt::Display) -> Value {
     json!({"connection_string": url.to_string(), "timeout_seconds": 5})
@@ -56,6 +57,33 @@ fn each_refusal_in_connack_has_its_code() {
         assert_eq!((&error["code"], &error["retryable"]), (&json!(code), &json!(number == 3)));
     }
     assert_eq!(server.call("list_active_connections", json!({}))["total_count"], 0);
+}
+
+#[test]
+fn a_refusal_is_told_for_what_it_is_and_neither_password_nor_the_peers_bytes_are_shown() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (nobody, user) = (broker.url(), broker.url().replace("//", "//svc:s3cr3t-word@"));
+    for (url, answer, message, hint) in [
+        (&user, connack(false, 1), "the broker refuses the protocol version MQTT 3.1.1", "takes 3.1.1"),
+        (&nobody, connack(false, 5), "(CONNACK 5)", "none were given"),
+        (&user, connack(false, 5), "(CONNACK 5)", "may be wrong, or this user may not connect"),
+        (&user, b"HTTP/1.1 400 Bad Request\r\n\r\n".into(), "it sent the answer of an HTTP server", "MQTT port"),
+        (&user, b"SSH-2.0-OpenSSH_9.6\r\n".into(), "it sent the greeting of an SSH server", "MQTT port"),
+        (&user, b"\x15\x03\x01\x00\x02\x02\x0a".into(), "it sent an alert of TLS", "mqtts://"),
+        (&user, b"Hello\r\n".into(), "it sent a packet with reserved flags", "MQTT port"),
+    ] {
+        for tool in ["establish_connection", "test_connection"].into_iter().filter(|tool| is_built(tool)) {
+            let id = server.start_call(tool, json!({"connection_string": url}));
+            broker.welcome_with(answer.clone()).expect_end();
+            let told = if tool == "establish_connection" { server.failure(&id) } else { server.outcome(&id) };
+            let why = if tool == "establish_connection" { &told["message"] } else { &told["reasons"][0] };
+            assert!(why.as_str().is_some_and(|why| why.contains(message)), "{tool}: {told}");
+            assert!(told["hint"].as_str().is_some_and(|shown| shown.contains(hint)), "{tool}: {told}");
+            let shown = ["s3cr3t-word", "Bad Request", "OpenSSH", "Hello"].map(|word| told.to_string().contains(word));
+            assert_eq!(shown, [false; 4], "{told}");
+        }
+    }
+    assert!(!server.stderr_at_end().contains("s3cr3t-word"));
 }
 
 #[test]

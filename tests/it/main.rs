@@ -29,6 +29,8 @@ mod packed;
 #[cfg(feature = "analysis")]
 mod performance;
 mod policy;
+#[cfg(feature = "analysis")]
+mod probes;
 mod profiles;
 mod progress;
 #[cfg(feature = "library")]
