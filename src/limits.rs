@@ -263,6 +263,8 @@ pub const ANSWERS_SETTLE_MAX: Duration = Duration::from_millis(250);
 pub const BROKER_SIGN_WAIT: Duration = Duration::from_secs(2);
 /// Messages that are no answer and are shown beside answers; more are counted.
 pub const OTHERS_KEPT_MAX: usize = 20;
+/// … and so many of the retained ones and own requests, which can be none.
+pub const IGNORED_KEPT_MAX: u64 = 5;
 /// Pointers shown of one message that does not match.
 pub const MISMATCHES_SHOWN_MAX: usize = 10;
 /// How long clear_retained waits for each acknowledgement.

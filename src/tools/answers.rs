@@ -10,7 +10,7 @@ use crate::analysis::correlate;
 use crate::analysis::expect::{is_same, payload_mismatches};
 use crate::analysis::shown::{Says, Shown, ShownPayload, show};
 use crate::clock::{Now, millis};
-use crate::limits::{COMPARE_MAX_BYTES, MISMATCHES_SHOWN_MAX, OTHERS_KEPT_MAX};
+use crate::limits::{COMPARE_MAX_BYTES, IGNORED_KEPT_MAX, MISMATCHES_SHOWN_MAX, OTHERS_KEPT_MAX};
 use crate::mqtt::capture::{Flow, Recorder};
 use crate::mqtt::wire::Publish;
 
@@ -56,8 +56,10 @@ struct Request {
 }
 
 struct Arrival {
-    request: u64,
-    round_trip: Duration,
+    /// The request that was out, and how long; none before the first one.
+    request: Option<(u64, Duration)>,
+    /// Why it can answer nothing.
+    ignored: Option<&'static str>,
     topic: String,
     payload: Vec<u8>,
     payload_bytes: usize,
@@ -68,9 +70,13 @@ struct Arrival {
 /// An arrival for a result.
 #[derive(Serialize)]
 pub(super) struct Row<'a> {
-    request: u64,
-    round_trip_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round_trip_ms: Option<f64>,
     matched: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<&'static str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     mismatches: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,12 +122,22 @@ impl Answers {
 
     /// From request to answer, in order.
     pub(super) fn round_trips(&self) -> Vec<Duration> {
-        self.arrivals.iter().filter(|arrival| arrival.is_answer()).map(|arrival| arrival.round_trip).collect()
+        self.arrivals
+            .iter()
+            .filter(|arrival| arrival.rank() == ANSWERS)
+            .filter_map(|answer| Some(answer.request?.1))
+            .collect()
     }
 
-    /// What is kept, in order of arrival, with at most `payload_limit` bytes of each payload.
-    pub(super) fn rows(&self, with_others: bool, payload_limit: usize) -> impl Iterator<Item = Row<'_>> {
-        let wanted = move |arrival: &&Arrival| with_others || arrival.is_answer();
+    /// All that arrived and is no answer.
+    pub(super) fn no_answers(&self) -> u64 {
+        self.others + self.retained + self.echoes
+    }
+
+    /// What is kept and of a rank of at least `rank`, in order of arrival, with at most `payload_limit` bytes of each
+    /// payload.
+    pub(super) fn rows(&self, rank: u8, payload_limit: usize) -> impl Iterator<Item = Row<'_>> {
+        let wanted = move |arrival: &&Arrival| arrival.rank() >= rank;
         self.arrivals.iter().filter(wanted).map(move |arrival| arrival.row(payload_limit))
     }
 
@@ -132,6 +148,25 @@ impl Answers {
         };
         correlate::value_at(message.payload, pointer)
             .is_some_and(|theirs| self.earlier.iter().any(|own| is_same(own, &theirs)))
+    }
+
+    fn keep(
+        &mut self,
+        message: &Publish<'_>,
+        now: Now,
+        mismatches: Option<Vec<String>>,
+        ignored: Option<&'static str>,
+    ) {
+        let matched = mismatches.as_ref().is_some_and(Vec::is_empty);
+        let limit = if matched { self.answer_bytes } else { self.answer_bytes / OTHERS_KEPT_MAX };
+        self.arrivals.push(Arrival {
+            request: self.request.as_ref().map(|request| (request.number, now.at - request.sent_at)),
+            ignored,
+            topic: message.topic.to_owned(),
+            payload: message.payload[..message.payload.len().min(limit)].to_vec(),
+            payload_bytes: message.payload_bytes,
+            mismatches,
+        });
     }
 
     fn mismatches(&self, request: &Request, message: &Publish<'_>) -> Option<Vec<String>> {
@@ -160,20 +195,29 @@ impl Answers {
 
 impl Recorder for Answers {
     fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
-        if message.retain {
+        let is_echo = |request: &&mut Request| {
+            !request.echoed && *message.payload == *request.payload && message.topic == request.topic
+        };
+        let ignored = if message.retain {
             self.retained += 1;
+            Some("retained")
+        } else if let Some(request) = self.request.as_mut().filter(is_echo) {
+            request.echoed = true;
+            self.echoes += 1;
+            Some("own_request")
+        } else {
+            None
+        };
+        if ignored.is_some() {
+            if self.retained + self.echoes <= IGNORED_KEPT_MAX {
+                self.keep(message, now, None, ignored);
+            }
             return Flow::More;
         }
-        let Some(request) = &mut self.request else {
+        let Some(request) = &self.request else {
             self.others += 1;
             return Flow::More;
         };
-        if !request.echoed && *message.payload == *request.payload && message.topic == request.topic {
-            request.echoed = true;
-            self.echoes += 1;
-            return Flow::More;
-        }
-        let Some(request) = &self.request else { return Flow::More };
         let mismatches = self.mismatches(request, message);
         let matched = mismatches.as_ref().is_some_and(Vec::is_empty);
         let is_late = || mismatches.as_ref().is_some_and(|mismatches| self.is_late(mismatches, message));
@@ -183,16 +227,8 @@ impl Recorder for Answers {
         }
         self.others += u64::from(!matched);
         self.uncompared += u64::from(mismatches.is_none());
-        let limit = if matched { self.answer_bytes } else { self.answer_bytes / OTHERS_KEPT_MAX };
         if matched || self.others <= OTHERS_KEPT_MAX as u64 {
-            self.arrivals.push(Arrival {
-                request: request.number,
-                round_trip: now.at - request.sent_at,
-                topic: message.topic.to_owned(),
-                payload: message.payload[..message.payload.len().min(limit)].to_vec(),
-                payload_bytes: message.payload_bytes,
-                mismatches,
-            });
+            self.keep(message, now, mismatches, None);
         }
         if let Some(request) = self.request.as_mut().filter(|_| matched) {
             request.answered = true;
@@ -205,15 +241,20 @@ impl Recorder for Answers {
     }
 }
 
-impl Row<'_> {
-    pub(super) fn is_answer(&self) -> bool {
-        self.matched
-    }
-}
+/// Of [`Answers::rows`]: all that is no answer, too …
+pub(super) const ALL: u8 = 0;
+/// … what was compared …
+pub(super) const COMPARED: u8 = 1;
+/// … and nothing but answers.
+pub(super) const ANSWERS: u8 = 2;
 
 impl Arrival {
-    fn is_answer(&self) -> bool {
-        self.mismatches.as_ref().is_some_and(Vec::is_empty)
+    fn rank(&self) -> u8 {
+        match self.mismatches.as_deref() {
+            _ if self.ignored.is_some() => ALL,
+            Some([]) => ANSWERS,
+            _ => COMPARED,
+        }
     }
 
     fn row(&self, payload_limit: usize) -> Row<'_> {
@@ -221,9 +262,10 @@ impl Arrival {
         let mismatches = self.mismatches.as_deref().unwrap_or_default();
         let shown = &mismatches[..mismatches.len().min(MISMATCHES_SHOWN_MAX)];
         Row {
-            request: self.request,
-            round_trip_ms: millis(self.round_trip),
-            matched: self.is_answer(),
+            request: self.request.map(|(number, _)| number),
+            round_trip_ms: self.request.map(|(_, took)| millis(took)),
+            matched: self.rank() == ANSWERS,
+            ignored: self.ignored,
             mismatches: shown,
             mismatch_count: (shown.len() < mismatches.len()).then_some(mismatches.len()),
             topic: &self.topic,
@@ -264,6 +306,17 @@ mod tests {
         assert!(take(&mut answers, "ask", "hello"), "the second of its kind is somebody's answer");
         assert!(!take(&mut answers, "answer", "more"));
         assert_eq!((answers.retained, answers.echoes, answers.late_or_extra, answers.others), (1, 1, 1, 0));
+        let shown: Vec<_> = answers.rows(ALL, 100).map(|row| (row.topic, row.ignored, row.matched)).collect();
+        assert_eq!(
+            shown,
+            [("answer", Some("retained"), false), ("ask", Some("own_request"), false), ("ask", None, true)]
+        );
+        for _ in 0..100 {
+            answers.record(&message("answer", "old", true), Now::read());
+        }
+        assert_eq!(answers.no_answers(), 102);
+        assert_eq!(answers.rows(ALL, 100).count() as u64, IGNORED_KEPT_MAX + 1, "kept up to a limit");
+        assert_eq!(answers.rows(COMPARED, 100).count(), 1, "a result with an answer counts them only");
     }
 
     #[test]
@@ -294,7 +347,7 @@ mod tests {
         assert!(!take(&mut answers, "a", r#"{"id":7,"ok":false}"#));
         assert!(!take(&mut answers, "a", "busy"));
         assert!(take(&mut answers, "a", r#"{"id":7,"ok":true,"more":1}"#));
-        let mismatches: Vec<_> = answers.rows(true, 100).map(|row| row.mismatches.to_vec()).collect();
+        let mismatches: Vec<_> = answers.rows(COMPARED, 100).map(|row| row.mismatches.to_vec()).collect();
         assert_eq!(mismatches, [vec!["/id"], vec!["/ok"], vec![""], vec![]]);
         assert_eq!((answers.others, answers.round_trips().len()), (3, 1));
     }
@@ -306,7 +359,7 @@ mod tests {
         assert!(!take(&mut answers, "a", payload));
         let huge = Publish { payload_bytes: 2 << 20, ..message("a", payload, false) };
         assert_eq!(answers.record(&huge, Now::read()), Flow::More);
-        let mismatches: Vec<_> = answers.rows(true, 100).map(|row| row.mismatches.to_vec()).collect();
+        let mismatches: Vec<_> = answers.rows(COMPARED, 100).map(|row| row.mismatches.to_vec()).collect();
         assert_eq!(mismatches, [vec![""], vec![]]);
         assert_eq!((answers.others, answers.uncompared), (2, 1));
     }
@@ -317,6 +370,6 @@ mod tests {
         for _ in 0..1000 {
             take(&mut answers, "a", "no");
         }
-        assert_eq!((answers.others, answers.rows(true, 100).count()), (1000, OTHERS_KEPT_MAX));
+        assert_eq!((answers.others, answers.rows(COMPARED, 100).count()), (1000, OTHERS_KEPT_MAX));
     }
 }

@@ -80,6 +80,9 @@ struct Details {
     /// What came instead of an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     arrived: Option<Box<RawValue>>,
+    /// What of it had no room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -102,7 +105,7 @@ impl Failure {
                 | Code::NoResponse
         );
         let (message, hint) = (redacted(message), hint.into());
-        let (parameter, delivery, retry_after_seconds, arrived) = (None, None, None, None);
+        let (parameter, delivery, retry_after_seconds, arrived, omitted) = (None, None, None, None, None);
         let interruptions = Vec::new();
         Self(Box::new(Details {
             code,
@@ -114,6 +117,7 @@ impl Failure {
             retry_after_seconds,
             interruptions,
             arrived,
+            omitted,
         }))
     }
 
@@ -175,8 +179,9 @@ impl Failure {
         self
     }
 
-    /// Shows what came instead of an answer: JSON rows.
-    pub fn with_arrived(mut self, rows: Vec<u8>) -> Self {
+    /// Shows what came instead of an answer: JSON rows, and how many had no room.
+    pub fn with_arrived(mut self, rows: Vec<u8>, omitted: u64) -> Self {
+        self.0.omitted = Some(omitted).filter(|omitted| *omitted > 0);
         self.0.arrived = String::from_utf8(rows).ok().and_then(|rows| RawValue::from_string(rows).ok());
         self
     }

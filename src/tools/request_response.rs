@@ -1,16 +1,16 @@
 //! Sends requests, one after the other, and waits for the answer to each.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answers::{Answers, Expected, Row};
+use super::answers::{ALL, Answers, COMPARED, Expected, Row};
 use super::args::{Args, Kind, Param};
 use super::failure::{Code, Failure};
-use super::listen::{Listening, Progress, Wish};
+use super::listen::{Listening, Progress, Wish, losses};
 use super::publish_message::{DELIVERY, Flight, PAYLOAD, PAYLOAD_ENCODING, payload};
 use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::correlate;
@@ -25,7 +25,6 @@ use crate::limits::{
 use crate::mqtt::capture::{Interruption, Retained};
 use crate::mqtt::driver::Connection;
 use crate::mqtt::inflight::Publish;
-use crate::mqtt::session::Session;
 use crate::mqtt::state::State;
 use crate::mqtt::topic;
 use crate::rpc::outgoing::{Body, Whole, to_json};
@@ -111,8 +110,8 @@ struct Outcome<'a> {
     /// Rows that did not fit.
     #[serde(skip_serializing_if = "is_zero")]
     omitted: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    note: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     interruptions: &'a [Interruption],
     responses: &'a [Row<'a>],
@@ -224,15 +223,13 @@ impl Exchange<'_> {
         let mut unanswered = 0;
         for number in 1..=self.request.repeat {
             unanswered = if self.ask(number).await? { 0 } else { unanswered + 1 };
-            let left = self.request.repeat - number;
             if let Some(silence) = self.silence {
-                let note = format!("an answer may have been missed: {}", fell_silent(silence));
-                return Ok(Some(if left > 0 { format!("{note}; not sent: {left} more") } else { note }));
+                return Ok(Some(format!("an answer may have been missed: {}", fell_silent(silence))));
             }
             // Where nobody answers, more requests are only noise, or commands.
-            if left > 0 && (unanswered == number || unanswered == UNANSWERED_MAX) && unanswered > 0 {
-                let note = format!("the last {} got no answer; not sent: {left} more", count(unanswered, "request"));
-                return Ok(Some(note));
+            let is_last = number == self.request.repeat;
+            if !is_last && (unanswered == number || unanswered == UNANSWERED_MAX) && unanswered > 0 {
+                return Ok(Some(format!("the last {} got no answer", count(unanswered, "request"))));
             }
         }
         Ok(None)
@@ -296,12 +293,14 @@ impl Exchange<'_> {
         sort_by(&mut round_trips, Ord::cmp);
         let at = |index: usize| round_trips.get(index).copied().unwrap_or_default();
         let doubt = (self.request.alike && self.sent > 1).then_some(ALIKE);
-        let note = match (stopped, doubt) {
-            (Some(stopped), Some(doubt)) => Some(format!("{stopped}; {doubt}")),
-            (stopped, doubt) => stopped.or(doubt.map(str::to_owned)),
-        };
+        let mut note = stopped.unwrap_or_default();
+        self.add_unsent(&mut note);
+        if let Some(doubt) = doubt {
+            note.push_str(if note.is_empty() { "" } else { "; " });
+            note.push_str(doubt);
+        }
         let interruptions = self.capture.interruptions();
-        let json = fitting(answers, budget, |responses| {
+        let json = fitting(answers, COMPARED, budget, &|responses| {
             let outcome = Outcome {
                 status: "success",
                 sent: self.sent,
@@ -317,13 +316,21 @@ impl Exchange<'_> {
                 own_requests_ignored: answers.echoes,
                 late_or_extra_responses: answers.late_or_extra,
                 omitted: received as u64 + answers.others - responses.len() as u64,
-                note: note.as_deref(),
+                note: &note,
                 interruptions: &interruptions,
                 responses,
             };
             to_json(&outcome)
         });
         Rc::new(Whole::from_json(json))
+    }
+
+    /// Says how many requests were left.
+    fn add_unsent(&self, note: &mut String) {
+        let left = self.request.repeat - self.sent;
+        if left > 0 {
+            note.push_str(&format!("; not sent: {left} more"));
+        }
     }
 
     fn no_response(&self, answers: &Answers, filter: &str, budget: usize) -> Failure {
@@ -354,6 +361,7 @@ impl Exchange<'_> {
                 message.push_str(&format!("; arrived: {count} {what}"));
             }
         }
+        self.add_unsent(&mut message);
         let hint = "check both topics with subscribe_and_collect, and that the device runs; sending the request again \
                     may make it act twice";
         let mut gaps = self.capture.interruptions();
@@ -362,11 +370,16 @@ impl Exchange<'_> {
         if cut.is_some() {
             failure = failure.with_delivery(DELIVERY[qos]);
         }
-        if answers.rows(true, 0).next().is_none() {
+        if answers.rows(ALL, 0).next().is_none() {
             return failure;
         }
-        let room = budget.saturating_sub(failure.size() + ",\"arrived\":".len());
-        failure.with_arrived(fitting(answers, room, |rows| to_json(&rows)))
+        let room = budget.saturating_sub(failure.size() + ",\"arrived\":,\"omitted\":1234567890".len());
+        let shown = Cell::new(0);
+        let rows = fitting(answers, ALL, room, &|rows| {
+            shown.set(rows.len() as u64);
+            to_json(&rows)
+        });
+        failure.with_arrived(rows, answers.no_answers() - shown.get())
     }
 }
 
@@ -399,25 +412,19 @@ impl SignOfLife {
     }
 }
 
-/// Changes when the connection is lost, and when it is back.
-fn losses(session: &Session) -> (u64, bool) {
-    (session.counters().reconnects, *session.state() == State::Connected)
-}
-
-/// The largest result that fits: previews shrink first, then what did not match is left out, then answers.
-fn fitting(answers: &Answers, budget: usize, write: impl Fn(&[Row<'_>]) -> Vec<u8>) -> Vec<u8> {
+/// The largest result that fits: previews shrink first, then rows of low rank are left out, then answers.
+fn fitting(answers: &Answers, mut rank: u8, budget: usize, write: &dyn Fn(&[Row<'_>]) -> Vec<u8>) -> Vec<u8> {
     let (mut limit, mut keep) = (budget, usize::MAX);
-    let mut with_others = true;
     loop {
-        let rows: Vec<_> = answers.rows(with_others, limit).take(keep).collect();
+        let rows: Vec<_> = answers.rows(rank, limit).take(keep).collect();
         let json = write(&rows);
         if json.len() <= budget || rows.is_empty() {
             return json;
         }
         if limit > SHORTEST_PREVIEW {
             limit /= 2;
-        } else if with_others && rows.iter().any(Row::is_answer) {
-            with_others = false;
+        } else if answers.rows(rank + 1, 0).next().is_some() {
+            rank += 1;
         } else {
             keep = rows.len() * 3 / 4;
         }

@@ -146,12 +146,17 @@ fn retained_answers_and_the_own_request_are_ignored_and_told() {
     assert_eq!((&error["code"], &error["retryable"]), (&json!("no_response"), &json!(true)));
     let message = error["message"].as_str().expect("a message");
     assert!(message.contains("1 that is retained") && message.contains("1 that is the request itself"), "{message}");
+    let rows = error["arrived"].as_array().expect("rows");
+    let shown: Vec<_> = rows.iter().map(|row| ["topic", "payload", "ignored"].map(|name| &row[name])).collect();
+    assert_eq!(json!(shown), json!([["answer/old", "stale", "retained"], ["ask", "x", "own_request"]]));
+    assert_eq!(error.get("omitted"), None, "{error}");
     let id = ask(&mut server, &session, arguments);
     device.receive();
     device.publish("answer/new", "fresh");
     let answered = server.outcome(&id);
     assert_eq!((&answered["retained_ignored"], &answered["own_requests_ignored"]), (&json!(1), &json!(1)));
     assert_eq!(answered["responses"][0]["payload"], "fresh");
+    assert_eq!((answered["responses"].as_array().map(Vec::len), answered.get("omitted")), (Some(1), None));
 }
 
 #[test]
@@ -168,7 +173,10 @@ fn without_an_answer_it_says_what_did_arrive_and_sends_no_more() {
     let error = server.failure(&id);
     assert_eq!(error["code"], "no_response");
     assert!(error["message"].as_str().expect("a message").contains("50 that did not match"), "{error}");
+    assert!(error["message"].as_str().is_some_and(|message| message.ends_with("; not sent: 19 more")), "{error}");
     let arrived = &error["arrived"];
+    let shown = arrived.as_array().map_or(0, Vec::len) as u64;
+    assert_eq!(error["omitted"].as_u64(), Some(50 - shown), "{error}");
     assert_eq!((&arrived[0]["topic"], &arrived[0]["mismatches"]), (&json!("answer/wrong"), &json!(["/ok"])));
     assert_eq!(device.received_so_far(), [], "a request that nobody answers is not repeated");
     let silent = ask(&mut server, &session, json!({"payload": "x", "timeout_seconds": 1}));
