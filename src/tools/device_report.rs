@@ -132,7 +132,9 @@ struct PresenceRow<'a> {
     value: &'a str,
     means: Means,
     retained: bool,
-    at: Timestamp,
+    /// Of what the broker had kept nobody knows since when it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
     change_count: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changes: Vec<Change<'a>>,
@@ -181,7 +183,9 @@ struct TopicRow<'a> {
     rate: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     interval_ms: Option<Interval>,
-    last_seen: Timestamp,
+    /// Of live messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<Timestamp>,
     payload_type: Kind,
     retained: bool,
 }
@@ -308,6 +312,7 @@ impl Seen<'_> {
             return text;
         }
         let state = match state {
+            Connection::Online if device.live == 0 => "is online, but only what the broker kept says so",
             Connection::Online => "is online",
             Connection::Offline => "is offline",
             Connection::Unknown => "may or may not be online: its messages do not tell",
@@ -359,7 +364,7 @@ impl<'a> PresenceRow<'a> {
             value: &presence.value,
             means: presence.means,
             retained: presence.retained,
-            at: Timestamp(presence.at.unix_ms),
+            at: (!presence.retained).then_some(Timestamp(presence.at.unix_ms)),
             change_count: presence.change_count,
             changes: presence.changes.iter().map(change).collect(),
         }
@@ -405,7 +410,7 @@ impl<'a> TopicRow<'a> {
             messages: model.live + u64::from(model.retained),
             rate: (rate * 1e3).round() / 1e3,
             interval_ms: rhythm.map(|rhythm| Interval { median: millis(rhythm.median), jitter: millis(rhythm.jitter) }),
-            last_seen: Timestamp(model.last.unix_ms),
+            last_seen: (model.live > 0).then_some(Timestamp(model.last.unix_ms)),
             payload_type: model.kind,
             retained: model.retained,
         }

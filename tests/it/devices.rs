@@ -99,6 +99,31 @@ fn a_healthy_device_has_no_findings() {
 }
 
 #[test]
+fn what_the_broker_kept_holds_since_nobody_knows_when() {
+    let (_broker, mut server, session, mut client) = setup();
+    client.retain("site/old/status", "online");
+    client.retain("site/new/status", "offline");
+    let debugged =
+        server.call("debug_device", json!({"session_id": session, "device_id": "old", "duration_seconds": 1}));
+    assert_eq!(debugged["connection_state"], "online", "{debugged}");
+    let words = r#"site/old/status says "online" (kept by the broker, since when is not known)"#;
+    assert_eq!(debugged["evidence"][0], words);
+    assert_eq!((&debugged["availability"][0]["retained"], debugged["availability"][0].get("at")), (&json!(true), None));
+    assert_eq!((&debugged["topics"][0]["messages"], debugged["topics"][0].get("last_seen")), (&json!(1), None));
+    let summary = debugged["summary"].as_str().expect("a summary");
+    assert!(summary.starts_with("old is online, but only what the broker kept says so."), "{summary}");
+    // What comes while it is looked at has its time.
+    let id = server.listen(&session, "debug_device", json!({"device_id": "new", "duration_seconds": 1}));
+    client.publish("site/new/status", "online");
+    let debugged = server.outcome(&id);
+    assert!(
+        debugged["availability"][0]["at"].is_string() && debugged["topics"][0]["last_seen"].is_string(),
+        "{debugged}"
+    );
+    assert!(debugged["summary"].as_str().is_some_and(|summary| summary.starts_with("new is online. ")), "{debugged}");
+}
+
+#[test]
 fn a_silent_device_is_told_with_what_was_heard_instead() {
     let (_broker, mut server, session, mut client) = setup();
     client.retain("home/pump1/status", "online");

@@ -116,8 +116,11 @@ pub(super) fn time(at: At) -> Timestamp {
 }
 
 pub(super) fn shown(presence: &Presence) -> String {
-    let kept = if presence.retained { ", kept by the broker" } else { "" };
-    format!("{} says {:?} ({}{kept})", presence.topic, presence.value, time(presence.at))
+    let since = match presence.retained {
+        true => "kept by the broker, since when is not known".to_owned(),
+        false => time(presence.at).to_string(),
+    };
+    format!("{} says {:?} ({since})", presence.topic, presence.value)
 }
 
 /// Whether the device sent something of its state after it was said to be gone.
