@@ -8,6 +8,7 @@ use crate::support::fake_broker::FakeBroker;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::packets::*;
 use crate::support::server::{Server, command};
+use crate::support::tools::is_built;
 use crate::support::wait_for;
 
 /// RFC 3339 in UTC with milliseconds.
@@ -134,6 +135,34 @@ fn closing_says_disconnect_and_closing_twice_is_unknown() {
         assert_eq!(error["code"], "unknown_session");
         assert!(error["hint"].as_str().expect("a hint").contains("list_active_connections"));
     }
+}
+
+#[test]
+fn closing_a_session_ends_all_its_long_calls_at_once() {
+    let (mut server, broker) = (Server::start(), Mosquitto::start());
+    let session = server.connect(&broker.url());
+    let mut calls = Vec::new();
+    for (tool, arguments) in [
+        ("list_topics", json!({"pattern": "a/#", "duration_seconds": 300})),
+        ("subscribe_and_collect", json!({"topic_pattern": "b/#", "duration_seconds": 300})),
+        ("get_topic_schema", json!({"topic_pattern": "c/#", "duration_seconds": 300})),
+        ("monitor_performance", json!({"topic_pattern": "d/#", "duration_seconds": 300})),
+        ("debug_device", json!({"topic_pattern": "e/#", "device_id": "e", "duration_seconds": 300})),
+        (
+            "request_response",
+            json!({"request_topic": "f", "payload": 1, "response_topic": "g", "timeout_seconds": 120}),
+        ),
+    ] {
+        if is_built(tool) {
+            calls.push((tool, server.listen(&session, tool, arguments)));
+        }
+    }
+    let closed = Instant::now();
+    server.call("close_connection", json!({"session_id": session}));
+    for (tool, id) in calls {
+        assert_eq!(server.failure(&id)["code"], "connection_lost", "{tool}");
+    }
+    assert!(closed.elapsed() < Duration::from_secs(2), "{:?}", closed.elapsed());
 }
 
 #[test]
