@@ -181,6 +181,10 @@ mod tests {
             judge("battery_level", battery, ("t", &fields), true, &mut found);
             assert_eq!(found.len(), expected, "of several {values:?}");
         }
+    }
+
+    #[test]
+    fn a_topic_tells_what_a_plain_name_is() {
         for (topic, value, expected) in [
             ("zwave/attic/battery/endpoint_0/level", json!({"value": 3}), 1),
             ("zwave/nodeID_8/128/0/level", json!({"value": 1}), 1),
