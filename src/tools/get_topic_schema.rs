@@ -14,7 +14,7 @@ use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, Tool};
 use crate::analysis::binary::Magic;
 use crate::analysis::payload;
 use crate::analysis::prune::Pruner;
-use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described};
+use crate::analysis::schema::describe::{Analysis, Anomaly, CONFIDENCE_RULE, Described, count_unsampled};
 use crate::analysis::schema::write::{self, Bytes, Part, member};
 use crate::analysis::schema::{Class, Sample};
 use crate::analysis::shown::{Says, ShownPayload, show};
@@ -80,21 +80,31 @@ async fn run(context: Context, args: Args) -> Ended {
         // Others have their turn.
         yield_now().await;
     }
+    let mut apart = 0;
+    for row in 0..seen.topics.len() {
+        let (topic, ()) = seen.topics.get(row);
+        apart += usize::from(!analysis.has(topic) && !count_unsampled(&mut groups, topic));
+        if row % 64 == 0 {
+            yield_now().await;
+        }
+    }
     let head = Head {
         status: "success",
         sample_count: chosen.len(),
         message_count: seen.pruner.seen(),
         topic_count: seen.topics.len(),
+        topics_in_no_group: apart,
         untracked_messages: seen.topics.untracked_messages(),
         group_count: groups.len(),
         groups_omitted: 0,
+        omitted_topic_patterns: Vec::new(),
         schemas_truncated: 0,
         field_stats_omitted: 0,
         anomaly_count: groups.iter().map(|group| group.anomaly_count).sum(),
         duration_seconds: seconds(heard.elapsed),
         granted_qos: heard.granted_qos,
         confidence_rule: CONFIDENCE_RULE,
-        note: note(&heard, seen.pruner.seen(), chosen.len(), analysis.is_complete()),
+        note: note(&heard, seen.pruner.seen() - chosen.len() as u64, &analysis, apart),
         shortened: None,
         interruptions: &heard.interruptions,
     };
@@ -107,8 +117,8 @@ fn sample(pruner: &Pruner, index: usize) -> Sample<'_> {
     Sample { topic, payload, payload_bytes: facts.payload_bytes as usize, kind: facts.kind, unix_ms: facts.unix_ms }
 }
 
-fn note(heard: &Heard, messages: u64, samples: usize, is_complete: bool) -> Option<String> {
-    if messages == 0 {
+fn note(heard: &Heard, left: u64, analysis: &Analysis<'_>, apart: usize) -> Option<String> {
+    if analysis.is_empty() {
         return Some(format!(
             "nothing is retained and nothing was published on this filter within {} ms, although the broker granted it at \
              QoS {}; try a wider filter or a longer duration_seconds",
@@ -116,13 +126,14 @@ fn note(heard: &Heard, messages: u64, samples: usize, is_complete: bool) -> Opti
             heard.granted_qos
         ));
     }
-    if !is_complete {
+    if !analysis.is_complete() {
         return Some(
             "there are more fields than can be held: the last ones are not described; use a narrower filter".into(),
         );
     }
-    let left = messages - samples as u64;
-    (left > 0).then(|| format!("{} beyond max_samples: counted and not looked at", count(left, "message")))
+    let more =
+        if apart > 0 { "; a larger max_samples or a narrower filter finds the groups of more topics" } else { "" };
+    (left > 0).then(|| format!("{} beyond max_samples: counted and not looked at{more}", count(left, "message")))
 }
 
 #[derive(Clone, Serialize)]
@@ -131,11 +142,17 @@ struct Head<'a> {
     sample_count: usize,
     message_count: u64,
     topic_count: usize,
+    /// Of which no message was looked at, and which no group's filter covers, or more than one.
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    topics_in_no_group: usize,
     #[serde(skip_serializing_if = "is_zero")]
     untracked_messages: u64,
     group_count: usize,
     #[serde(skip_serializing_if = "is_none_left_out")]
     groups_omitted: usize,
+    /// The filters of those, as many as there is room for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    omitted_topic_patterns: Vec<&'a str>,
     /// Groups of whose schema more is known than is shown.
     #[serde(skip_serializing_if = "is_none_left_out")]
     schemas_truncated: usize,
@@ -177,8 +194,9 @@ const fn cut(depth: usize, members: usize) -> Part {
 }
 
 /// From the least that a group is worth showing with to all that is known.
-const DETAILS: [Detail; 7] = [
+const DETAILS: [Detail; 8] = [
     Detail { part: Part::to_depth(0), fields: 0, examples: 0, names: 0, anomalies: 1, preview: 0 },
+    Detail { part: Part::to_depth(1), fields: 0, examples: 0, names: 0, anomalies: 1, preview: 0 },
     Detail { part: Part::to_depth(2), fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
     Detail { part: Part::to_depth(SCHEMA_DEPTH_MAX), fields: 0, examples: 0, names: 1, anomalies: 1, preview: 0 },
     Detail { part: Part::to_depth(SCHEMA_DEPTH_MAX), fields: 0, examples: 0, names: 1, anomalies: 3, preview: 30 },
@@ -189,15 +207,16 @@ const DETAILS: [Detail; 7] = [
 const FULL: Detail =
     Detail { part: Part::to_depth(SCHEMA_DEPTH_MAX), fields: 60, examples: 3, names: 5, anomalies: 20, preview: 120 };
 /// How room is given away, round by round: groups are listed, within half of it, and get their schemas; then the other
-/// groups; then what fits of the schemas that do not, and at last what makes more of those that do: anomalies and
-/// statistics.
-const ROUNDS: [usize; 11] = [0, 1, 2, 0, 1, 2, CUT, 3, 4, 5, 6];
+/// groups; then what fits of the schemas that do not, the filters of groups that are not listed, and what fits beside
+/// them; and at last what makes more of those schemas that do: anomalies and statistics.
+const ROUNDS: [usize; 19] = [0, 1, 2, 3, 0, 1, 2, 3, CUT, FILTERS, 0, 1, 2, 3, CUT, 4, 5, 6, 7];
 /// The round of the schemas that do not fit.
 const CUT: usize = DETAILS.len();
-/// The first of these that fits is shown of a schema that does not, not even to its second level …
-const CUT_AT_ONCE: [Part; 6] = [Part::to_depth(1), cut(1, 48), cut(1, 32), cut(1, 16), cut(1, 8), cut(1, 4)];
-/// … or not below that.
-const CUT_DEEPER: [Part; 10] = [
+/// The round of the filters.
+const FILTERS: usize = CUT + 1;
+/// The first of these that fits is shown of a schema that does not. The last ones are for those that do not fit even to
+/// their first level, those before them for the second level.
+const CUTS: [Part; 17] = [
     Part::to_depth(6),
     cut(6, 4),
     Part::to_depth(5),
@@ -208,6 +227,13 @@ const CUT_DEEPER: [Part; 10] = [
     Part::to_depth(3),
     cut(3, 16),
     cut(3, 4),
+    cut(2, 16),
+    cut(2, 4),
+    cut(1, 48),
+    cut(1, 32),
+    cut(1, 16),
+    cut(1, 8),
+    cut(1, 4),
 ];
 
 /// What to do when not all that is known fits.
@@ -224,8 +250,10 @@ fn fitting(groups: &[Described<'_>], head: Head<'_>, budget: usize) -> WithRows<
         rows = shortened(groups, &head, budget);
     }
     let count = |is: fn(&Row) -> bool| rows.iter().filter(|row| !row.json.is_empty() && is(row)).count();
+    let unlisted = groups.iter().zip(&rows).filter(|(_, row)| row.filter_bytes > 0);
     let head = Head {
         groups_omitted: rows.iter().filter(|row| row.json.is_empty()).count(),
+        omitted_topic_patterns: unlisted.map(|(group, _)| group.filter.as_str()).collect(),
         schemas_truncated: count(|row| !row.has_whole_schema),
         field_stats_omitted: count(|row| !row.has_stats),
         shortened: (whole > budget).then_some(SHORTENED),
@@ -243,6 +271,7 @@ fn shortened(groups: &[Described<'_>], head: &Head<'_>, budget: usize) -> Vec<Ro
     let most = groups.len();
     let largest = Head {
         groups_omitted: most,
+        omitted_topic_patterns: vec![""],
         schemas_truncated: most,
         field_stats_omitted: most,
         shortened: Some(SHORTENED),
@@ -252,22 +281,15 @@ fn shortened(groups: &[Described<'_>], head: &Head<'_>, budget: usize) -> Vec<Ro
     let order = order(most, &mut |a, b| rank(b).cmp(&rank(a)));
     let room = budget.saturating_sub(to_json(&largest).len() + ",\"schemas\":[]".len());
     let mut shown = Shown { rows: groups.iter().map(|_| Row::default()).collect(), room };
+    let list: usize = groups.iter().map(|group| row(group, &DETAILS[0]).cost()).sum();
+    let mut for_filters = if list > room / 2 { room / 8 } else { 0 };
     for (round, level) in ROUNDS.into_iter().enumerate() {
-        let kept_back = if round == 0 { room / 2 } else { 0 };
+        if level == FILTERS {
+            for_filters = 0;
+        }
+        let kept_back = for_filters + if round == 0 { room / 2 } else { 0 };
         for index in order.iter().map(|index| *index as usize) {
-            let levels = shown.rows[index].levels;
-            if level < CUT && levels == level {
-                let next = Row { levels: level + 1, ..row(&groups[index], &DETAILS[level]) };
-                shown.put(index, next, kept_back);
-            } else if level == CUT && !shown.rows[index].has_whole_schema {
-                let parts: &[Part] = match levels {
-                    1 => &CUT_AT_ONCE,
-                    2 => &CUT_DEEPER,
-                    _ => &[],
-                };
-                let of = |part: &Part| Row { levels, ..row(&groups[index], &Detail { part: *part, ..DETAILS[1] }) };
-                _ = parts.iter().any(|part| shown.put(index, of(part), 0));
-            }
+            shown.improve(index, &groups[index], level, kept_back);
         }
     }
     shown.rows
@@ -280,6 +302,25 @@ struct Shown {
 }
 
 impl Shown {
+    /// What a round does for a group.
+    fn improve(&mut self, index: usize, group: &Described<'_>, level: usize, kept_back: usize) {
+        let levels = self.rows[index].levels;
+        match level {
+            FILTERS if levels == 0 => {
+                self.put(index, Row { filter_bytes: to_json(&group.filter).len(), ..Row::default() }, kept_back);
+            }
+            CUT if !self.rows[index].has_whole_schema => {
+                let parts = [0..0, 12..17, 10..12, 0..10].get(levels).cloned().unwrap_or_default();
+                let of = |part: &Part| Row { levels, ..row(group, &Detail { part: *part, ..DETAILS[1] }) };
+                _ = CUTS[parts].iter().any(|part| self.put(index, of(part), kept_back));
+            }
+            level if level == levels && level < CUT => {
+                self.put(index, Row { levels: level + 1, ..row(group, &DETAILS[level]) }, kept_back);
+            }
+            _ => {}
+        }
+    }
+
     /// Puts a row in the place of another if it fits.
     fn put(&mut self, index: usize, next: Row, kept_back: usize) -> bool {
         let room = self.room + self.rows[index].cost();
@@ -300,26 +341,33 @@ struct Row {
     levels: usize,
     has_whole_schema: bool,
     has_stats: bool,
+    /// Not listed, but its filter is named, which takes so many bytes.
+    filter_bytes: usize,
 }
 
 impl Row {
     /// Bytes of a result, with the comma.
     fn cost(&self) -> usize {
-        if self.json.is_empty() { 0 } else { self.json.len() + 1 }
+        let bytes = self.json.len() + self.filter_bytes;
+        bytes + usize::from(bytes > 0)
     }
 }
 
 #[derive(Serialize)]
 struct Names<'a> {
     count: usize,
+    /// Those of them of which no message was looked at.
+    #[serde(skip_serializing_if = "is_none_left_out")]
+    not_sampled: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     examples: Vec<&'a str>,
 }
 
 impl<'a> Names<'a> {
-    fn of(topics: &[&'a str], limit: usize) -> Self {
+    fn of(topics: &[&'a str], not_sampled: usize, limit: usize) -> Self {
         let shown = |topic: &&'a str| &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)];
-        Self { count: topics.len(), examples: topics.iter().take(limit).map(shown).collect() }
+        let count = topics.len() + not_sampled;
+        Self { count, not_sampled, examples: topics.iter().take(limit).map(shown).collect() }
     }
 }
 
@@ -344,9 +392,9 @@ fn row(group: &Described<'_>, detail: &Detail) -> Row {
     let mut out = b"{".to_vec();
     let profile = &group.profile;
     member(&mut out, "topic_pattern", &group.filter);
-    member(&mut out, "topics", &Names::of(&group.topics, detail.names));
+    member(&mut out, "topics", &Names::of(&group.topics, group.unsampled, detail.names));
     if !group.also.is_empty() {
-        member(&mut out, "also_matches_topics_of_other_groups", &Names::of(&group.also, detail.names));
+        member(&mut out, "also_matches_topics_of_other_groups", &Names::of(&group.also, 0, detail.names));
     }
     member(&mut out, "sample_count", &group.sample_count);
     member(&mut out, "payload_types", &group.kinds);
@@ -385,15 +433,15 @@ fn row(group: &Described<'_>, detail: &Detail) -> Row {
         member(&mut out, "anomaly_count", &group.anomaly_count);
     }
     out.push(b'}');
-    Row { json: out, levels: 0, has_whole_schema, has_stats }
+    Row { json: out, has_whole_schema, has_stats, ..Row::default() }
 }
 
 fn odd<'a>(anomaly: &'a Anomaly<'_>, detail: &Detail) -> Odd<'a> {
     let Sample { topic, payload, payload_bytes, unix_ms, .. } = anomaly.first;
     let shown = (detail.preview > 0).then(|| show(payload, payload_bytes, detail.preview));
-    let (payload, encoding, truncated, says) = shown.map_or_else(Default::default, |shown| {
-        (Some(shown.payload), Some(shown.encoding), shown.truncated, shown.says)
-    });
+    let none = || (None, None, payload_bytes > 0, Says::default());
+    let (payload, encoding, truncated, says) =
+        shown.map_or_else(none, |shown| (Some(shown.payload), Some(shown.encoding), shown.truncated, shown.says));
     Odd {
         topic: &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)],
         reason: &anomaly.reason[..anomaly.reason.floor_char_boundary(TOPIC_SHOWN_BYTES)],

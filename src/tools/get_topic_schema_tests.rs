@@ -16,9 +16,11 @@ fn shown(topics: &[(&str, &str)], budget: usize) -> (Value, usize) {
         sample_count: topics.len(),
         message_count: 0,
         topic_count: topics.len(),
+        topics_in_no_group: 0,
         untracked_messages: 0,
         group_count: groups.len(),
         groups_omitted: 0,
+        omitted_topic_patterns: Vec::new(),
         schemas_truncated: 0,
         field_stats_omitted: 0,
         anomaly_count: 0,
@@ -59,4 +61,53 @@ fn no_group_has_statistics_at_the_cost_of_the_schema_of_another() {
         }
     }
     assert!(cut > 10, "some are cut beside statistics: {cut}");
+}
+
+fn devices(count: usize) -> Vec<(String, String)> {
+    let payload = |n: usize| {
+        format!(
+            r#"{{"field_{n}_a":0.123456789012345{n},"field_{n}_b":{{"nested":0.5,"state":"idle"}},"seq":{n},"opt{n}":{{"x":[1.5],"label":"L"}}}}"#
+        )
+    };
+    (0..count).map(|n| (format!("house/room/device{n}"), payload(n))).collect()
+}
+
+#[test]
+fn no_group_is_without_its_member_names_while_another_has_bounds_to_its_depth() {
+    let devices = devices(60);
+    let topics: Vec<_> = devices.iter().map(|(topic, payload)| (topic.as_str(), payload.as_str())).collect();
+    let (result, size) = shown(&topics, 32_768);
+    let groups = result["schemas"].as_array().expect("groups");
+    assert!(size > 30_000 && groups.len() == 60, "{size}: {}", groups.len());
+    let is_bare = |group: &&Value| group["schema"]["properties"].as_object().is_none_or(|all| all.len() < 4);
+    assert_eq!(groups.iter().filter(is_bare).count(), 0, "{result}");
+}
+
+#[test]
+fn groups_without_room_are_named_by_their_filters() {
+    let devices = devices(60);
+    let topics: Vec<_> = devices.iter().map(|(topic, payload)| (topic.as_str(), payload.as_str())).collect();
+    for (budget, least) in [(1024, 2), (1500, 10), (4000, 30), (8000, 45)] {
+        let (result, size) = shown(&topics, budget);
+        assert!(size <= budget, "{size} of {budget}");
+        let named = result["omitted_topic_patterns"].as_array().expect("filters");
+        let listed = result["schemas"].as_array().expect("groups");
+        let is_listed = |filter: &Value| listed.iter().any(|group| group["topic_pattern"] == *filter);
+        assert!(!named.iter().any(is_listed) && named[0].as_str().is_some_and(|name| name.starts_with("house/room/")));
+        assert!(named.len() + listed.len() >= least, "{budget}: {result}");
+        assert_eq!(result["groups_omitted"].as_u64(), Some(60 - listed.len() as u64), "{result}");
+    }
+    let (result, _) = shown(&topics, 100_000);
+    assert_eq!(result.get("omitted_topic_patterns"), None);
+}
+
+#[test]
+fn an_anomaly_whose_payload_is_not_shown_says_so() {
+    let mut topics = vec![("a/x", r#"{"temperature":20.5,"humidity":50}"#); 30];
+    topics.push(("a/x", r#"{"temperature":"ERR","humidity":50}"#));
+    for budget in [1024, 1100, 1200, 1400, 1800, 32_768] {
+        let (result, _) = shown(&topics, budget);
+        let anomaly = &result["schemas"][0]["anomalies"][0];
+        assert_eq!(anomaly["truncated"] == true, anomaly["encoding"] != "json", "{budget}: {result}");
+    }
 }

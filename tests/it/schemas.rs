@@ -253,3 +253,38 @@ fn silence_is_explained_and_wrong_arguments_are_named() {
         assert_eq!(server.fail("get_topic_schema", arguments)["parameter"], name);
     }
 }
+
+#[test]
+fn topics_without_a_sample_are_counted_to_the_group_that_covers_them() {
+    let (_broker, mut server, session, mut client) = setup();
+    let kinds = ["rpm", "torque", "flow"];
+    let topics = (0..8).flat_map(|room| kinds.map(|kind| format!("house/{room}/{kind}")));
+    let lonely = (0..7).map(|n| format!("lonely/a{n}/{}x", "deeper/".repeat(n)));
+    let mut listen = |samples: u32| {
+        let arguments = json!({"topic_pattern": "#", "duration_seconds": 2, "max_samples": samples});
+        let id = server.listen(&session, "get_topic_schema", arguments);
+        client.publish_all(
+            (0..3).flat_map(|_| topics.clone().chain(lonely.clone())).map(|topic| (topic, b"1.5".to_vec())),
+        );
+        server.outcome(&id)
+    };
+    let result = listen(12);
+    assert_eq!((&result["topic_count"], &result["message_count"]), (&json!(31), &json!(93)));
+    for kind in kinds {
+        let topics = &group(&result, &format!("house/+/{kind}"))["topics"];
+        assert_eq!(topics["count"], 8, "{result}");
+        assert!(topics["not_sampled"].as_u64() >= Some(4), "{result}");
+    }
+    assert!(result["topics_in_no_group"].as_u64() >= Some(6), "{result}");
+    let counted = |name: &str| -> u64 {
+        let groups = result["schemas"].as_array().expect("groups");
+        groups.iter().filter_map(|group| group["topics"][name].as_u64()).sum()
+    };
+    assert_eq!(counted("count") + result["topics_in_no_group"].as_u64().unwrap_or(0), 31, "{result}");
+    assert!(result["note"].as_str().is_some_and(|note| note.contains("a larger max_samples")), "{result}");
+    let all = listen(1000);
+    assert_eq!((all.get("topics_in_no_group"), all.get("note")), (None, None), "{all}");
+    assert!(
+        all["schemas"].as_array().expect("groups").iter().all(|group| group["topics"].get("not_sampled").is_none())
+    );
+}

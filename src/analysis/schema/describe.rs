@@ -23,6 +23,8 @@ pub struct Described<'a> {
     pub filter: String,
     /// Its topics, sorted.
     pub topics: Vec<&'a str>,
+    /// Topics without a sample that its filter alone covers.
+    pub unsampled: usize,
     /// Topics of other groups that the filter matches as well.
     pub also: Vec<&'a str>,
     /// All its messages.
@@ -70,6 +72,11 @@ impl<'a> Analysis<'a> {
         self.groups.is_empty()
     }
 
+    /// Whether a topic has samples.
+    pub fn has(&self, topic: &str) -> bool {
+        self.topics.binary_search_by(|(known, _)| (*known).cmp(topic)).is_ok()
+    }
+
     /// Whether all fields found room; if not, the last ones are not described.
     pub fn is_complete(&self) -> bool {
         self.room.sufficed()
@@ -82,6 +89,7 @@ impl<'a> Analysis<'a> {
         let mut described = Described {
             filter: group.filter.clone(),
             topics: group.topics.iter().map(|topic| self.topics[*topic].0).collect(),
+            unsampled: 0,
             also: self.also(group),
             sample_count: all.count(),
             kinds: all.kinds.clone(),
@@ -118,6 +126,13 @@ impl<'a> Analysis<'a> {
         let names = self.topics.iter().enumerate().filter(|(index, _)| !is_own(index));
         names.map(|(_, (topic, _))| *topic).filter(|topic| covers(&group.filter, topic)).collect()
     }
+}
+
+/// Counts a topic without a sample to the only group that covers it; false when there is none, or more than one.
+pub fn count_unsampled(groups: &mut [Described<'_>], topic: &str) -> bool {
+    let mut covering = groups.iter_mut().filter(|group| covers(&group.filter, topic));
+    let only = covering.next().filter(|_| covering.next().is_none());
+    only.map(|group| group.unsampled += 1).is_some()
 }
 
 impl<'a> Described<'a> {

@@ -23,6 +23,11 @@ pub struct Context<'a> {
 
 /// Shares are judged from so many on.
 const ENOUGH: u32 = 8;
+/// Something is odd only where so many are of one other kind.
+fn is_clear(most: u32, of: u32) -> bool {
+    4 * most >= 3 * of
+}
+
 /// A member is missed when at least so many of its kind had it.
 const ENOUGH_TO_MISS: u32 = 20;
 
@@ -47,7 +52,9 @@ impl Context<'_> {
             let is_rare = |count: u32, of: u32| of >= ENOUGH && count * 10 <= of;
             let rare = is_rare(self.all.count_of(class), all)
                 && (self.group.same_end && is_scalar(self.group.class) || is_rare(in_own.0, in_own.1));
-            return rare.then(|| format!("{}, where {most} of {all} are {}", class.words(), self.group.class.words()));
+            let is_odd = rare && is_clear(most, all - self.all.count_of(Class::Empty));
+            return is_odd
+                .then(|| format!("{}, where {most} of {all} are {}", class.words(), self.group.class.words()));
         }
         let places = Places { same_end: self.group.same_end, topic: sample.topic };
         places.reason(value?, &self.all.node, Some(&self.own.node), &mut String::new())
@@ -100,7 +107,8 @@ impl Places<'_> {
             let most = super::node::TYPES.into_iter().max_by_key(|of| (node.count_of(*of), *of != Type::Null));
             let most = most.unwrap_or(Type::Null);
             let (count, what) = (node.count_of(most), most.words());
-            return Some(format!("{at} is {}, where {count} of {judged} are {what}", of.words()));
+            return is_clear(count, judged)
+                .then(|| format!("{at} is {}, where {count} of {judged} are {what}", of.words()));
         }
         match (value, all.object(), all.items()) {
             (Value::Number(number), ..) => self.impossible(number, own.unwrap_or(all), at),

@@ -282,7 +282,11 @@ fn bounds_hold_for_numbers_that_are_not_read_to_the_last_digit() {
         let bound = |name: &str| schema[name].to_string().parse::<f64>().expect("a number");
         let inside = if value.abs() > 1.0 { bound("minimum") < value && value < bound("maximum") } else { true };
         assert!(inside && bound("minimum") <= value && value <= bound("maximum"), "{text}: {schema}");
+        let width = bound("maximum") - bound("minimum");
+        assert!(width <= 2e-6 * value.abs() && schema.to_string().len() < 75, "{text}: {schema}");
     }
+    let mixed = group_schema(&["0.1", "0.30000000000000004"]);
+    assert_eq!(mixed, json!({"type": "number", "minimum": 0.1, "maximum": 0.3000001}));
     let least = group_schema(&["-9223372036854775808", "-9223372036854775809"])["minimum"].as_f64();
     assert!(least.is_some_and(|least| least < i64::MIN as f64), "the second is read as equal to the first");
     for text in ["21.123456789", "1e-7", "0.000001234567890123", "1750000000.123", "-1.5e300", "9007199254740993"] {
@@ -368,6 +372,10 @@ fn a_number_that_cannot_be_is_told_and_another_scale_is_not() {
 
 #[test]
 fn what_comes_and_goes_is_no_anomaly() {
+    let forms = ["1", "\"x\"", "1", "[1]", "\"y\"", "2", "{}", "[2]", "\"z\"", "3", "{}", "[]", "true"];
+    let mixed = |frame: fn(&str) -> String| reasons(&stream(forms.len(), |n| frame(forms[n])));
+    assert_eq!(mixed(|form| format!("{{\"v\":{form}}}")), Vec::<String>::new(), "4 of 13 are no rule");
+    assert_eq!(mixed(str::to_owned), Vec::<String>::new());
     for payloads in [
         stream(40, |n| if n % 3 == 0 { r#"{"a":1,"b":2}"#.into() } else { r#"{"a":1}"#.into() }),
         stream(40, |n| if n % 13 == 0 { r#"{"a":null,"b":2}"#.into() } else { r#"{"a":1,"b":2}"#.into() }),

@@ -60,8 +60,8 @@ fn node(node: &Node, part: Part, empties: Option<u32>, out: &mut Vec<u8>) -> boo
         several => member(out, "type", &several),
     }
     if let Some(numbers) = node.numbers() {
-        member(out, "minimum", &bound(&numbers.least, f64::next_down));
-        member(out, "maximum", &bound(&numbers.most, f64::next_up));
+        member(out, "minimum", &bound(&numbers.least, false));
+        member(out, "maximum", &bound(&numbers.most, true));
     }
     let mut with_empty = Strings::default();
     let strings = if empty > 0 {
@@ -115,16 +115,28 @@ fn node(node: &Node, part: Part, empties: Option<u32>, out: &mut Vec<u8>) -> boo
 
 /// A bound that is not within what it bounds. Decimals of more than fifteen digits are read to within two of the numbers
 /// that there are, perhaps as one of fewer digits, and integers of more than 64 bits as a number near them, which the least
-/// of 64 bits equals.
-fn bound(number: &Number, outward: fn(f64) -> f64) -> Number {
+/// of 64 bits equals: their bound is the next one of seven digits.
+fn bound(number: &Number, is_upper: bool) -> Number {
     let text = number.to_string();
     let written = text.trim_start_matches(['-', '0', '.']).bytes().take_while(|c| *c != b'e');
     let is_near = |value: &f64| match number.is_f64() {
         true => written.filter(u8::is_ascii_digit).count() > 13 || value.abs() > 9e18,
         false => number.as_i64() == Some(i64::MIN),
     };
-    let value = number.as_f64().filter(is_near).map(|value| outward(outward(value)));
-    value.and_then(Number::from_f64).unwrap_or_else(|| number.clone())
+    let Some(value) = number.as_f64().filter(is_near) else { return number.clone() };
+    let (mut digits, mut exponent) = (value.abs(), 0);
+    while digits < 1e6 && exponent > -400 {
+        (digits, exponent) = (digits * 10.0, exponent - 1);
+    }
+    while digits >= 1e7 {
+        (digits, exponent) = (digits / 10.0, exponent + 1);
+    }
+    let is_away = is_upper == (value > 0.0);
+    // More than all that reading and the steps above may have lost.
+    let digits = digits * if is_away { 1.0 + 1e-12 } else { 1.0 - 1e-12 };
+    let sign = if value < 0.0 { "-" } else { "" };
+    let rounder = format!("{sign}{}e{exponent}", digits as u64 + u64::from(is_away)).parse();
+    rounder.unwrap_or_else(|_| number.clone())
 }
 
 /// Keywords for strings. `enum` binds values of all types, so it is for strings and nulls alone.
