@@ -73,10 +73,11 @@ pub(super) fn silent(device: &Device, end: At) -> Option<Stop> {
     })
 }
 
-/// Whether a number has come down to next to nothing: what is told when it changes comes no more.
+/// Whether a number of something that runs has come down to next to nothing: what is told when it changes comes no more.
 pub(super) fn has_ended(field: &Field, topic: &str) -> bool {
+    const RUNS: &[&str] = &["power", "apower", "current", "flow", "speed", "rpm", "torque", "vibration", "frequency"];
     let is_next_to_nothing = field.last.abs() * 20.0 <= field.greatest && field.changes > 0;
-    is_next_to_nothing && meaning::is_measurement(&field.path, topic)
+    is_next_to_nothing && meaning::has_part(meaning::own_name(&field.path, topic), RUNS)
 }
 
 /// Whether a number changes with most messages, and is none that somebody sets or that tells where something is.
@@ -184,14 +185,25 @@ fn is_beat(topic: &str, model: &TopicModel, rhythm: &Rhythm) -> bool {
     const MANY: u32 = 16;
     const SOME: u32 = 8;
     const FEW: u32 = 6;
+    const FEWEST: u32 = 5;
     const SLOW: Duration = Duration::from_secs(30);
-    // What Sparkplug sends when it changes comes at multiples of a scan.
-    let is_even = || rhythm.jitter * 20 <= rhythm.median && sparkplug::parts(topic).is_none();
-    let is_slow = || rhythm.median >= SLOW && rhythm.missed == 0;
-    let is_enough = rhythm.beats >= MANY || (rhythm.beats >= SOME && is_even()) || (rhythm.beats >= FEW && is_slow());
+    // The fewer they are, the less it may be chance. What Sparkplug sends when it changes comes at multiples of a scan.
+    let is_even = rhythm.jitter * MANY * 10 <= rhythm.median * rhythm.beats && sparkplug::parts(topic).is_none();
+    let few_will_do = || (rhythm.beats >= FEW && rhythm.median >= SLOW) || (is_even && measures(topic, model));
+    let is_enough = rhythm.beats >= MANY
+        || (rhythm.beats >= SOME && is_even)
+        || (rhythm.beats >= FEWEST && rhythm.missed == 0 && few_will_do());
     // Between two bursts there is nothing for most of the time.
     let is_most = rhythm.skips || rhythm.missed * 2 <= rhythm.beats;
-    rhythm.is_regular && ((is_enough && is_most) || is_beat_by_name(topic) || tells_uptime(topic, model))
+    rhythm.is_regular && ((is_enough && is_most) || beats_by_itself(topic, model))
+}
+
+/// Whether it measures something that goes up and down with nearly every message: what is told when it has changed by so
+/// much goes one way for a while.
+fn measures(topic: &str, model: &TopicModel) -> bool {
+    let is_measured = |field: &Field| !field.is_whole || meaning::is_measurement(&field.path, topic);
+    let has_noise = |field: &Field| field.rises.min(field.falls) > 0 && moves_by_itself(field, topic);
+    !tells_changes(topic, model, |_| true) && model.fields.iter().any(|field| has_noise(field) && is_measured(field))
 }
 
 /// Whether a topic with a gap in its beat should have sent something then.
@@ -215,16 +227,19 @@ fn is_unheard(topic: &str, rhythm: &Rhythm) -> bool {
     const UNHEARD: u32 = 5;
     let is_of_air = |level: &str| level.ends_with("toMQTT") && level != "SYStoMQTT";
     let is_short = rhythm.gap.is_some_and(|(gap, _)| gap < rhythm.median * UNHEARD);
-    is_short && (topic.starts_with("rtl_433/") || topic.split('/').any(is_of_air))
+    is_short && (topic.starts_with("rtl_433/") || topic.starts_with("ruuvi/") || topic.split('/').any(is_of_air))
 }
 
 /// For how long a beat has stopped, if it went on for a good part of that time, and nothing says that the work is done.
 fn has_stopped(device: &Device, topic: &str, model: &TopicModel, rhythm: &Rhythm) -> Option<Duration> {
     const SHARE: u32 = 5;
+    const BEATS: u32 = 30;
     let has_gone_on = |silent: &Duration| rhythm.lasted * SHARE >= *silent;
+    // The fewer came, the more must be missing.
+    let is_long = |silent: &Duration| *silent * rhythm.beats >= rhythm.median * BEATS || beats_by_itself(topic, model);
     let last = model.last.elapsed.saturating_sub(rhythm.median * 2);
     let silent = rhythm.silent.filter(|_| is_beat(topic, model, rhythm))?;
-    Some(silent).filter(has_gone_on).filter(|_| !device.rests(last))
+    Some(silent).filter(has_gone_on).filter(is_long).filter(|_| !device.rests(last))
 }
 
 /// Whether a beat went on for so long that its silence means more than that of a burst.
@@ -232,10 +247,11 @@ fn went_on_long(rhythm: &Rhythm, silent: Duration) -> bool {
     rhythm.lasted * 2 >= silent
 }
 
-/// Whether a topic tells how the device itself is: it does not come when something happens, unless it is where it moves.
-fn tells_uptime(topic: &str, model: &TopicModel) -> bool {
+/// Whether a topic says that it beats, or tells how the device itself is: it does not come when something happens, unless
+/// it is where it moves.
+fn beats_by_itself(topic: &str, model: &TopicModel) -> bool {
     let any = |is: fn(&str, &str) -> bool| model.fields.iter().any(|field| is(&field.path, topic));
-    any(meaning::is_uptime) && !any(meaning::is_place)
+    is_beat_by_name(topic) || (any(meaning::is_uptime) && !any(meaning::is_place))
 }
 
 /// From which beat to which a topic slowed down, if it is one that does not come when something happens. What measures
@@ -245,7 +261,7 @@ fn slowed(topic: &str, model: &TopicModel) -> Option<(Duration, Duration)> {
     let rests = |field: &Field| field.run.length >= REST && field.changes >= REST;
     let is_free = |field: &Field| field.pace.is_free_of_change() && meaning::is_of_surroundings(&field.path, topic);
     let is_at_its_times = || model.fields.iter().any(is_free) && !model.fields.iter().any(rests);
-    let slowed = model.timing.slowed(false).filter(|_| is_beat_by_name(topic) || tells_uptime(topic, model));
+    let slowed = model.timing.slowed(false).filter(|_| beats_by_itself(topic, model));
     slowed.or_else(|| model.timing.slowed(true).filter(|_| is_at_its_times()))
 }
 
@@ -379,12 +395,36 @@ mod tests {
         let silent = (vec![("stopped", Grade::Warning)], Connection::Unknown);
         let nothing = (vec![], Connection::Online);
         assert_eq!(told("x/d/data", uneven(|n| 50 + n % 7), 6000), silent);
+        assert_eq!(told("x/d/data", uneven(|n| 50 + n % 7).take(17), 3300), silent, "a few");
         assert_eq!(told("x/d/data", uneven(|n| 50 + n % 7), 3300), nothing, "not for long");
         assert_eq!(told("x/d/data", uneven(|n| if n < 58 { 50 + n % 7 } else { 0 }), 6000), nothing, "comes to rest");
         assert_eq!(told("x/d/data", uneven(|_| 50), 6000), nothing, "it may come when something happens");
         let rises = |at: u64| format!("{}.{}", 20 + at / 1000, at / 100 % 10);
         assert_eq!(told("x/d/temperature", every(100, 30).map(|(at, _)| (at, rises(at))), 6000), nothing, "on change");
         assert_eq!(told("x/d/position", uneven(|n| 50 + n % 7).map(|(at, _)| (at, at.to_string())), 6000), nothing);
+    }
+
+    #[test]
+    fn a_radar_that_sees_somebody_near_has_not_come_to_rest() {
+        let near = |n| if n == 36 { 1 } else { 20 + n * 7919 % 300 };
+        let radar = |name: &'static str| {
+            (0..37)
+                .map(move |n| (n * 100 + n * n * 7 % 90, format!("{{\"{name}\":{}.{}}}", near(n) / 100, near(n) % 100)))
+        };
+        let of = |name| told("z/d", radar(name), 9000).0;
+        assert_eq!((of("distance"), of("power")), (vec![("stopped", Grade::Warning)], vec![]));
+    }
+
+    #[test]
+    fn a_few_even_messages_of_what_is_measured_are_a_beat() {
+        let power = |value: fn(u64) -> u64, number: u64, end: u64| {
+            told("x/d", (0..number).map(|n| (n * 20, format!("{{\"power\":{}}}", value(n)))), end).0
+        };
+        let noise = |n| 50 + n * 5 % 13;
+        let stopped = [("stopped", Grade::Error)];
+        assert_eq!((power(noise, 7, 300), power(noise, 6, 270)), (stopped.to_vec(), stopped.to_vec()));
+        assert_eq!((power(noise, 5, 270), power(noise, 7, 190)), (vec![], vec![]), "too few, not for long");
+        assert_eq!(power(|n| 50 + n, 7, 300), [], "it may be told when it has changed by so much");
     }
 
     #[test]
@@ -431,6 +471,7 @@ mod tests {
         };
         assert_eq!(heard("home/gw/BTtoMQTT/d", 20), [""; 0]);
         assert_eq!(heard("home/gw/BTtoMQTT/d", 60), ["missed_beats"]);
+        assert_eq!(heard("ruuvi/gw/d", 40), [""; 0]);
         assert_eq!(heard("d/SYStoMQTT", 20), ["missed_beats"], "the gateway itself");
     }
 

@@ -156,16 +156,21 @@ impl Timing {
     }
 
     /// For how long nothing has come until `end`, and the longest time before: when many came over a long time, however
-    /// unevenly, and the silence is far longer than any before and a good share of all.
+    /// unevenly, and the silence is far longer than any before and a good share of all. The fewer they were, the longer
+    /// it must be, and the more alike their times.
     pub fn silence(&self, end: Duration) -> Option<(Duration, Duration)> {
         const MANY: u32 = 20;
+        const SOME: u32 = 9;
         const TIMES: u32 = 5;
         const SHARE: u32 = 5;
+        const ALIKE: u32 = 3;
         let (longest, first, last) = (self.longest.first()?.0, self.first?, self.last?);
         let (longest, silent) = (Duration::from_micros(longest.into()), end.saturating_sub(last));
-        let is_long = silent >= longest * TIMES && silent >= SILENT_MIN && silent * SHARE >= end;
-        let went_on = self.count >= MANY && first <= longest + START_MIN && (last - first) * SHARE >= silent;
-        (is_long && went_on).then_some((silent, longest))
+        let few = self.count.min(MANY);
+        let is_long = silent * few >= longest * TIMES * MANY && silent >= SILENT_MIN && silent * SHARE >= end;
+        let is_alike = self.count >= MANY || (last - first) * ALIKE >= longest * self.count;
+        let went_on = self.count >= SOME && first <= longest + START_MIN && (last - first) * SHARE >= silent;
+        (is_long && is_alike && went_on).then_some((silent, longest))
     }
 
     /// The connection was away: what comes next is no interval.
@@ -189,7 +194,13 @@ impl Timing {
         let in_medians = |interval: u32| f64::from(interval) / f64::from(median.max(1));
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let is_gap = |interval: u32| in_medians(interval) >= MISSED_FROM && micros(interval) >= GAP_MIN;
-        let is_habit = |gaps: usize, of: usize| gaps > (of / 10).max(2);
+        // What leaves out beats now and then, on purpose or by chance, leaves out several in a row some day.
+        let longest = self.longest.first().map_or(0.0, |(longest, _)| in_medians(*longest).round() - 1.0);
+        let is_habit = |gaps: usize, of: usize| {
+            const SELDOM: f64 = 0.02;
+            let others = gaps.saturating_sub(1) as f64 / of as f64;
+            gaps > (of / 10).max(2) || (gaps > 1 && of as f64 * others.powf(longest) >= SELDOM)
+        };
         let has_habit =
             is_habit(self.longest.iter().filter(|(interval, _)| is_gap(*interval)).count(), self.count as usize)
                 || is_habit(sorted.iter().filter(|interval| is_gap(**interval)).count(), sorted.len());
@@ -275,6 +286,15 @@ mod tests {
     }
 
     #[test]
+    fn what_loses_beats_by_chance_has_no_habit_of_long_holes() {
+        let heard = |hole: u64| {
+            let times: Vec<u64> = (0..90).filter(|n| n % 17 != 5 && !(60..60 + hole).contains(n)).collect();
+            of(&times.iter().map(|n| n * 1300).collect::<Vec<_>>(), 117_000).expect("a rhythm").skips
+        };
+        assert_eq!((heard(0), heard(2), heard(6)), (true, true, false));
+    }
+
+    #[test]
     fn bursts_miss_no_beats_between_them_and_end_when_none_comes_for_long() {
         let bursts: Vec<u64> = (0..120).map(|n| n / 6 * 5000 + n % 6 * 20).collect();
         let rhythm = of(&bursts, 99_000).expect("a rhythm");
@@ -299,7 +319,13 @@ mod tests {
         };
         assert_eq!(silence(41, 600), Some((196, 17)));
         assert_eq!(silence(41, 480), None, "less than five times the longest gap");
-        assert_eq!(silence(20, 400), None, "too few");
+        assert_eq!(silence(20, 400), Some((203, 17)));
+        assert_eq!(silence(12, 270), Some((159, 17)));
+        assert_eq!(silence(11, 270), None, "long enough only after more");
+        assert_eq!(silence(9, 400), None, "too few");
+        let mut bursts = Timing::default();
+        (0..12).for_each(|n| bursts.add(Duration::from_secs(n / 4 * 30 + n % 4)));
+        assert_eq!(bursts.silence(Duration::from_secs(1000)), None, "not alike");
         assert_eq!(silence(41, 3000), None, "it went on for too short a time");
     }
 
