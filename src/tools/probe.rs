@@ -22,6 +22,8 @@ use crate::limits::{
 use crate::mqtt::capture::{Flow, Recorder, Retained};
 use crate::mqtt::driver::Connection;
 use crate::mqtt::inflight;
+use crate::mqtt::session::Session;
+use crate::mqtt::state::State;
 use crate::mqtt::table::new_id;
 use crate::mqtt::wire::Publish;
 
@@ -49,22 +51,22 @@ impl<'a> Probe<'a> {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        let tried = match topic {
-            Some(topic) => self.round_trips(topic, steps).await,
-            None => Ok(()),
-        };
-        if matches!(&tried, Err(failure) if failure.code() == Code::ConnectionLost) {
-            return tried;
-        }
         let started = Instant::now();
         let told = self.broker_info().await;
-        if topic.is_some() {
-            // Nobody asked for it by itself: that it fails is no step.
-            return tried;
+        let was_lost = matches!(&told, Err(failure) if failure.code() == Code::ConnectionLost);
+        let mut stopped = Ok(());
+        // Who asks for a probe did not ask for this: that it is refused is no step.
+        if topic.is_none() || was_lost {
+            let (step, failure) = subscribe_step("$SYS/#", started, told);
+            steps.push(step);
+            stopped = failure.map_or(Ok(()), Err);
         }
-        let (step, failure) = subscribe_step("$SYS/#", started, told);
-        steps.push(step);
-        failure.map_or(Ok(()), Err)
+        let Some(topic) = topic else { return stopped };
+        if was_lost {
+            let is_back = |session: &Session| (*session.state() == State::Connected).then_some(());
+            self.connection.until(Instant::now() + SUBSCRIBE_TEST_WAIT, is_back).await;
+        }
+        stopped.and(self.round_trips(topic, steps).await)
     }
 
     async fn ping(&self) -> (Step, Option<Failure>) {
@@ -223,14 +225,13 @@ fn timed(took: &mut [Duration], queued: usize) -> Step {
 
 /// A refusal by our own policy says nothing of the broker, and stops nothing.
 fn subscribe_step(filter: &str, started: Instant, granted: Result<(Duration, u8), Failure>) -> (Step, Option<Failure>) {
+    let filter = &filter[..filter.floor_char_boundary(crate::limits::ECHO_MAX_BYTES)];
     match granted {
-        Ok((took, qos)) => {
-            let filter = &filter[..filter.floor_char_boundary(crate::limits::ECHO_MAX_BYTES)];
-            (Step::new("subscribe", true, millis(took), format!("{filter} granted at QoS {qos}")), None)
-        }
+        Ok((took, qos)) => (Step::new("subscribe", true, millis(took), format!("{filter} granted at QoS {qos}")), None),
         Err(failure) => {
             let is_our_own = failure.code() == Code::PolicyDenied;
-            let step = Step::new("subscribe", false, millis(started.elapsed()), failure.message());
+            let detail = format!("{filter}: {}", failure.message());
+            let step = Step::new("subscribe", false, millis(started.elapsed()), detail);
             let step = Step { is_our_own, ..step };
             (step, Some(failure).filter(|_| !is_our_own))
         }

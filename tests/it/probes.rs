@@ -31,6 +31,16 @@ fn serve(peer: &mut Peer, granted: u8, mut published: impl FnMut(&mut Peer, Pack
     }
 }
 
+/// Gives a message back, at QoS 1 at most.
+fn echo(peer: &mut Peer, packet: Packet) {
+    let back = publish(&packet.topic(), packet.payload(), packet.qos().min(1), 9, false);
+    peer.send(&match packet.qos() {
+        0 => back,
+        1 => [ack(PUBACK, packet.pid()), back].concat(),
+        _ => [ack(PUBREC, packet.pid()), back].concat(),
+    });
+}
+
 fn told<'a>(tested: &'a Value, name: &str) -> &'a str {
     step(tested, name)["detail"].as_str().expect("a detail")
 }
@@ -58,7 +68,10 @@ fn a_broker_that_hangs_up_at_a_probe_is_told_and_not_made_to_do_it_again() {
     let (session, mut peer) = server.meet(&broker);
     let started = Instant::now();
     let id = server.start_call("test_connection", json!({"session_id": session, "probe_topic": "lab/x"}));
-    peer.grant();
+    assert_eq!(peer.grant(), "$SYS/#");
+    let unsubscribe = peer.expect(UNSUBSCRIBE);
+    peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+    assert_eq!(peer.grant(), "lab/x");
     peer.expect(PUBLISH);
     drop(peer);
     let tested = server.outcome(&id);
@@ -81,18 +94,11 @@ fn a_broker_that_hangs_up_at_qos_2_and_granted_less_seems_to_allow_no_more() {
     let steps = [("subscribe", true), ("qos_0", true), ("qos_1", true), ("qos_2", false)];
     assert_eq!(&names(&tested)[4..], steps, "{tested}");
     assert_fair(&tested, "connection_lost", "publish at most at QoS 1");
+    assert!(tested["broker_info"]["version"].is_string(), "{tested}");
     // What is granted is for what is read: others take more.
     let broker = FakeBroker::new();
     let (id, mut peer) = start(&mut server, &broker);
-    serve(&mut peer, 1, |peer, packet| {
-        let qos = packet.qos();
-        let echo = publish(&packet.topic(), packet.payload(), qos.min(1), 9, false);
-        peer.send(&match qos {
-            0 => echo,
-            1 => [ack(PUBACK, packet.pid()), echo].concat(),
-            _ => [ack(PUBREC, packet.pid()), echo].concat(),
-        });
-    });
+    serve(&mut peer, 1, echo);
     let tested = server.outcome(&id);
     assert_eq!((names(&tested).last(), tested.get("code")), (Some(&("qos_2", true)), None), "{tested}");
     assert!(told(&tested, "qos_2").contains("came back at QoS 1"), "{tested}");
@@ -104,7 +110,16 @@ fn a_connection_that_is_lost_at_a_subscription_is_told() {
     let id = server.start_call("test_connection", json!({"connection_string": broker.url()}));
     broker.welcome().expect(SUBSCRIBE);
     let tested = server.outcome(&id);
-    assert_eq!(told(&tested, "subscribe"), "the connection was lost: the broker closed it");
+    assert_eq!(told(&tested, "subscribe"), "$SYS/#: the connection was lost: the broker closed it");
+    assert_fair(&tested, "connection_lost", "or to read it");
+    // A probe is done all the same: it needs no such subscription.
+    let (id, mut peer) = start(&mut server, &broker);
+    peer.expect(SUBSCRIBE);
+    drop(peer);
+    serve(&mut broker.welcome(), 1, echo);
+    let tested = server.outcome(&id);
+    let steps = [("subscribe", false), ("subscribe", true), ("qos_0", true), ("qos_1", true), ("qos_2", true)];
+    assert_eq!(&names(&tested)[4..], steps, "{tested}");
     assert_fair(&tested, "connection_lost", "or to read it");
 }
 
