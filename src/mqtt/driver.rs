@@ -152,7 +152,7 @@ impl Connection {
 pub async fn run(connection: Rc<Connection>, vault: Rc<Vault>, buffer: ReadBuffer, first_deadline: Instant) {
     let mut deadline = first_deadline;
     loop {
-        let trouble = or(serve(&connection, &vault, &buffer, deadline), closed(&connection)).await;
+        let trouble = or(closed(&connection), serve(&connection, &vault, &buffer, deadline)).await;
         log::info!("session to {}: {trouble}", connection.identity.endpoint.host);
         if !connection.greeted.take() {
             connection.guard.not_connected(&connection.identity, &trouble);

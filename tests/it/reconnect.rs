@@ -97,6 +97,7 @@ fn closing_while_the_connection_is_away_works_at_once() {
     server.wait_for_state(&session, "reconnecting");
     assert_eq!(server.call("close_connection", json!({"session_id": session}))["status"], "closed");
     assert_eq!(server.call("list_active_connections", json!({}))["total_count"], 0);
+    assert!(broker.nobody_calls(), "a closed session connects no more");
 }
 
 #[test]
