@@ -417,3 +417,6 @@ const _: () = assert!(
 const _: () = assert!(DECODED_PAYLOAD_MAX_BYTES >= SCHEMA_PAYLOAD_MAX_BYTES);
 const _: () = assert!(INBOUND_QOS2_MAX < 65_535 && INFLIGHT_MAX < 65_535);
 const _: () = assert!(EOF_GRACE.as_millis() + SHUTDOWN_WAIT.as_millis() < 1000);
+
+/// Messages of others that `debug_device` looks into for their time; of later ones, one in as many.
+pub const OTHERS_READ: u64 = 64;

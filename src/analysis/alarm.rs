@@ -60,7 +60,7 @@ pub fn role(name: &[u8]) -> Role {
             (&["success"], Well(Warning)),
         ],
         b'h' => &[(&["health"], Level), (&["healthy"], Well(Warning)), (&["haserror", "hasfault"], Report(Error))],
-        b'r' => &[(&["result", "restartreason", "resetreason"], Level)],
+        b'r' => &[(&["result", "restartreason", "resetreason", "raid"], Level)],
         b'c' => &[(&["condition"], Level), (&["carbonmonoxide"], Flag(Warning))],
         b'e' => &[(&["error", "errors", "err", "errorcode", "errormessage", "errormsg", "exception"], Report(Error))],
         b'f' => &[(&["fault", "faults", "faultcode", "faultmessage", "failure", "failures"], Report(Error))],

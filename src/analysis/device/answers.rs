@@ -3,24 +3,29 @@
 use super::sparkplug;
 use crate::analysis::words::is_in;
 
+/// Levels below which answers come.
+const ANSWERS: &[&str] = &[
+    "state",
+    "status",
+    "result",
+    "response",
+    "resp",
+    "rsp",
+    "value",
+    "reply",
+    "ack",
+    "get_result",
+    "rpc",
+    "answer",
+    "out",
+    "res",
+    "report",
+    "txack",
+];
+
 /// Whether a message on `answer` is one to a command on `command`: `x/set` and `x`, `x/set` and `x/state`, `cmnd/x/POWER`
 /// and `stat/x/RESULT`.
 pub(super) fn belongs(command: &str, answer: &str) -> bool {
-    const ANSWERS: &[&str] = &[
-        "state",
-        "status",
-        "result",
-        "response",
-        "reply",
-        "ack",
-        "get_result",
-        "rpc",
-        "answer",
-        "out",
-        "res",
-        "report",
-        "txack",
-    ];
     if let Some(name) = tasmota(command) {
         return is_below(answer, "stat/", name);
     }
@@ -67,9 +72,23 @@ pub(super) fn is_response(payload: &str) -> bool {
     name.is_some_and(|name| is_in(&["rsp", "response", "reply", "answer", "ack"], name))
 }
 
+/// Whether a command names the topic as the one to answer on: `"replyTo":"press/resp"`.
+pub(super) fn names(payload: &str, topic: &str) -> bool {
+    payload
+        .match_indices(topic)
+        .any(|(at, _)| payload[..at].ends_with('"') && payload[at + topic.len()..].starts_with('"'))
+}
+
 /// Whether a command's topic is that of a value, and says nothing of answers.
 pub(super) fn is_value(command: &str) -> bool {
-    item(command).is_some() || ["W/", "R/"].iter().any(|first| command.starts_with(first))
+    is_below_commands(command) || item(command).is_some() || ["W/", "R/"].iter().any(|first| command.starts_with(first))
+}
+
+/// Whether it is one of several below the device's: OpenDTU's INVERTER/cmd/restart.
+pub(super) fn is_below_commands(topic: &str) -> bool {
+    let mut levels = topic.rsplit('/');
+    let last = levels.next().unwrap_or_default();
+    levels.next() == Some("cmd") && levels.next().is_some() && !is_in(ANSWERS, last)
 }
 
 /// Whether a command asks only to go on, as Victron's `R/…/keepalive` does: that others were answered says nothing of it.
@@ -107,6 +126,8 @@ mod tests {
             ("home/pump1/request", "home/pump1/response", true),
             ("home/pump1/cmd", "home/pump1/temperature", false),
             ("cmd/site/pump1/req", "cmd/site/pump1/res", true),
+            ("cmd/site/pump1/req", "cmd/site/pump1/resp", true),
+            ("x/pump1/get", "x/pump1/value", true),
             ("device/01S00C/request", "device/01S00C/report", true),
             ("application/1/device/a840/command/down", "application/1/device/a840/event/txack", true),
             ("application/1/device/a840/command/down", "application/1/device/a840/event/up", false),

@@ -181,6 +181,7 @@ fn is_of_units(shift: &Shift, field: &Field, topic: &str) -> bool {
     shift.after >= ENOUGH
         && fits(shift.from, shift.to)
         && meaning::is_restless(&field.path, topic)
+        && !meaning::is_humidity(&field.path, topic)
         && !meaning::is_hot_by_nature(&field.path, topic)
 }
 
@@ -272,6 +273,7 @@ mod tests {
             ("cpu_temp", &ROOM, &in_fahrenheit),
             ("temp_target", &ROOM, &in_fahrenheit),
             ("power", &[2.0; 6], &[2000.0; 6]),
+            ("humidity", &[44.4, 44.5, 44.4, 44.3, 44.4], &[655.3; 6]),
             ("flow", &[0.0, 2.0, 0.5, 90.0, 2.0], &[120.0; 6]),
         ] {
             assert_eq!(numbers(name, before, after), [""; 0], "{name} {after:?}");

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::At;
-use super::answers::{belongs, is_below, is_response, is_value, keeps_alive, tasmota, waits_for_uplink};
+use super::answers::{
+    belongs, is_below, is_below_commands, is_response, is_value, keeps_alive, names, tasmota, waits_for_uplink,
+};
 use super::timing::Moment;
 use crate::analysis::decimal;
 use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, LATE_ANSWER_WAIT, PREVIEW_BYTES};
@@ -86,8 +88,12 @@ impl Commands {
                 && command.answer.as_ref().is_none_or(|answer| answer.is_old || answer.is_due())
         };
         for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
+            if asks_for_birth(command) && !topic.contains("/NBIRTH/") {
+                continue;
+            }
             let delay = at.elapsed.saturating_sub(command.at.elapsed);
-            let sure = command.call.is_none() && (belongs(&command.topic, topic) || is_response(payload));
+            let sure = command.call.is_none()
+                && (belongs(&command.topic, topic) || is_response(payload) || names(&command.payload, topic));
             let is_due_anyway = || moment == Moment::Due && command.asks_for_other(topic, payload);
             let is_old = !is_news && (delay > ANSWER_WAIT || is_due_anyway());
             let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old, moment };
@@ -140,7 +146,9 @@ impl Commands {
         let is_owed = |command: &Command| {
             !is_value(&command.topic)
                 || command.expects_answer(states())
-                || others(command, &|other| other.answer(&beats).is_some())
+                || others(command, &|other| {
+                    other.answer(&beats).is_some_and(|answer| answer.sure || !is_below_commands(&command.topic))
+                })
         };
         let is_late = |command: &Command| {
             let late = command.answer.as_ref().filter(|answer| answer.is_due() && beats(&answer.topic));
@@ -223,6 +231,11 @@ impl Call {
         let json: Value = topic.ends_with("/rpc").then(|| serde_json::from_str(payload).ok()).flatten()?;
         Some(Self { from: json["src"].as_str()?.into(), id: json.get("id")?.clone(), is_heard: false })
     }
+}
+
+/// Whether a Sparkplug node is to be born again: its data are no answer to that.
+fn asks_for_birth(command: &Command) -> bool {
+    command.topic.contains("/NCMD/") && command.payload.contains("Rebirth\":true")
 }
 
 /// What follows so soon was not waited for.
@@ -312,6 +325,23 @@ mod tests {
         commands.answer(at(1000), "d/data", "{\"RSP\":\"fine\"}", true, Moment::Any);
         let command = commands.iter().next().expect("a command");
         assert_eq!(command.answer(|_| true).map(|answer| &*answer.payload), Some("{\"RSP\":\"fine\"}"));
+    }
+
+    #[test]
+    fn an_answer_comes_where_the_command_wants_it_and_a_birth_where_births_do() {
+        for (topic, payload, told, expected) in [
+            ("press/req", r#"{"id":7,"replyTo":"app/7"}"#, "app/7", true),
+            ("press/req", r#"{"id":7,"replyTo":"app/77"}"#, "app/7", false),
+            ("spBv1.0/g/NCMD/n", r#"{"Node Control/Rebirth":true}"#, "spBv1.0/g/NBIRTH/n", true),
+            ("spBv1.0/g/NCMD/n", r#"{"Node Control/Rebirth":true}"#, "spBv1.0/g/NDATA/n", false),
+            ("spBv1.0/g/NCMD/n", r#"{"Mode":2}"#, "spBv1.0/g/NDATA/n", true),
+        ] {
+            let mut commands = Commands::default();
+            commands.record(at(0), topic, payload, false);
+            commands.answer(at(100), told, "{}", false, Moment::Any);
+            let answer = commands.iter().next().and_then(|command| command.answer(|_| false));
+            assert_eq!(answer.is_some_and(|answer| answer.sure), expected, "{topic} {payload} {told}");
+        }
     }
 
     #[test]

@@ -193,7 +193,8 @@ impl Fields {
                 for (name, value) in members {
                     let is_bad = bad.is_some_and(|(bad, _)| bad.eq_ignore_ascii_case(name));
                     self.is_bad = is_bad && bad.is_some_and(|(_, is_told)| is_told);
-                    self.below(at, name, if is_bad { &Value::Null } else { value }, path, depth, limit);
+                    let is_none = is_bad && !self.is_bad;
+                    self.below(at, name, if is_none { &Value::Null } else { value }, path, depth, limit);
                     self.is_bad = false;
                 }
             }
@@ -231,12 +232,17 @@ impl Fields {
     }
 
     fn number(&mut self, at: At, path: &str, value: f64, limit: usize) {
-        let messages = self.messages;
+        let (messages, is_bad) = (self.messages, self.is_bad);
         if let Some(field) = self.field(path) {
-            field.add(at, value);
-            field.last_message = messages;
+            if !is_bad {
+                field.add(at, value);
+                field.last_message = messages;
+            }
         } else if self.all.len() < limit {
             self.all.push(Field { last_message: messages, ..Field::new(at, path, value) });
+        }
+        if is_bad {
+            self.lost(at, path);
         }
     }
 
@@ -394,6 +400,12 @@ impl Field {
             let step = to + f64::powi(2.0, *bits) - self.last;
             step > 0.0 && step <= 2.0 * self.last_rise
         })
+    }
+
+    /// How often it was 85 in a row and since when, if it jumped there and stayed.
+    pub(super) fn stays_at_power_on(&self) -> Option<(u32, At)> {
+        let stays = self.last == POWER_ON && self.has_jumped && self.changes > 0 && self.run.length > 2;
+        stays.then_some((self.run.length, self.run.began))
     }
 
     /// Whether it has grown with each message, but for a fall or two.

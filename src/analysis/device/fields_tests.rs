@@ -27,6 +27,20 @@ fn what_a_sensor_says_without_a_temperature_is_told_from_heat() {
 }
 
 #[test]
+fn a_temperature_that_jumps_to_where_sensors_start_and_stays_is_none() {
+    for (values, expected) in [
+        (&[22.9, 23.0, 85.0, 85.0, 85.0][..], Some(3)),
+        (&[22.9, 23.0, 85.0, 85.0], None),
+        (&[70.0, 80.0, 85.0, 85.0, 85.0], None),
+        (&[85.0, 85.0, 85.0], None),
+    ] {
+        let fields = of("t", values.iter().copied());
+        let stays = fields.iter().next().expect("a field").stays_at_power_on();
+        assert_eq!(stays.map(|(count, _)| count), expected, "{values:?}");
+    }
+}
+
+#[test]
 fn numbers_are_found_in_lists_with_names_and_in_text() {
     let list =
         |v: f64, q: bool| json!({"values": [{"id": "P.Temp", "v": v, "q": q}, {"id": "P.Flow", "v": 1, "q": true}]});

@@ -12,10 +12,10 @@ const TEMPERATURE_FAR: f64 = 100.0;
 const SHORT: u32 = 3;
 
 /// What sensors and their drivers say in place of a number.
-const STAND_INS: [f64; 14] = [
-    65_535.0, 32_767.0, 32_768.0, 6553.5, 3276.7, 3276.8, 655.35, 327.67, 327.68, 999.0, 999.9, 9999.0, 9999.9,
-    99_999.0,
-];
+const STAND_INS: [f64; 11] = [6553.5, 3276.7, 3276.8, 655.35, 327.67, 327.68, 999.0, 999.9, 9999.0, 9999.9, 99_999.0];
+
+/// The greatest numbers of two and four bytes, and what KNX has for "invalid data": whatever is measured, it is none.
+const ENDS: [f64; 6] = [65_535.0, 32_767.0, 32_768.0, u32::MAX as f64, i32::MAX as f64, 670_760.96];
 
 /// Adds what is impossible in a number of one thing.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
@@ -45,7 +45,14 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
     let is_temperature =
         || meaning::is_temperature(&field.path, topic) && !meaning::is_hot_by_nature(&field.path, topic);
     let is_spike = || is_over && length <= SHORT && (value - from).abs() >= TEMPERATURE_FAR && is_temperature();
-    let is_stand_in = || is_odd && STAND_INS.contains(&value.abs()) && meaning::is_restless(&field.path, topic);
+    let is_one_of = |numbers: &[f64]| numbers.contains(&value.abs());
+    // Below the lowest temperature that there is.
+    let is_end = || is_one_of(&ENDS) || (-273.15..=-273.1).contains(&value);
+    let is_measured = || meaning::is_measurement(&field.path, topic) || !field.is_whole;
+    let is_stand_in = || {
+        let is_restless = || meaning::is_restless(&field.path, topic);
+        is_odd && (is_one_of(&STAND_INS) && is_restless() || is_end() && is_measured())
+    };
     meaning::range(&field.path, topic).is_some_and(is_outside) || is_spike() || is_stand_in()
 }
 
@@ -74,6 +81,14 @@ mod tests {
             ("pressure", &[1012.0, 1012.1, 65_535.0, 1012.0], true),
             ("power", &[10.0, 10.0, 2999.0, 10.0], false),
             ("battery", &[80.0, 80.0, 255.0, 80.0], false),
+            ("voltage_l1", &[231.0, 230.8, 65_535.0, 65_535.0, 231.0], true),
+            ("voltage_l1", &[231.0, 230.8, 999.0, 999.0, 231.0], false),
+            ("distance_mm", &[400.0, 410.0, 65_535.0, 405.0], true),
+            ("pulses", &[65_400.0, 65_470.0, 65_535.0, 65_600.0], false),
+            ("value", &[21.5, 21.6, 670_760.96, 21.5], true),
+            ("device_temperature", &[31.0, 31.0, 214_748_364.0, 31.0], true),
+            ("actual", &[210.1, 210.2, -273.1, -273.1, 210.2], true),
+            ("actual", &[210.1, 210.2, 273.1, 273.1, 210.2], false),
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             values.iter().for_each(|value| _ = fields.record(At::default(), &json!({name: value}), 100));

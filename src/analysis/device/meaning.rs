@@ -119,7 +119,8 @@ pub(in crate::analysis) fn range(path: &str, topic: &str) -> Option<std::ops::Ra
         // Some go both ways, and some go over.
         Some(-105.0..=f64::INFINITY)
     } else {
-        is_temperature(path, topic).then_some(-273.15..=f64::INFINITY)
+        // In thousandths they are all higher.
+        is_temperature(path, topic).then_some(-273.15..=10_000.0)
     }
 }
 

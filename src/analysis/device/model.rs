@@ -8,18 +8,19 @@ use super::bridges::Bridges;
 use super::clocks::Clocks;
 use super::commands::Commands;
 use super::fields::Fields;
+use super::findings::Finding;
 use super::labels::{self, Labels};
 use super::malformed::{Malformed, PAYLOAD_PREVIEW_BYTES};
 use super::names::{Name, Similar};
 use super::nodes::Node;
-use super::places::{Convention, Place, convention, place};
+use super::places::{Convention, Place, convention, is_asked, place};
 use super::presence::{self, Means, Presences};
 use super::rest::Rest;
 use super::sparkplug;
 use super::timing::{Moment, Timing};
 use super::told_time::{self, ToldTime};
 use super::units::Units;
-use super::{At, Message, refusals, texts};
+use super::{At, Message, refusals, supply, texts};
 use crate::analysis::alarm::{Severity, role_of_topic};
 use crate::analysis::decode::{Form, decode};
 use crate::analysis::payload::{self, Inspection, Kind};
@@ -93,6 +94,8 @@ pub struct TopicModel {
     pub last: At,
     /// Numbers in its payloads.
     pub fields: Fields,
+    /// What is wrong in the payload that the broker had kept.
+    pub(super) kept: Option<Box<Finding>>,
     /// Payloads that begin like JSON and are not.
     pub malformed: Malformed,
     /// Units that its payloads name.
@@ -143,14 +146,6 @@ pub struct Taken {
     pub inspection: Inspection,
     /// The first on its topic.
     pub new_topic: bool,
-}
-
-/// So many messages of others are looked into for their time, and one in as many later.
-const OTHERS_READ: u64 = 64;
-
-/// Whether a topic is one of those on which some devices are asked for a value, BASE/get/NAME.
-fn is_asked(topic: &str) -> bool {
-    topic.rsplit('/').nth(1) == Some("get")
 }
 
 impl Device {
@@ -236,7 +231,11 @@ impl Device {
             self.note_convention(topic);
         }
         match place {
-            Place::Command => self.commands.record(at, topic, text, retain),
+            Place::Command => {
+                // Sparkplug's are no text.
+                let told = json.as_ref().filter(|_| text.is_empty()).map(|json| json.to_string());
+                self.commands.record(at, topic, told.as_deref().unwrap_or(text), retain);
+            }
             Place::Description => {}
             Place::State => {
                 if !retain {
@@ -301,6 +300,8 @@ impl Device {
         (model.kind, model.last) = (inspection.kind, at);
         if retain {
             model.retained = true;
+            let told = json.filter(|_| place == Place::State && sparkplug::parts(topic).is_none());
+            model.kept = told.and_then(|json| supply::judge_kept(topic, json));
             return (is_news, new);
         }
         model.live += 1;
@@ -468,6 +469,7 @@ impl TopicModel {
             kind: Kind::Empty,
             last: at,
             fields: Fields::default(),
+            kept: None,
             malformed: Malformed::default(),
             units: Units::default(),
             labels: Labels::default(),

@@ -15,6 +15,7 @@ pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
     for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
         let before = found.len();
         model.fields.iter().for_each(|field| number(topic, model, field, (before, found)));
+        found.extend(model.kept.iter().filter(|_| model.live == 0).map(|finding| (**finding).clone()));
         stuck::judge(device, topic, model, found);
     }
     nodes(device, found);
@@ -65,31 +66,35 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
     if measures && meaning::is_temperature(&field.path, topic) {
         no_temperature(&name, field, several || meaning::is_hot_by_nature(&field.path, topic), found);
     }
+    found.extend(lost(&name, field, (topic, model), measures, several));
+}
+
+/// A value that does not come any more, in one of the ways in which sensors are lost.
+fn lost(
+    name: &str,
+    field: &Field,
+    (topic, model): (&str, &TopicModel),
+    measures: bool,
+    several: bool,
+) -> Option<Finding> {
     let absent = model.fields.absent(field);
-    if measures && absent >= ABSENT_FROM && !several && is_lost_for_good(field, model, topic) {
-        found.push(Finding {
-            kind: "lost_value",
-            severity: Grade::Warning,
-            finding: format!(
-                "{name} was in all of {} and then in none of {absent}",
-                count(field.seen.into(), "message")
-            ),
-            evidence: vec![format!("the last number was {}", Decimal(field.last))],
-            advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
-        });
+    let messages = |number: u32| count(number.into(), "message");
+    let sensor = "the sensor behind it does not answer: check wiring and power of the sensor itself";
+    let (finding, advice) = if measures && absent >= ABSENT_FROM && !several && is_lost_for_good(field, model, topic) {
+        (format!("{name} was in all of {} and then in none of {absent}", messages(field.seen)), sensor)
+    } else if field.is_bad && field.lost >= 3 {
+        (
+            format!("{name} is bad, says its sender in {}", messages(field.lost)),
+            "what reads it does not reach the controller or the sensor: look at the gateway's log and at the wiring",
+        )
     } else if (measures && field.lost > 0 || is_lost_otherwise(field, model, topic)) && field.seen >= 3 {
-        found.push(Finding {
-            kind: "lost_value",
-            severity: Grade::Warning,
-            finding: format!("{name} was a number and was none in {}", count(field.lost.into(), "message")),
-            evidence: vec![format!(
-                "the last number was {}; no number at {}",
-                Decimal(field.last),
-                time(field.lost_at)
-            )],
-            advice: "the sensor behind it does not answer: check wiring and power of the sensor itself",
-        });
-    }
+        (format!("{name} was a number and was none in {}", messages(field.lost)), sensor)
+    } else {
+        return None;
+    };
+    let until = if field.lost > 0 { format!("; no number at {}", time(field.lost_at)) } else { String::new() };
+    let evidence = vec![format!("the last number was {}{until}", Decimal(field.last))];
+    Some(Finding { kind: "lost_value", severity: Grade::Warning, finding, evidence, advice })
 }
 
 fn restarted(name: &str, (at, from, to): (At, f64, f64)) -> Finding {
@@ -110,7 +115,10 @@ fn is_older((at, _, to): &(At, f64, f64)) -> bool {
 
 /// What its sender says is bad, or a tracker that finds no satellites any more.
 fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
+    // Sparkplug says so: is_null.
+    let is_null = || sparkplug::parts(topic).is_some() && field.lost >= 3 && model.fields.without(field) >= 3;
     field.is_bad
+        || is_null()
         || (field.lost > 0 && model.fields.without(field) >= ABSENT_FROM && meaning::is_latitude(&field.path, topic))
 }
 
@@ -150,7 +158,9 @@ fn no_temperature(name: &str, field: &Field, is_hot: bool, found: &mut Vec<Findi
         (DISCONNECTED, "a sensor of the DS18B20 kind that does not answer: check its wiring, pull-up and supply"),
         (POWER_ON, "a sensor of the DS18B20 kind that had just lost power: check its wiring, pull-up and supply"),
     ];
-    for ((value, advice), told) in SAID.into_iter().zip(field.no_temperature) {
+    let [disconnected, power_on] = field.no_temperature;
+    for ((value, advice), told) in SAID.into_iter().zip([disconnected, power_on.or_else(|| field.stays_at_power_on())])
+    {
         let Some((times, at)) = told.filter(|_| value == DISCONNECTED || !is_hot) else { continue };
         found.push(Finding {
             kind: "no_temperature",
@@ -302,6 +312,23 @@ mod tests {
         assert_eq!(kinds((0..24).map(rests)), [""; 0], "next to nothing is left out");
         let turns = |n: u32| if n % 12 < 11 { json!({"power": 120, "n": 1}) } else { json!({"n": 1}) };
         assert_eq!(kinds((0..60).map(turns)), [""; 0], "now and then");
+    }
+
+    #[test]
+    fn a_battery_is_judged_by_what_is_kept_where_nothing_else_came() {
+        let kinds = |payloads: &[(&str, bool)]| {
+            let mut device = Device::new(Name::new("gw", false));
+            for (payload, retain) in payloads {
+                let (at, payload) = (At::default(), payload.as_bytes());
+                device.record(&Message { at, topic: "gw", payload, payload_bytes: payload.len(), retain: *retain });
+            }
+            let mut found = Vec::new();
+            judge(&device, &mut found);
+            found.iter().map(|finding| finding.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&[("{\"battery\":5,\"contact\":true}", true)]), ["low_battery"]);
+        assert_eq!(kinds(&[("{\"battery\":65}", true)]), [""; 0]);
+        assert_eq!(kinds(&[("{\"battery\":5}", true), ("{\"battery\":97}", false)]), [""; 0]);
     }
 
     #[test]

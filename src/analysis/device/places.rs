@@ -44,7 +44,8 @@ pub enum Convention {
 
 /// What a topic is for.
 pub fn place(topic: &str) -> Place {
-    const COMMANDS: &[&str] = &["set", "get", "cmd", "command", "commands", "cmnd", "request", "req", "rpc"];
+    const COMMANDS: &[&str] =
+        &["set", "get", "cmd", "command", "commands", "cmnd", "request", "req", "rpc", "write", "control"];
     let levels: Vec<&str> = topic.split('/').collect();
     let (first, last) = (levels[0], levels[levels.len() - 1]);
     let describes = crate::analysis::alarm::role_of_topic(topic).is_none()
@@ -61,6 +62,9 @@ pub fn place(topic: &str) -> Place {
         || (levels.len() > 2 && levels[levels.len() - 2] == "command" && (last.contains(':') || last == "down"))
         // The Things Stack: devices/ID/down/push.
         || (levels.len() > 3 && levels[levels.len() - 2] == "down" && is_in(&["push", "replace"], last))
+        || super::answers::is_below_commands(topic)
+        // WLED's requests.
+        || (first == "wled" && last == "api")
         || levels[1..].contains(&"request")
         || (levels.len() > 3 && matches!(levels[1], "set" | "get"))
         || is_to_victron(&levels)
@@ -70,6 +74,11 @@ pub fn place(topic: &str) -> Place {
     } else {
         Place::State
     }
+}
+
+/// Whether it is one of those on which some devices are asked for a value, BASE/get/NAME.
+pub(super) fn is_asked(topic: &str) -> bool {
+    topic.rsplit('/').nth(1) == Some("get")
 }
 
 /// What a topic ends with.
@@ -153,6 +162,11 @@ mod tests {
             ("hm/set/Bath/SET_TEMPERATURE", Place::Command),
             ("hm/status/Bath/SET_TEMPERATURE", Place::State),
             ("cmd/site/pump/req", Place::Command),
+            ("cmd/site/pump/resp", Place::State),
+            ("solar/114375976848/cmd/restart", Place::Command),
+            ("plant/pump/cmd/result", Place::State),
+            ("wled/kitchen/api", Place::Command),
+            ("plant/pump/control", Place::Command),
             ("set", Place::Command),
             ("W/c0619ab2f1e4/vebus/276/Mode", Place::Command),
             ("R/c0619ab2f1e4/keepalive", Place::Command),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 /// The member of an object that is said to be bad, and whether in words that mean nothing else.
 pub(super) fn bad_value(members: &Map<String, Value>) -> Option<(&'static str, bool)> {
     let is_bad = |code: u64| code >> 30 == 2;
+    let is_opc = || ["sourceTimestamp", "SourceTimestamp", "nodeId"].iter().any(|name| members.contains_key(*name));
     let named = if members.contains_key("v") { "v" } else { "value" };
     members.iter().find_map(|(name, value)| match (name.as_str(), value) {
         ("q", Value::Bool(false)) => Some(("v", false)),
@@ -16,6 +17,10 @@ pub(super) fn bad_value(members: &Map<String, Value>) -> Option<(&'static str, b
         }
         ("StatusCode" | "statusCode", Value::Number(code)) => {
             code.as_u64().is_some_and(is_bad).then_some((named, true))
+        }
+        // OPC before UA: good from 192 on, uncertain from 64 on.
+        ("quality" | "Quality", Value::Number(code)) if is_opc() => {
+            code.as_u64().is_some_and(|code| code < 64).then_some((named, true))
         }
         ("StatusCode", Value::Object(code)) => code.get("Code")?.as_u64().is_some_and(is_bad).then_some((named, true)),
         _ => None,
@@ -40,6 +45,17 @@ mod tests {
             fields.record(At::default(), &value(status.clone()), 100);
             let told: Vec<_> = fields.iter().map(|field| (&*field.path, field.lost, field.is_bad)).collect();
             assert_eq!(told[0], ("Torque.Value", expected, expected > 0), "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_bad_from_the_start_is_told_as_such() {
+        for (quality, expected) in [(24, 4), (64, 0), (192, 0)] {
+            let mut fields = Fields::default();
+            let value = json!({"nodeId": "ns=2;s=Flow", "value": 0.0, "quality": quality});
+            (0..4).for_each(|_| _ = fields.record(At::default(), &value, 100));
+            let value = fields.iter().find(|field| &*field.path == "value").expect("a field");
+            assert_eq!((value.lost, value.is_bad), (expected, expected > 0), "{quality}");
         }
     }
 

@@ -78,6 +78,7 @@ impl Aliases {
                 (11, Part::Number(bits)) if datatype == 4 => value = Some((bits as i64).into()),
                 // Dates are no measurements.
                 (10 | 11, Part::Number(number)) if datatype != 13 => value = Some(number.into()),
+                (14, Part::Number(number)) => value = Some((number == 1).into()),
                 (12, Part::Four(bits)) => value = Some(f64::from(f32::from_le_bytes(bits)).into()),
                 (13, Part::Eight(bits)) => value = Some(f64::from_le_bytes(bits).into()),
                 _ => {}

@@ -106,6 +106,9 @@ impl Steps {
             self.resets_differ |= self.resets > 0 && self.reset_at != self.highest;
             (self.resets, self.reset_at) = (self.resets + 1, self.highest);
             self.highest = to;
+        } else if let Some(left_out) = past_end(self.highest, to) {
+            self.missing += left_out as u64;
+            self.highest = to;
         } else {
             self.late += 1;
             self.missing = self.missing.saturating_sub(1);
@@ -139,6 +142,13 @@ impl Steps {
     }
 }
 
+/// How many numbers were left out where one or two bytes began anew meanwhile, if it is a few.
+fn past_end(highest: f64, to: f64) -> Option<f64> {
+    const FEW: f64 = 8.0;
+    let left_out = |count: f64| Some(to + count - 1.0 - highest).filter(|left| highest < count && *left <= FEW);
+    left_out(256.0).or_else(|| left_out(65_536.0))
+}
+
 const SURE: &[&str] = &[
     "seq",
     "seqno",
@@ -146,6 +156,7 @@ const SURE: &[&str] = &[
     "sequence",
     "sequenceno",
     "sequencenumber",
+    "msg",
     "msgid",
     "messageid",
     "msgno",
@@ -196,6 +207,19 @@ mod tests {
             steps.add(at, std::mem::replace(&mut last, value), value);
         }
         steps
+    }
+
+    #[test]
+    fn a_byte_that_began_anew_while_numbers_were_lost_left_them_out() {
+        for (numbers, missing, late) in [
+            (&[252, 253, 254, 5, 6, 7][..], 6, 0),
+            (&[65_533, 65_534, 3, 4], 4, 0),
+            (&[252, 253, 254, 100, 101], 0, 2),
+            (&[300, 301, 302, 299], 0, 1),
+        ] {
+            let steps = of(numbers.iter().copied(), |_| 1000);
+            assert_eq!((steps.missing, steps.late), (missing, late), "{numbers:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! Batteries that are nearly empty, and signals that barely arrive.
 
+use serde_json::Value;
+
+use super::At;
 use super::fields::{Field, Fields};
 use super::findings::{Finding, Grade};
 use super::meaning::{has_part, is_uptime, own_name};
+use super::numbers::of_topic;
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::{count, is_called, is_in};
+use crate::limits::FIELDS_PER_TOPIC_MAX;
 
 /// Percent: a battery in it should be changed. 1 is a flag of some.
 const BATTERY_LOW: std::ops::RangeInclusive<f64> = 2.0..=10.0;
@@ -27,7 +32,8 @@ pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), se
     const AGAIN: u32 = 3;
     let own = own_name(&field.path, topic);
     // Z-Wave's and Homie's: battery/level. Shelly's and others': {"battery":{"percent":3}}. Z-Wave numbers it, too.
-    let is_of_battery = |part: &str| part.eq_ignore_ascii_case("battery");
+    // Valetudo's: BatteryStateAttribute/level.
+    let is_of_battery = |part: &str| part.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case("battery"));
     let of_topic =
         || topic.split('/').any(|part| is_of_battery(part) || (part == "128" && topic.starts_with("zwave/")));
     let is_level = is_in(&["level", "percent", "percentage", "pct"], own);
@@ -55,6 +61,18 @@ pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), se
         )],
         advice,
     });
+}
+
+/// What the broker keeps may be all that comes of one that sleeps for hours: whether its battery was low then.
+pub(super) fn judge_kept(topic: &str, json: &Value) -> Option<Box<Finding>> {
+    let (mut fields, mut found) = (Fields::default(), Vec::new());
+    fields.record(At::default(), json, FIELDS_PER_TOPIC_MAX);
+    for field in fields.iter() {
+        judge(&of_topic(topic, &field.path), field, (topic, &fields), false, &mut found);
+    }
+    let mut finding = found.pop()?;
+    finding.evidence = vec!["kept by the broker, so it may be old".to_owned()];
+    Some(Box::new(finding))
 }
 
 /// Only what is called like a share in percent: voltages have decimals, unless there were more than any has, and 0 is told
@@ -191,6 +209,7 @@ mod tests {
             ("lock/status/devicepower:0", json!({"battery": {"percent": 3}}), 1),
             ("lock/battery/percent", json!(3.15), 1),
             ("application/1/device/24e1/event/status", json!({"batteryLevel": 3.15}), 1),
+            ("valetudo/robot/BatteryStateAttribute/level", json!(6), 1),
             ("tank/level", json!({"value": 3}), 0),
             ("tank/state", json!({"battery": 80.0, "percent": 3}), 0),
             ("greenhouse/sensor/wifi_signal/state", json!(-91), 1),

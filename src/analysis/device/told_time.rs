@@ -47,6 +47,7 @@ pub fn may_be_name(path: &str) -> bool {
         "measuredat",
         "recordedat",
         "dateutc",
+        "sourcetimestamp",
     ];
     let name = path.rsplit('.').next().unwrap_or(path);
     is_called(NAMES, name) && path.matches('.').count() <= 1
