@@ -24,6 +24,8 @@ pub enum Role {
     Flag(Severity),
     /// Says that all is well, as in `"healthy":true`: false reports.
     Well(Severity),
+    /// Has lines of a log: what they say of themselves counts.
+    Log,
     /// Says nothing about errors.
     Plain,
 }
@@ -51,6 +53,7 @@ pub fn role(name: &[u8]) -> Role {
     let groups: &[(&[&str], Role)] = match first_letter(name) {
         b'l' => &[
             (&["level"], Level),
+            (&["log", "logs"], Role::Log),
             (&["lasterror"], Report(Warning)),
             (&["lowbattery", "lowbat", "lowbatt", "leak", "leakage"], Flag(Warning)),
         ],

@@ -137,7 +137,7 @@ impl<'a> Walk<'a> {
     }
 
     fn array(&mut self, role: Role, depth: usize) -> Option<Inspection> {
-        let role = if matches!(role, Role::Report(_)) { role } else { Role::Plain };
+        let role = if matches!(role, Role::Report(_) | Role::Log) { role } else { Role::Plain };
         let (mut shapes, mut severity) = (0u64, None);
         self.at += 1;
         let mut is_done = self.peek() == b']';

@@ -107,7 +107,9 @@ pub(super) fn text_severity(role: Role, text: &[u8]) -> Option<Severity> {
         Role::Report(severity) => (!alarm::is_all_well(words()?)).then_some(severity),
         Role::Flag(severity) => alarm::is_set(words()?).then_some(severity),
         Role::Well(severity) => text.eq_ignore_ascii_case(b"false").then_some(severity),
-        Role::Plain => alarm::text(text),
+        // A single word may set how much is logged.
+        Role::Log if !text.contains(&b' ') => None,
+        Role::Log | Role::Plain => alarm::text(text),
     }
 }
 
@@ -287,6 +289,8 @@ mod tests {
             "<status><errors></errors><error>0</error><note>no fault</note></status>",
             r#"{"healthy":true,"ok":3,"success":null,"status":"healthy","valid":false}"#,
             r#"{"leak":0.4,"alert":"lselect"}"#,
+            r#"{"log":"error","logs":["INFO 3 values failed before"],"msg":"no error line"}"#,
+            r#"{"log":"2026-01-03 10:22:11 [info] poll: 0 errors","text":"ERROR in it"}"#,
             "21.5",
         ] {
             assert_eq!(severity(silent), None, "{silent}");
@@ -304,6 +308,8 @@ mod tests {
             r#"{"state":"sensor failure"}"#,
             r#"{"overtemperature":true}"#,
             "<pump><error>E5</error></pump>",
+            r#"{"log":"ERROR modbus: slave 3 timeout"}"#,
+            r#"{"logs":["INFO started","[E][mqtt] not connected"]}"#,
             "ERROR pump",
         ] {
             assert_eq!(severity(loud), Some(Severity::Error), "{loud}");
@@ -318,6 +324,7 @@ mod tests {
             r#"{"status":"NOK"}"#,
             r#"{"leak":true}"#,
             r#"{"alert":1}"#,
+            r#"{"log":"2026-01-03 10:22:11 [warn] poll is slow"}"#,
         ] {
             assert_eq!(severity(trouble), Some(Severity::Warning), "{trouble}");
         }
