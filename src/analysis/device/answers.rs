@@ -40,6 +40,9 @@ pub(super) fn belongs(command: &str, answer: &str) -> bool {
     if let Some(item) = command.strip_prefix("W/").or_else(|| command.strip_prefix("R/")) {
         return answer.strip_prefix("N/") == Some(item);
     }
+    if is_wled(command) {
+        return answer.strip_prefix(command).is_some_and(|rest| is_in(&["/g", "/c", "/v"], rest));
+    }
     let mut base = command;
     while let Some((before, last)) = base.rsplit_once('/') {
         base = before;
@@ -91,6 +94,11 @@ pub(super) fn is_below_commands(topic: &str) -> bool {
     levels.next() == Some("cmd") && levels.next().is_some() && !is_in(ANSWERS, last)
 }
 
+/// Whether a command sets the brightness of a WLED, which tells it when that changes it.
+pub(super) fn is_wled(command: &str) -> bool {
+    command.strip_prefix("wled/").is_some_and(|name| !name.contains('/'))
+}
+
 /// Whether a command asks only to go on, as Victron's `R/…/keepalive` does: that others were answered says nothing of it.
 pub(super) fn keeps_alive(command: &str) -> bool {
     command.ends_with("/keepalive")
@@ -139,6 +147,9 @@ mod tests {
             ("boiler/switch/heat/command", "boiler/switch/heat/state", true),
             ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/Mode", true),
             ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/State", false),
+            ("wled/desk", "wled/desk/g", true),
+            ("wled/desk", "wled/desk/status", false),
+            ("wled/desk", "wled/desk2/g", false),
         ] {
             assert_eq!(belongs(command, answer), expected, "{command} {answer}");
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::At;
 use super::answers::{
-    belongs, is_below, is_below_commands, is_response, is_value, keeps_alive, names, tasmota, waits_for_uplink,
+    belongs, is_below, is_below_commands, is_response, is_value, is_wled, keeps_alive, names, tasmota, waits_for_uplink,
 };
 use super::timing::Moment;
 use crate::analysis::decimal;
@@ -142,6 +142,15 @@ impl Commands {
         let others = |command: &Command, is: &dyn Fn(&Command) -> bool| {
             self.kept.iter().any(|other| other.topic == command.topic && is(other))
         };
+        let before = |command: &Command| {
+            self.kept.iter().rfind(|other| other.topic == command.topic && other.at.elapsed < command.at.elapsed)
+        };
+        let number = |command: &Command| decimal::read(command.payload.trim());
+        // The same brightness again changes nothing, and who is on may be told so.
+        let sets_none = |command: &Command| {
+            let differs = |before: &Command| number(before).zip(number(command)).is_some_and(|(a, b)| a != b);
+            is_wled(&command.topic) && !before(command).is_some_and(differs)
+        };
         // Many devices answer nothing: where topics are only named after what is set, silence shows nothing.
         let is_owed = |command: &Command| {
             !is_value(&command.topic)
@@ -156,14 +165,14 @@ impl Commands {
                 other.answer.as_ref().is_some_and(|answer| !answer.is_due() && answer.delay * 5 < delay)
             };
             // Who is told again what it was told before may have nothing to say, and objects may ask for anything.
-            let before =
-                self.kept.iter().rfind(|other| other.topic == command.topic && other.at.elapsed < command.at.elapsed);
             let is_other = |before: &Command| before.payload != command.payload && !command.payload.starts_with('{');
-            let is_new = before.is_some_and(is_other);
+            let is_new = before(command).is_some_and(is_other);
             late.is_some_and(|answer| is_new && others(command, &|other| is_fast(other, answer.delay)))
         };
-        let is_unanswered =
-            |command: &&Command| (command.is_unanswered(end, states(), &beats) && is_owed(command)) || is_late(command);
+        let is_unanswered = |command: &&Command| {
+            (command.is_unanswered(end, states(), &beats) && is_owed(command) && !sets_none(command))
+                || is_late(command)
+        };
         self.kept.iter().filter(is_unanswered).collect()
     }
 
@@ -395,6 +404,17 @@ mod tests {
             commands.record(at(0), "cmnd/rf/RfCode", "#2E54A8", false);
             commands.answer(at(900), "tele/rf/RESULT", "{\"RfReceived\":{}}", true, Moment::Any);
             assert_eq!(told(&commands, &[own], "STATE"), expected, "{own}");
+        }
+    }
+
+    #[test]
+    fn a_light_that_is_told_what_it_is_owes_no_answer() {
+        for (first, second, expected) in [("40", "138", 1), ("40", "40.0", 0), ("40", "ON", 0), ("OFF", "7", 0)] {
+            let mut commands = Commands::default();
+            commands.record(at(0), "wled/desk", first, false);
+            commands.answer(at(100), "wled/desk/g", first, true, Moment::Any);
+            commands.record(at(100_000), "wled/desk", second, false);
+            assert_eq!(told(&commands, &["wled/desk/g"], "status"), expected, "{first} {second}");
         }
     }
 

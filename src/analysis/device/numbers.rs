@@ -62,26 +62,23 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
         breaks::judge(&name, field, topic, model.units.changed().is_some(), found);
     }
     supply::judge(&name, field, (topic, &model.fields), several, found);
-    let measures = meaning::is_measurement(&field.path, topic);
-    if measures && meaning::is_temperature(&field.path, topic) {
+    if meaning::is_temperature(&field.path, topic) && !meaning::is_setting(&field.path, topic) {
         no_temperature(&name, field, several || meaning::is_hot_by_nature(&field.path, topic), found);
     }
-    found.extend(lost(&name, field, (topic, model), measures, several));
+    found.extend(lost(&name, field, (topic, model), several));
 }
 
 /// A value that does not come any more, in one of the ways in which sensors are lost.
-fn lost(
-    name: &str,
-    field: &Field,
-    (topic, model): (&str, &TopicModel),
-    measures: bool,
-    several: bool,
-) -> Option<Finding> {
+fn lost(name: &str, field: &Field, (topic, model): (&str, &TopicModel), several: bool) -> Option<Finding> {
+    let measures = meaning::is_measurement(&field.path, topic);
     let absent = model.fields.absent(field);
     let messages = |number: u32| count(number.into(), "message");
-    let sensor = "the sensor behind it does not answer: check wiring and power of the sensor itself";
+    let sensor = "the sensor or camera behind it does not answer: check wiring and power of the sensor itself";
     let (finding, advice) = if measures && absent >= ABSENT_FROM && !several && is_lost_for_good(field, model, topic) {
         (format!("{name} was in all of {} and then in none of {absent}", messages(field.seen)), sensor)
+    } else if !several && is_dead(field, topic) {
+        let zeros = messages(field.run.length);
+        (format!("{name} fell to 0 at once and was that in {zeros} from {}", time(field.run.began)), sensor)
     } else if field.is_bad && field.lost >= 3 {
         (
             format!("{name} is bad, says its sender in {}", messages(field.lost)),
@@ -120,6 +117,18 @@ fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
     field.is_bad
         || is_null()
         || (field.lost > 0 && model.fields.without(field) >= ABSENT_FROM && meaning::is_latitude(&field.path, topic))
+}
+
+/// Whether it is nothing where nothing means that there is none: the pictures of Frigate's cameras, and air with decimals
+/// that were lost in one step.
+fn is_dead(field: &Field, topic: &str) -> bool {
+    const FAR: f64 = 10.0;
+    let is_of_air = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
+    let was_measured =
+        || field.decimals > 0 && field.run.changes_before > 3 && !meaning::is_setting(&field.path, topic);
+    let has_jumped = || field.run.began_far_off && field.greatest - field.least >= FAR;
+    let is_camera = field.name(topic) == "camera_fps" && field.changes > 0;
+    field.last == 0.0 && field.run.length >= ABSENT_FROM && (is_camera || (is_of_air && was_measured() && has_jumped()))
 }
 
 /// Whether a measurement that comes no more was not left out with what it depends on: a sensor in the air always has a

@@ -68,6 +68,8 @@ pub fn place(topic: &str) -> Place {
         || levels[1..].contains(&"request")
         || (levels.len() > 3 && matches!(levels[1], "set" | "get"))
         || is_to_victron(&levels)
+        // The brightness of a WLED.
+        || (first == "wled" && levels.len() == 2)
         || (first == "spBv1.0" && levels.get(2).is_some_and(|kind| kind.ends_with("CMD")))
     {
         Place::Command
@@ -172,6 +174,8 @@ mod tests {
             ("R/c0619ab2f1e4/keepalive", Place::Command),
             ("N/c0619ab2f1e4/vebus/276/Mode", Place::State),
             ("R/wing/vebus/276/Mode", Place::State),
+            ("wled/desk", Place::Command),
+            ("wled/desk/g", Place::State),
             ("homeassistant/light/lamp/config", Place::Description),
             ("homie/d/$name", Place::Description),
             ("homie/d/$state", Place::State),
