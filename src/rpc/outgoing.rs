@@ -114,15 +114,22 @@ impl<R: Fn(usize, &mut Vec<u8>)> Body for WithRows<R> {
 /// keys and no fallible parts.
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {
     let mut json = Vec::with_capacity(128);
-    let written = value.serialize(&mut Serializer::new(&mut json));
-    checked(written.is_ok(), json)
+    let written = append(&mut json, value);
+    checked(written, json)
+}
+
+/// Appends a value as [`to_json`] gives it, but for the control characters: the whole is for [`escaped`].
+pub fn append(out: &mut Vec<u8>, value: &impl Serialize) -> bool {
+    value.serialize(&mut Serializer::new(out)).is_ok()
 }
 
 /// Once for all types.
 fn checked(written: bool, json: Vec<u8>) -> Vec<u8> {
-    if !written {
-        return b"null".to_vec();
-    }
+    if written { escaped(json) } else { b"null".to_vec() }
+}
+
+/// JSON text with all control characters escaped.
+pub fn escaped(json: Vec<u8>) -> Vec<u8> {
     // ASCII before DEL is nearly all there is, and the quicker look.
     if json.iter().all(|byte| *byte < DELETE) || !has_late_control(&json) { json } else { escape_late_controls(&json) }
 }

@@ -25,7 +25,7 @@ use crate::clock::{Now, Timestamp, seconds};
 use crate::limits::{CAPTURE_MAX_BYTES, DURATION_MAX_SECONDS, SCHEMA_DEPTH_MAX, SCHEMA_PAYLOAD_MAX_BYTES};
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
 use crate::mqtt::wire::Publish;
-use crate::rpc::outgoing::{WithRows, to_json};
+use crate::rpc::outgoing::{WithRows, escaped, to_json};
 
 pub(super) const TOOL: Tool = Tool {
     name: "get_topic_schema",
@@ -433,7 +433,7 @@ fn row(group: &Described<'_>, detail: &Detail) -> Row {
         member(&mut out, "anomaly_count", &group.anomaly_count);
     }
     out.push(b'}');
-    Row { json: out, has_whole_schema, has_stats, ..Row::default() }
+    Row { json: escaped(out), has_whole_schema, has_stats, ..Row::default() }
 }
 
 fn odd<'a>(anomaly: &'a Anomaly<'_>, detail: &Detail) -> Odd<'a> {

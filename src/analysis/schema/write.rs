@@ -8,7 +8,7 @@ use super::strings::Strings;
 use super::{Class, Profile};
 use crate::analysis::sort::sort_by;
 use crate::limits::SCHEMA_EXAMPLES_MAX;
-use crate::rpc::outgoing::to_json;
+use crate::rpc::outgoing::{append, to_json};
 
 /// How much of a schema is written.
 #[derive(Clone, Copy)]
@@ -274,7 +274,7 @@ fn examples(node: &Node, limit: usize) -> Vec<Vec<u8>> {
 /// Appends a member of the object that `out` ends with.
 pub fn member(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
     key(out, name);
-    out.extend(to_json(value));
+    append(out, value);
 }
 
 /// Appends a member's name.
@@ -282,6 +282,6 @@ pub fn key(out: &mut Vec<u8>, name: &str) {
     if out.last() != Some(&b'{') {
         out.push(b',');
     }
-    out.extend(to_json(&name));
+    append(out, &name);
     out.push(b':');
 }
