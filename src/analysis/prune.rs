@@ -239,7 +239,8 @@ impl Pruner {
         self.spread_total -= index / 2;
     }
 
-    /// `room` candidates that are not chosen yet, spread over the parts of the time and evenly within each.
+    /// `room` candidates that are not chosen yet, spread over the parts of the time and evenly within each; of those near
+    /// each other one on the topic of which least are chosen, as topics that take turns may all fall on one.
     fn evenly(&self, chosen: &[bool], room: usize) -> Vec<usize> {
         let slots = self.store.slots();
         let free = |sequence: &u64| {
@@ -263,11 +264,17 @@ impl Pruner {
                 break;
             }
         }
-        let pick = |(share, part): (&usize, &Vec<usize>)| {
-            let (share, length) = (*share, part.len());
-            (0..share).map(|n| part[(2 * n + 1) * length / (2 * share)]).collect::<Vec<_>>()
-        };
-        shares.iter().zip(&parts).flat_map(pick).collect()
+        let topic = |index: usize| self.store.message(&slots[index]).0;
+        let mut taken: Vec<usize> = (0..slots.len()).filter(|index| chosen[*index]).collect();
+        let before = taken.len();
+        for (share, part) in shares.iter().zip(&parts) {
+            for n in 0..*share {
+                let near = &part[n * part.len() / share..(n + 1) * part.len() / share];
+                let of_topic = |index: &&usize| taken.iter().filter(|other| topic(**other) == topic(**index)).count();
+                taken.extend(near.iter().min_by_key(of_topic).copied());
+            }
+        }
+        taken.split_off(before)
     }
 }
 

@@ -139,3 +139,14 @@ fn fewer_can_be_chosen_from_the_same_recording() {
         assert_eq!(stream.chosen(keep).0.len(), keep);
     }
 }
+
+#[test]
+fn topics_that_take_turns_are_all_among_the_rest() {
+    let mut stream = Stream::new(80);
+    for n in 0..100 {
+        stream.add(n / 4 * 1280, ["stuck", "a", "b", "c"][n as usize % 4], "42");
+    }
+    let (chosen, _) = stream.chosen(20);
+    let counts = ["stuck", "a", "b", "c"].map(|topic| chosen.iter().filter(|message| message.1 == topic).count());
+    assert!(chosen.len() == 20 && counts.iter().all(|count| *count >= 4), "{counts:?}");
+}

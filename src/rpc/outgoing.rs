@@ -113,19 +113,23 @@ impl<R: Fn(usize, &mut Vec<u8>)> Body for WithRows<R> {
 /// Compact JSON in which all control characters are escaped. Our own types cannot fail to serialise: they have string
 /// keys and no fallible parts.
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {
-    let mut json = Vec::with_capacity(128);
-    let written = append(&mut json, value);
-    checked(written, json)
+    written(&mut |out| append(out, value))
 }
 
 /// Appends a value as [`to_json`] gives it, but for the control characters: the whole is for [`escaped`].
 pub fn append(out: &mut Vec<u8>, value: &impl Serialize) -> bool {
-    value.serialize(&mut Serializer::new(out)).is_ok()
+    went_well(value.serialize(&mut Serializer::new(out)))
 }
 
-/// Once for all types.
-fn checked(written: bool, json: Vec<u8>) -> Vec<u8> {
-    if written { escaped(json) } else { b"null".to_vec() }
+/// Once for all types, as the next.
+fn written(append: &mut dyn FnMut(&mut Vec<u8>) -> bool) -> Vec<u8> {
+    let mut json = Vec::with_capacity(128);
+    if append(&mut json) { escaped(json) } else { b"null".to_vec() }
+}
+
+#[inline(never)]
+fn went_well(written: serde_json::Result<()>) -> bool {
+    written.is_ok()
 }
 
 /// JSON text with all control characters escaped.

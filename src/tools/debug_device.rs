@@ -18,7 +18,7 @@ use crate::analysis::device::{At, Message};
 use crate::analysis::prune::Pruner;
 use crate::clock::Now;
 use crate::limits::{
-    DEBUG_DURATION_MAX_SECONDS, DEVICE_ID_MAX_BYTES, INSPECT_MAX_BYTES, RECENT_MAX_BYTES, RECENT_MESSAGES,
+    DEBUG_DURATION_MAX_SECONDS, DEVICE_ID_MAX_BYTES, INSPECT_MAX_BYTES, RECENT_CANDIDATES, RECENT_MAX_BYTES,
     RECENT_PAYLOAD_BYTES,
 };
 use crate::mqtt::capture::{Flow, Recorder, Retained};
@@ -80,7 +80,7 @@ async fn run(context: Context, args: Args) -> Ended {
     };
     let mut device = Device::new(Name::new(id, args.text("match") == "contains"));
     device.hears_nodes = wish.filter == "#" || wish.filter == "spBv1.0/#";
-    let recent = Pruner::new(RECENT_MESSAGES, wish.duration, RECENT_PAYLOAD_BYTES, RECENT_MAX_BYTES);
+    let recent = Pruner::new(RECENT_CANDIDATES, wish.duration, RECENT_PAYLOAD_BYTES, RECENT_MAX_BYTES);
     let watched = Rc::new(RefCell::new(Watched { started: Instant::now(), device, recent }));
     let count = || watched.borrow().recent.seen();
     let heard =

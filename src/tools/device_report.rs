@@ -5,13 +5,14 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::fitting;
 use super::listen::Heard;
 use super::message::MessageRow;
 use crate::analysis::alarm::Severity;
 use crate::analysis::decimal::Decimal;
 use crate::analysis::device::At;
 use crate::analysis::device::beats::heartbeats;
-use crate::analysis::device::commands::Command;
+use crate::analysis::device::commands::{Answer, Command};
 use crate::analysis::device::findings::{self, Connection, Finding, Grade};
 use crate::analysis::device::model::{Device, Mention, Report as Reported, TopicModel};
 use crate::analysis::device::places::{Convention, Place};
@@ -19,11 +20,12 @@ use crate::analysis::device::presence::{Means, Presence};
 use crate::analysis::device::timing::Rhythm;
 use crate::analysis::payload::Kind;
 use crate::analysis::prune::Pruner;
+use crate::analysis::shown::{ShownPayload, show};
 use crate::analysis::words::count;
 use crate::clock::{Timestamp, millis, seconds};
-use crate::limits::{RECENT_MESSAGES, RECENT_PAYLOAD_BYTES};
+use crate::limits::{DEVICE_TOPICS_MAX, RECENT_MESSAGES, RECENT_PAYLOAD_BYTES};
 use crate::mqtt::capture::Interruption;
-use crate::rpc::outgoing::{Body, Whole, to_json};
+use crate::rpc::outgoing::{Body, to_json};
 
 /// All that was seen.
 pub(super) struct Seen<'a> {
@@ -44,37 +46,38 @@ struct Detail {
     words: bool,
 }
 
-/// The result, shortened until it fits: messages first, then rows of each list, findings last.
+/// The result, shortened until it fits: payloads first, then messages and rows of each list, findings last.
 pub(super) fn fitting(seen: &Seen<'_>, budget: usize) -> Rc<dyn Body> {
     let found = findings::judge(seen.device, seen.end);
     let connection = findings::connection(seen.device, seen.end);
-    let mut detail = Detail {
-        recent: RECENT_MESSAGES,
-        payload_bytes: RECENT_PAYLOAD_BYTES,
-        rows: ROWS_MAX,
-        findings: FINDINGS_MAX,
-        words: true,
-    };
-    loop {
-        let json = to_json(&Report::new(seen, &connection, &found, detail));
-        if json.len() <= budget || !detail.words {
-            return Rc::new(Whole::from_json(json));
-        }
-        match detail {
-            Detail { payload_bytes: 129.., .. } => detail.payload_bytes /= 2,
-            Detail { recent: 6.., .. } => detail.recent = detail.recent * 3 / 4,
-            Detail { rows: 11.., .. } => detail.rows = detail.rows * 3 / 4,
-            Detail { findings: 11.., .. } => detail.findings = detail.findings * 3 / 4,
-            Detail { recent: 1.., .. } => detail.recent -= 1,
-            Detail { rows: 1.., .. } => detail.rows -= 1,
-            Detail { findings: 1.., .. } => detail.findings -= 1,
-            _ => detail.words = false,
-        }
-    }
+    let shown =
+        |step: usize, rows: usize| to_json(&Report::new(seen, &connection, &found, Detail { rows, ..DETAILS[step] }));
+    fitting::fitting(budget, &DETAILS.map(|detail| detail.rows), ROWS_MAX, &shown)
 }
 
+/// From all that is known to the least, each with so many rows of each list at least, and more where there is room.
+const DETAILS: [Detail; 9] = [
+    ALL,
+    Detail { rows: 60, payload_bytes: 256, ..ALL },
+    Detail { rows: 30, ..SHORT },
+    Detail { rows: 10, recent: 10, ..SHORT },
+    Detail { rows: 10, recent: 5, ..SHORT },
+    Detail { rows: 4, recent: 2, findings: 10, ..SHORT },
+    Detail { rows: 0, recent: 0, findings: 4, ..SHORT },
+    Detail { rows: 0, recent: 0, findings: 0, ..SHORT },
+    Detail { rows: 0, recent: 0, findings: 0, words: false, ..SHORT },
+];
+const ALL: Detail = Detail {
+    recent: RECENT_MESSAGES,
+    payload_bytes: RECENT_PAYLOAD_BYTES,
+    rows: ROWS_MAX,
+    findings: FINDINGS_MAX,
+    words: true,
+};
+const SHORT: Detail = Detail { payload_bytes: 128, ..ALL };
+
 /// Rows of each list at most.
-const ROWS_MAX: usize = 60;
+const ROWS_MAX: usize = DEVICE_TOPICS_MAX;
 /// Findings at most.
 const FINDINGS_MAX: usize = 40;
 /// Interruptions that are shown when there is room for nothing else.
@@ -103,8 +106,11 @@ struct Report<'a> {
     conventions: Vec<Convention>,
     recent_messages: Vec<MessageRow<'a>>,
     messages: u64,
-    /// Entries of all lists that had no room.
-    omitted: usize,
+    /// Messages that are not among them.
+    #[serde(skip_serializing_if = "is_zero")]
+    messages_omitted: u64,
+    /// Entries of all other lists that had no room.
+    omitted: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     similar_ids: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -115,6 +121,10 @@ struct Report<'a> {
     granted_qos: u8,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 #[derive(Serialize)]
 struct ReportRow<'a> {
     topic: &'a str,
@@ -122,7 +132,8 @@ struct ReportRow<'a> {
     last_seen: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_seen: Option<Timestamp>,
-    payload: &'a str,
+    payload: ShownPayload<'a>,
+    encoding: &'static str,
     retained: bool,
 }
 
@@ -159,7 +170,8 @@ struct Heartbeat<'a> {
 #[derive(Serialize)]
 struct CommandRow<'a> {
     topic: &'a str,
-    payload: &'a str,
+    payload: ShownPayload<'a>,
+    encoding: &'static str,
     at: Timestamp,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     retained: bool,
@@ -169,7 +181,8 @@ struct CommandRow<'a> {
 #[derive(Serialize)]
 struct AnswerRow<'a> {
     topic: &'a str,
-    payload: &'a str,
+    payload: ShownPayload<'a>,
+    encoding: &'static str,
     delay_ms: f64,
     /// Its topic belongs to the command's; otherwise it is only what came next.
     sure: bool,
@@ -202,7 +215,14 @@ struct MentionRow<'a> {
     count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<Severity>,
-    payload: &'a str,
+    payload: ShownPayload<'a>,
+    encoding: &'static str,
+}
+
+/// What is kept of a payload, as messages have it, with its encoding.
+fn payload(kept: &str) -> (ShownPayload<'_>, &'static str) {
+    let shown = show(kept.as_bytes(), kept.len(), kept.len());
+    (shown.payload, shown.encoding)
 }
 
 fn cut(topic: &str) -> &str {
@@ -218,7 +238,8 @@ impl<'a> Report<'a> {
     ) -> Self {
         let Seen { device, heard, end, .. } = *seen;
         let state = *state;
-        let mut list = List { rows: detail.rows, omitted: 0 };
+        let commands = device.commands.count as usize - device.commands.iter().count();
+        let mut list = List { rows: detail.rows, omitted: commands };
         let (chosen, _) = seen.recent.choose(detail.recent);
         let shown_findings = &found[..found.len().min(detail.findings)];
         let left_out =
@@ -250,7 +271,8 @@ impl<'a> Report<'a> {
             duration_seconds: seconds(heard.elapsed),
             interruptions: &heard.interruptions[left_out..],
             granted_qos: heard.granted_qos,
-            omitted: list.omitted + left_out + (found.len() - shown_findings.len()),
+            messages_omitted: seen.recent.seen() - chosen.len() as u64,
+            omitted: (list.omitted + left_out + (found.len() - shown_findings.len())) as u64,
             recent_messages: chosen
                 .into_iter()
                 .map(|index| {
@@ -345,12 +367,14 @@ impl Seen<'_> {
 
 impl<'a> ReportRow<'a> {
     fn new(report: &'a Reported) -> Self {
+        let (payload, encoding) = payload(&report.payload);
         Self {
             topic: cut(&report.topic),
             count: report.count,
             first_seen: (report.count > 1).then_some(Timestamp(report.first.unix_ms)),
             last_seen: Timestamp(report.last.unix_ms),
-            payload: &report.payload,
+            payload,
+            encoding,
             retained: report.retained,
         }
     }
@@ -385,17 +409,19 @@ impl<'a> Heartbeat<'a> {
 
 impl<'a> CommandRow<'a> {
     fn new(command: &'a Command, device: &Device, end: At) -> Self {
+        let answer = |answer: &'a Answer| {
+            let (payload, encoding) = payload(&answer.payload);
+            let delay_ms = millis(answer.delay);
+            AnswerRow { topic: cut(&answer.topic), payload, encoding, delay_ms, sure: answer.sure }
+        };
+        let (payload, encoding) = payload(&command.payload);
         Self {
             topic: cut(&command.topic),
-            payload: &command.payload,
+            payload,
+            encoding,
             at: Timestamp(command.at.unix_ms),
             retained: command.retained,
-            answer: command.answer(|topic| device.beats(topic, end.elapsed)).map(|answer| AnswerRow {
-                topic: cut(&answer.topic),
-                payload: &answer.payload,
-                delay_ms: millis(answer.delay),
-                sure: answer.sure,
-            }),
+            answer: command.answer(|topic| device.beats(topic, end.elapsed)).map(answer),
         }
     }
 }
@@ -419,6 +445,7 @@ impl<'a> TopicRow<'a> {
 
 impl<'a> MentionRow<'a> {
     fn new(mention: &'a Mention) -> Self {
-        Self { topic: cut(&mention.topic), count: mention.count, severity: mention.severity, payload: &mention.payload }
+        let (payload, encoding) = payload(&mention.payload);
+        Self { topic: cut(&mention.topic), count: mention.count, severity: mention.severity, payload, encoding }
     }
 }

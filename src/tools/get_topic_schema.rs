@@ -136,7 +136,7 @@ fn note(heard: &Heard, left: u64, analysis: &Analysis<'_>, apart: usize) -> Opti
     (left > 0).then(|| format!("{} beyond max_samples: counted and not looked at{more}", count(left, "message")))
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 struct Head<'a> {
     status: &'static str,
     sample_count: usize,
@@ -238,6 +238,8 @@ const CUTS: [Part; 17] = [
 
 /// What to do when not all that is known fits.
 const SHORTENED: &str = "to fit: a narrower topic_pattern or a larger max_response_bytes shows more";
+/// What a head then has besides, and the list; of 1000 groups at most.
+const COUNTS: &str = r#","groups_omitted":1000,"omitted_topic_patterns":[],"schemas_truncated":1000,"field_stats_omitted":1000,"shortened":"","schemas":[]"#;
 /// A longer topic is cut where it is only an example.
 const TOPIC_SHOWN_BYTES: usize = 120;
 
@@ -269,17 +271,9 @@ fn fitting(groups: &[Described<'_>], head: Head<'_>, budget: usize) -> WithRows<
 /// A row for each group; those for which there is no room are empty.
 fn shortened(groups: &[Described<'_>], head: &Head<'_>, budget: usize) -> Vec<Row> {
     let most = groups.len();
-    let largest = Head {
-        groups_omitted: most,
-        omitted_topic_patterns: vec![""],
-        schemas_truncated: most,
-        field_stats_omitted: most,
-        shortened: Some(SHORTENED),
-        ..head.clone()
-    };
     let rank = |index: u32| (groups[index as usize].anomaly_count > 0, groups[index as usize].sample_count);
     let order = order(most, &mut |a, b| rank(b).cmp(&rank(a)));
-    let room = budget.saturating_sub(to_json(&largest).len() + ",\"schemas\":[]".len());
+    let room = budget.saturating_sub(to_json(head).len() + COUNTS.len() + SHORTENED.len());
     let mut shown = Shown { rows: groups.iter().map(|_| Row::default()).collect(), room };
     let list: usize = groups.iter().map(|group| row(group, &DETAILS[0]).cost()).sum();
     let mut for_filters = if list > room / 2 { room / 8 } else { 0 };

@@ -12,6 +12,8 @@ mod device_report;
 mod establish_connection;
 pub mod failure;
 #[cfg(feature = "analysis")]
+mod fitting;
+#[cfg(feature = "analysis")]
 mod get_topic_schema;
 mod list_active_connections;
 mod list_topics;

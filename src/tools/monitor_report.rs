@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::fitting;
 use super::listen::Heard;
 use crate::analysis::broker_facts::{BrokerFacts, Fact};
 use crate::analysis::histogram::RELATIVE_ERROR;
@@ -18,7 +19,7 @@ use crate::clock::{Now, Timestamp, millis, seconds};
 use crate::limits::{BURSTS_SHOWN_MAX, TOPICS_TRACKED_MAX};
 use crate::mqtt::capture::Interruption;
 use crate::mqtt::liveness::RoundTrip;
-use crate::rpc::outgoing::{Body, Whole, to_json};
+use crate::rpc::outgoing::{Body, to_json};
 
 /// All that was measured.
 pub(super) struct Measured<'a> {
@@ -71,27 +72,8 @@ const WITHOUT_NOTES: Detail = Detail { top: 0, facts: false, bursts: 0, notes: f
 /// The result with at most `top` topics, fewer when it would pass `budget`.
 pub(super) fn fitting(measured: &Measured<'_>, top: usize, budget: usize) -> Rc<dyn Body> {
     let ranked = [By::Messages, By::Bytes].map(|by| measured.traffic.busiest(by, top));
-    let shown = |detail: Detail| to_json(&Report::new(measured, &ranked, detail));
-    let mut json = Vec::new();
-    for detail in DETAILS {
-        let (mut few, mut many) = (detail.top.min(top), top + 1);
-        json = shown(Detail { top: few, ..detail });
-        if json.len() > budget {
-            continue;
-        }
-        // As many as there is room for are somewhere between these two.
-        while many - few > 1 {
-            let middle = (few + many) / 2;
-            let next = shown(Detail { top: middle, ..detail });
-            if next.len() <= budget {
-                (few, json) = (middle, next);
-            } else {
-                many = middle;
-            }
-        }
-        break;
-    }
-    Rc::new(Whole::from_json(json))
+    let shown = |step: usize, top: usize| to_json(&Report::new(measured, &ranked, Detail { top, ..DETAILS[step] }));
+    fitting::fitting(budget, &DETAILS.map(|detail| detail.top), top, &shown)
 }
 
 /// Longer topics are cut …

@@ -215,3 +215,20 @@ fn wrong_arguments_are_named() {
         assert_eq!((&error["code"], &error["parameter"]), (&json!("invalid_argument"), &json!(name)), "{value}");
     }
 }
+
+#[test]
+fn what_is_left_out_is_counted_and_the_room_is_used() {
+    let (_broker, mut server, session, mut client) = setup();
+    let arguments = json!({"device_id": "d", "duration_seconds": 2, "max_response_bytes": 32_768});
+    let id = server.listen(&session, "debug_device", arguments);
+    client.publish("d/log", r#"{"level": "error", "code": 7}"#);
+    client.publish_all((0..600).map(|n| (format!("d/{}/state", n % 200), b"{\"n\":1}".to_vec())));
+    let debugged = server.outcome(&id);
+    let length = |name: &str| debugged[name].as_array().map_or(0, Vec::len) as u64;
+    assert_eq!((&debugged["messages"], &debugged["topic_count"]), (&json!(601), &json!(201)));
+    assert!(debugged.to_string().len() > 28_000 && length("topics") >= 100, "{debugged}");
+    assert_eq!(debugged["messages_omitted"], 601 - length("recent_messages"));
+    assert_eq!(debugged["omitted"], 201 - length("topics"));
+    let error = &debugged["errors"][0];
+    assert_eq!((&error["payload"], &error["encoding"]), (&json!({"level": "error", "code": 7}), &json!("json")));
+}
