@@ -41,7 +41,8 @@ pub(super) fn belongs(command: &str, answer: &str) -> bool {
         return answer.strip_prefix("N/") == Some(item);
     }
     if is_wled(command) {
-        return answer.strip_prefix(command).is_some_and(|rest| is_in(&["/g", "/c", "/v"], rest));
+        let base = command.strip_suffix("/api").unwrap_or(command);
+        return answer.strip_prefix(base).is_some_and(|rest| is_in(&["/g", "/c", "/v"], rest));
     }
     let mut base = command;
     while let Some((before, last)) = base.rsplit_once('/') {
@@ -94,9 +95,9 @@ pub(super) fn is_below_commands(topic: &str) -> bool {
     levels.next() == Some("cmd") && levels.next().is_some() && !is_in(ANSWERS, last)
 }
 
-/// Whether a command sets the brightness of a WLED, which tells it when that changes it.
+/// Whether it is the brightness, or a request, to a WLED, which tells what that changes.
 pub(super) fn is_wled(command: &str) -> bool {
-    command.strip_prefix("wled/").is_some_and(|name| !name.contains('/'))
+    command.strip_prefix("wled/").is_some_and(|rest| !rest.contains('/') || rest.ends_with("/api"))
 }
 
 /// Whether a command asks only to go on, as Victron's `R/…/keepalive` does: that others were answered says nothing of it.
@@ -148,7 +149,8 @@ mod tests {
             ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/Mode", true),
             ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/State", false),
             ("wled/desk", "wled/desk/g", true),
-            ("wled/desk", "wled/desk/status", false),
+            ("wled/desk/api", "wled/desk/g", true),
+            ("wled/desk/api", "wled/desk/status", false),
             ("wled/desk", "wled/desk2/g", false),
         ] {
             assert_eq!(belongs(command, answer), expected, "{command} {answer}");

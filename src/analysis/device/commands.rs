@@ -145,11 +145,11 @@ impl Commands {
         let before = |command: &Command| {
             self.kept.iter().rfind(|other| other.topic == command.topic && other.at.elapsed < command.at.elapsed)
         };
-        let number = |command: &Command| decimal::read(command.payload.trim());
         // The same brightness again changes nothing, and who is on may be told so.
         let sets_none = |command: &Command| {
-            let differs = |before: &Command| number(before).zip(number(command)).is_some_and(|(a, b)| a != b);
-            is_wled(&command.topic) && !before(command).is_some_and(differs)
+            let differs = |((a, x), (b, y)): ((&str, f64), (&str, f64))| a == b && x != y;
+            let numbers = before(command).and_then(Command::number).zip(command.number());
+            is_wled(&command.topic) && !numbers.is_some_and(differs)
         };
         // Many devices answer nothing: where topics are only named after what is set, silence shows nothing.
         let is_owed = |command: &Command| {
@@ -183,6 +183,12 @@ impl Commands {
 }
 
 impl Command {
+    /// The number that it sets, and of what: `A=128`.
+    fn number(&self) -> Option<(&str, f64)> {
+        let (name, value) = self.payload.rsplit_once('=').unwrap_or(("", &self.payload));
+        Some((name, decimal::read(value.trim())?))
+    }
+
     /// Whether it sets what is told on that topic, to another value than this one.
     fn asks_for_other(&self, topic: &str, value: &str) -> bool {
         let base = ["/set", "/command"].iter().find_map(|end| self.topic.strip_suffix(end));
@@ -409,12 +415,20 @@ mod tests {
 
     #[test]
     fn a_light_that_is_told_what_it_is_owes_no_answer() {
-        for (first, second, expected) in [("40", "138", 1), ("40", "40.0", 0), ("40", "ON", 0), ("OFF", "7", 0)] {
+        for (topic, first, second, expected) in [
+            ("wled/desk", "40", "138", 1),
+            ("wled/desk", "40", "40.0", 0),
+            ("wled/desk", "40", "ON", 0),
+            ("wled/desk", "OFF", "7", 0),
+            ("wled/desk/api", "A=40", "A=138", 1),
+            ("wled/desk/api", "A=40", "T=1", 0),
+        ] {
             let mut commands = Commands::default();
-            commands.record(at(0), "wled/desk", first, false);
+            commands.record(at(0), topic, first, false);
             commands.answer(at(100), "wled/desk/g", first, true, Moment::Any);
-            commands.record(at(100_000), "wled/desk", second, false);
-            assert_eq!(told(&commands, &["wled/desk/g"], "status"), expected, "{first} {second}");
+            commands.record(at(100_000), topic, second, false);
+            let told = told(&commands, &["wled/desk/status", "wled/desk/g"], "status");
+            assert_eq!(told, expected, "{first} {second}");
         }
     }
 

@@ -63,13 +63,10 @@ pub fn place(topic: &str) -> Place {
         // The Things Stack: devices/ID/down/push.
         || (levels.len() > 3 && levels[levels.len() - 2] == "down" && is_in(&["push", "replace"], last))
         || super::answers::is_below_commands(topic)
-        // WLED's requests.
-        || (first == "wled" && last == "api")
         || levels[1..].contains(&"request")
         || (levels.len() > 3 && matches!(levels[1], "set" | "get"))
         || is_to_victron(&levels)
-        // The brightness of a WLED.
-        || (first == "wled" && levels.len() == 2)
+        || super::answers::is_wled(topic)
         || (first == "spBv1.0" && levels.get(2).is_some_and(|kind| kind.ends_with("CMD")))
     {
         Place::Command
