@@ -28,6 +28,7 @@ use crate::analysis::topics::Topics;
 use crate::hash;
 use crate::limits::*;
 use crate::rpc::message::json;
+use crate::rpc::outgoing::to_json;
 
 /// What is known of a device, and of the rest of the traffic.
 pub struct Device {
@@ -227,14 +228,13 @@ impl Device {
             }
             false => self.note_topic(message, place, &inspection, text, json.as_ref()),
         };
-        if new_topic {
-            self.note_convention(topic);
-        }
+        new_topic.then(|| self.note_convention(topic));
         match place {
             Place::Command => {
                 // Sparkplug's are no text.
-                let told = json.as_ref().filter(|_| text.is_empty()).map(|json| json.to_string());
-                self.commands.record(at, topic, told.as_deref().unwrap_or(text), retain);
+                let told = json.as_ref().filter(|_| text.is_empty()).map(to_json);
+                let text = told.as_ref().map_or(text, |told| str::from_utf8(told).unwrap_or_default());
+                self.commands.record(at, topic, text, retain);
             }
             Place::Description => {}
             Place::State => {

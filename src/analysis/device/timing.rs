@@ -199,7 +199,7 @@ impl Timing {
         let is_habit = |gaps: usize, of: usize| {
             const SELDOM: f64 = 0.02;
             let others = gaps.saturating_sub(1) as f64 / of as f64;
-            gaps > (of / 10).max(2) || (gaps > 1 && of as f64 * others.powf(longest) >= SELDOM)
+            gaps > (of / 10).max(2) || (gaps > 1 && of as f64 * f64::powi(others, longest as i32) >= SELDOM)
         };
         let has_habit =
             is_habit(self.longest.iter().filter(|(interval, _)| is_gap(*interval)).count(), self.count as usize)
