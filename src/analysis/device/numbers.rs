@@ -341,6 +341,24 @@ mod tests {
     }
 
     #[test]
+    fn what_falls_to_nothing_at_once_is_lost_where_nothing_means_that() {
+        for (name, before, zeros, expected) in [
+            ("temperature", &[20.9, 20.8, 21.0][..], 5, true),
+            ("temperature", &[20.9, 20.8, 21.0], 4, false),
+            ("temperature", &[2.1, 1.4, 0.8], 5, false),
+            ("temperature", &[20.0, 21.0, 22.0], 5, false),
+            ("target_temperature", &[20.9, 20.8, 21.0], 5, false),
+            ("camera_fps", &[5.0, 4.9], 5, true),
+            ("camera_fps", &[0.0], 5, false),
+            ("power", &[20.9, 20.8, 21.0], 5, false),
+        ] {
+            let values = before.iter().copied().cycle().take(12).chain(std::iter::repeat_n(0.0, zeros));
+            let told = kinds(values.map(|value| json!({name: value, "x": 1})));
+            assert_eq!(told.contains(&"lost_value"), expected, "{name} {before:?} {zeros} {told:?}");
+        }
+    }
+
+    #[test]
     fn numbers_of_several_devices_in_turn_are_not_those_of_one() {
         // Three of the one for each of the other.
         let of = |n: u32| if n % 4 == 3 { ("b", 7 + n / 4, 85.0) } else { ("a", 5000 + n - n / 4, 21.0) };
