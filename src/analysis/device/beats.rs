@@ -10,8 +10,8 @@ use super::meaning;
 use super::model::{Device, TopicModel};
 use super::places::{Place, last_level};
 use super::presence::Means;
-use super::sparkplug;
 use super::timing::Rhythm;
+use super::{sparkplug, stuck};
 use crate::analysis::words::count;
 use crate::clock::Timestamp;
 
@@ -75,9 +75,14 @@ pub(super) fn silent(device: &Device, end: At) -> Option<Stop> {
 
 /// Whether a number of something that runs has come down to next to nothing: what is told when it changes comes no more.
 pub(super) fn has_ended(field: &Field, topic: &str) -> bool {
+    has_fallen(field, topic, 20.0)
+}
+
+/// Whether it is so many times less than it was.
+fn has_fallen(field: &Field, topic: &str, times: f64) -> bool {
     const RUNS: &[&str] = &["power", "apower", "current", "flow", "speed", "rpm", "torque", "vibration", "frequency"];
-    let is_next_to_nothing = field.last.abs() * 20.0 <= field.greatest && field.changes > 0;
-    is_next_to_nothing && meaning::has_part(meaning::own_name(&field.path, topic), RUNS)
+    let is_less = field.last.abs() * times <= field.greatest && field.changes > 0;
+    is_less && meaning::has_part(meaning::own_name(&field.path, topic), RUNS)
 }
 
 /// Whether a number changes with most messages, and is none that somebody sets or that tells where something is.
@@ -256,11 +261,16 @@ fn beats_by_itself(topic: &str, model: &TopicModel) -> bool {
 
 /// From which beat to which a topic slowed down, if it is one that does not come when something happens. What measures
 /// its surroundings, and has nothing beside it that has come to rest, comes no more often for anything that the device does.
+/// So does what measures the mains, while as much is drawn from them.
 fn slowed(topic: &str, model: &TopicModel) -> Option<(Duration, Duration)> {
     const REST: u32 = 4;
+    const LESS: f64 = 4.0;
     let rests = |field: &Field| field.run.length >= REST && field.changes >= REST;
     let is_free = |field: &Field| field.pace.is_free_of_change() && meaning::is_of_surroundings(&field.path, topic);
-    let is_at_its_times = || model.fields.iter().any(is_free) && !model.fields.iter().any(rests);
+    let is_of_mains = |field: &Field| field.pace.is_free_of_change() && stuck::is_of_mains(field, topic);
+    let any = |is: &dyn Fn(&Field) -> bool| model.fields.iter().any(is);
+    let is_at_its_times =
+        || (any(&is_free) && !any(&rests)) || (any(&is_of_mains) && !any(&|field| has_fallen(field, topic, LESS)));
     let slowed = model.timing.slowed(false).filter(|_| beats_by_itself(topic, model));
     slowed.or_else(|| model.timing.slowed(true).filter(|_| is_at_its_times()))
 }

@@ -227,6 +227,23 @@ fn what_tells_how_the_device_is_must_not_slow_down_unless_it_tells_where_it_is()
 }
 
 #[test]
+fn what_measures_the_mains_must_not_slow_down_while_as_much_is_drawn() {
+    let slows = |volts: u64, power: fn(u64) -> u64| {
+        let (mut device, mut at) = (Device::new(Name::new("d", false)), At::default());
+        for n in 0..24 {
+            at.elapsed += Duration::from_secs(if n < 12 { 5 } else { 30 });
+            let text = format!(r#"{{"voltage":{volts}.{},"power":{}}}"#, 10 + n * 5 % 13, power(n));
+            let payload = text.as_bytes();
+            device.record(&Message { at, topic: "d/data", payload, payload_bytes: payload.len(), retain: false });
+        }
+        judge(&device, at).iter().any(|finding| finding.kind == "slower_beat")
+    };
+    assert!(slows(230, |n| 800 + n * 5 % 13));
+    assert!(!slows(230, |n| if n < 12 { 800 } else { 60 } + n * 5 % 13), "a load that goes off");
+    assert!(!slows(52, |n| 800 + n * 5 % 13), "a battery's");
+}
+
+#[test]
 fn a_room_that_is_told_when_it_changes_has_not_stopped() {
     let told = |value: fn(u64) -> f64| {
         let mut device = Device::new(Name::new("d", false));

@@ -104,7 +104,8 @@ fn stands(device: &Device, field: &Field, (topic, model): (&str, &TopicModel)) -
 fn is_standby(field: &Field, run: &Run, topic: &str) -> bool {
     const FAR_BELOW: f64 = 4.0;
     let greatest = field.greatest.abs().max(field.least.abs());
-    run.value.abs() * FAR_BELOW < greatest && !meaning::is_temperature(&field.path, topic)
+    let is_stored = meaning::has_part(meaning::own_name(&field.path, topic), STORED);
+    run.value.abs() * FAR_BELOW < greatest && !meaning::is_temperature(&field.path, topic) && !is_stored
 }
 
 /// Whether its topic surely goes on when it has not moved: at its times, or with something that moves by small steps. Some
@@ -116,9 +117,11 @@ fn is_told_anyway(field: &Field, model: &TopicModel) -> bool {
 
 /// Whether it is measured anew each time, and neither set nor switched off.
 fn is_of_amount(field: &Field, topic: &str) -> bool {
-    meaning::is_restless(&field.path, topic)
-        || meaning::has_part(meaning::own_name(&field.path, topic), &["level", "height", "depth", "distance"])
+    meaning::is_restless(&field.path, topic) || meaning::has_part(meaning::own_name(&field.path, topic), STORED)
 }
+
+/// How much is in a tank, and how that is measured.
+const STORED: &[&str] = &["level", "height", "depth", "distance"];
 
 /// Values at which things are switched off, closed or full.
 fn rests(value: f64) -> bool {
@@ -147,7 +150,7 @@ fn never_moved(field: &Field, topic: &str, beside: &str, found: &mut Vec<Finding
 
 /// Whether it is the temperature of the air in a room or outside, which rests for minutes where it has one decimal.
 fn may_rest(field: &Field, topic: &str, model: &TopicModel) -> bool {
-    const AIR: &[&str] = &["outdoor", "outside", "aussen", "room", "ambient", "indoor"];
+    const AIR: &[&str] = &["outdoor", "outside", "aussen", "room", "ambient", "indoor", "currtemp", "local_temp"];
     let name = meaning::own_name(&field.path, topic);
     let moves = |other: &Field| other.changes > 0 && meaning::is_humidity(&other.path, topic);
     let is_of_air = || meaning::has_part(name, AIR) || model.fields.iter().any(moves);
@@ -169,8 +172,12 @@ fn is_mains(field: &Field, topic: &str, model: &TopicModel) -> bool {
         && field.seen >= NEVER_MOVED_MESSAGES
         && field.decimals == 2
         && stood_for(field, model) >= NEVER_MOVED_FOR
-        && MAINS.iter().any(|mains| mains.contains(&field.last))
-        && meaning::is_voltage(&field.path, topic)
+        && is_of_mains(field, topic)
+}
+
+/// Whether it is the voltage of the mains.
+pub(super) fn is_of_mains(field: &Field, topic: &str) -> bool {
+    MAINS.iter().any(|mains| mains.contains(&field.last)) && meaning::is_voltage(&field.path, topic)
 }
 
 /// Whether it is a gas in a room that did not move while others in the same messages did, each of which has its number
@@ -394,6 +401,9 @@ mod tests {
         let plug = |rest| move |n| json!({"power": load(rest)(n)});
         assert_eq!((told(plug(1.1), 60), told(plug(62.3), 60)), (0, 1));
         assert_eq!(told(|n| json!({"temperature": load(1.1)(n)}), 60), 1);
+        let falls = |n: u32| if n < 15 { 62.1 - 4.0 * f64::from(n) + f64::from(n * 5 % 13) } else { 6.1 };
+        let tank = |name: &'static str| told(|n| json!({name: falls(n)}), 60);
+        assert_eq!((tank("power"), tank("level")), (0, 1), "a tank has none");
     }
 
     #[test]
@@ -411,6 +421,7 @@ mod tests {
         let outside = |name: &'static str| move |n| json!({"power": noise(n), name: 6.2});
         assert_eq!((told(outside("outdoortemp"), 40), told(outside("outdoortemp"), 60)), (0, 1));
         assert_eq!(told(outside("flow_temp"), 40), 1);
+        assert_eq!((told(outside("currtemp"), 40), told(outside("local_temperature"), 40)), (0, 0), "of a room");
         let air = |n| json!({"temperature": 21.3, "humidity": 46.0 + noise(n) / 10.0});
         assert_eq!((told(air, 40), told(air, 60)), (0, 1), "of a room");
         let far = |by: f64| move |n: u32| 21.05 + by * f64::from(n % 2) + by * 1.5 * f64::from(n % 3);

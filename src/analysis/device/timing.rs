@@ -13,6 +13,8 @@ pub struct Timing {
     count: u32,
     /// The latest intervals in microseconds, oldest first.
     intervals: Vec<u32>,
+    /// The first of all.
+    earliest: [u32; EARLIEST_KEPT],
     /// The longest of all, with the time at which each began.
     longest: Vec<(u32, Duration)>,
     /// The shortest.
@@ -77,8 +79,9 @@ impl Timing {
     pub fn add(&mut self, at: Duration) {
         self.first.get_or_insert(at);
         let Some(last) = self.last.replace(at) else { return };
-        self.count += 1;
         let interval = micros_of(at.saturating_sub(last));
+        self.earliest.get_mut(self.count as usize).into_iter().for_each(|kept| *kept = interval);
+        self.count += 1;
         self.shortest = Some(self.shortest.map_or(interval, |shortest| shortest.min(interval)));
         if self.intervals.len() == INTERVALS_KEPT {
             self.intervals.remove(0);
@@ -118,13 +121,16 @@ impl Timing {
     /// Whether the beat became slower on the way and stayed so: from which interval to which. `clearly` when it was very
     /// even for longer, before and after.
     pub fn slowed(&self, clearly: bool) -> Option<(Duration, Duration)> {
-        let (least_before, least_after, tolerance) = if clearly { (8, 4, 0.1) } else { (5, 3, 0.25) };
+        let (least_before, least_after, tolerance) = if clearly { (EARLIEST_KEPT, 4, 0.1) } else { (5, 3, 0.25) };
         let all = &self.intervals;
         let is_near =
             |interval: &u32, median: u32| f64::from(interval.abs_diff(median)) <= tolerance * f64::from(median);
-        let before = middle(&mut all.get(..least_before)?.to_vec());
-        let begin = all.iter().rposition(|interval| is_near(interval, before))? + 1;
-        let (fast, slow) = all.split_at(begin);
+        let earliest = self.earliest.get(..least_before).filter(|_| all.len() >= least_before)?;
+        let before = middle(&mut earliest.to_vec());
+        let begin = all.iter().rposition(|interval| is_near(interval, before)).map_or(0, |last| last + 1);
+        let (latest, slow) = all.split_at(begin);
+        // Those between are forgotten.
+        let fast = if latest.is_empty() && self.count as usize > all.len() { earliest } else { latest };
         let after = middle(&mut slow.get(..least_after).map(|_| slow.to_vec())?);
         let is_enough = !clearly || fast.len() >= least_before;
         let was_regular =
@@ -234,6 +240,9 @@ impl Timing {
     }
 }
 
+/// Intervals that tell from which beat it came.
+const EARLIEST_KEPT: usize = 8;
+
 /// Faster than this it is a stream, not a beat.
 const SHORTEST_BEAT_MICROS: u32 = 20_000;
 
@@ -325,8 +334,24 @@ mod tests {
         assert_eq!(silence(9, 400), None, "too few");
         let mut bursts = Timing::default();
         (0..12).for_each(|n| bursts.add(Duration::from_secs(n / 4 * 30 + n % 4)));
-        assert_eq!(bursts.silence(Duration::from_secs(1000)), None, "not alike");
+        assert_eq!(bursts.silence(Duration::from_secs(330)), None, "not alike");
         assert_eq!(silence(41, 3000), None, "it went on for too short a time");
+    }
+
+    #[test]
+    fn a_beat_that_slowed_down_long_ago_is_told_from_its_first_times() {
+        let slowed = |fast: u64, slow: u64| {
+            let mut timing = Timing::default();
+            let mut at = 0;
+            (0..fast + slow).for_each(|n| {
+                at += if n < fast { 2 } else { 12 };
+                timing.add(Duration::from_secs(at));
+            });
+            timing.slowed(true).map(|(before, after)| (before.as_secs(), after.as_secs()))
+        };
+        let is_slower = Some((2, 12));
+        assert_eq!((slowed(150, 49), slowed(90, 64), slowed(90, 500)), (is_slower, is_slower, is_slower));
+        assert_eq!((slowed(5, 500), slowed(90, 2), slowed(90, 0)), (None, None, None));
     }
 
     #[test]
