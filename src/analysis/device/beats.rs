@@ -10,6 +10,7 @@ use super::meaning;
 use super::model::{Device, TopicModel};
 use super::places::{Place, last_level};
 use super::presence::Means;
+use super::rest::{has_ended, has_fallen};
 use super::timing::Rhythm;
 use super::{sparkplug, stuck};
 use crate::analysis::words::count;
@@ -55,34 +56,26 @@ pub(super) fn stopped(device: &Device, end: Duration) -> Option<Stop> {
 pub(super) fn silent(device: &Device, end: At) -> Option<Stop> {
     let (silent, longest) = device.pulse.silence(end.elapsed)?;
     let last = end.elapsed.saturating_sub(silent);
-    let is_at_rest = device.topics().any(|(topic, model)| model.fields.iter().any(|field| has_ended(field, topic)));
+    let may_rest = |(topic, model): (&str, &TopicModel)| {
+        model.rest.is_of_events || model.fields.iter().any(|field| has_ended(field, topic))
+    };
     let measures = device
         .topics()
         .filter(|(topic, model)| !tells_changes(topic, model, |_| true))
         .any(|(topic, model)| model.fields.iter().any(|field| moves_by_itself(field, topic)));
     // What sleeps or is gone says so.
     let is_there = device.presences.of_whole().all(|presence| presence.means == Means::Online);
-    (measures && is_there && !is_at_rest && !device.rests(last.saturating_sub(longest))).then(|| Stop {
-        told: format!(
-            "the device is silent since {}: nothing for {}, and never before for more than {}",
-            clock_time(last, end),
-            span(silent),
-            span(longest)
-        ),
-        is_sure: false,
+    (measures && is_there && !device.topics().any(may_rest) && !device.rests(last.saturating_sub(longest))).then(|| {
+        Stop {
+            told: format!(
+                "the device is silent since {}: nothing for {}, and never before for more than {}",
+                clock_time(last, end),
+                span(silent),
+                span(longest)
+            ),
+            is_sure: false,
+        }
     })
-}
-
-/// Whether a number of something that runs has come down to next to nothing: what is told when it changes comes no more.
-pub(super) fn has_ended(field: &Field, topic: &str) -> bool {
-    has_fallen(field, topic, 20.0)
-}
-
-/// Whether it is so many times less than it was.
-fn has_fallen(field: &Field, topic: &str, times: f64) -> bool {
-    const RUNS: &[&str] = &["power", "apower", "current", "flow", "speed", "rpm", "torque", "vibration", "frequency"];
-    let is_less = field.last.abs() * times <= field.greatest && field.changes > 0;
-    is_less && meaning::has_part(meaning::own_name(&field.path, topic), RUNS)
 }
 
 /// Whether a number changes with most messages, and is none that somebody sets or that tells where something is.
@@ -243,8 +236,11 @@ fn has_stopped(device: &Device, topic: &str, model: &TopicModel, rhythm: &Rhythm
     // The fewer came, the more must be missing.
     let is_long = |silent: &Duration| *silent * rhythm.beats >= rhythm.median * BEATS || beats_by_itself(topic, model);
     let last = model.last.elapsed.saturating_sub(rhythm.median * 2);
+    // What is told when it changes comes no more when a load has gone off.
+    let is_off = |field: &Field| field.run.began_far_off && field.run.length <= 2 && has_fallen(field, topic, 4.0);
+    let is_over = || device.rests(last) || model.fields.iter().any(is_off);
     let silent = rhythm.silent.filter(|_| is_beat(topic, model, rhythm))?;
-    Some(silent).filter(has_gone_on).filter(is_long).filter(|_| !device.rests(last))
+    Some(silent).filter(has_gone_on).filter(is_long).filter(|_| !is_over())
 }
 
 /// Whether a beat went on for so long that its silence means more than that of a burst.
@@ -409,6 +405,8 @@ mod tests {
         assert_eq!(told("x/d/data", uneven(|n| 50 + n % 7), 3300), nothing, "not for long");
         assert_eq!(told("x/d/data", uneven(|n| if n < 58 { 50 + n % 7 } else { 0 }), 6000), nothing, "comes to rest");
         assert_eq!(told("x/d/data", uneven(|_| 50), 6000), nothing, "it may come when something happens");
+        let seen = uneven(|n| 50 + n % 7).map(|(at, power)| (at, power.replace('{', "{\"occupancy\":true,")));
+        assert_eq!(told("x/d/data", seen, 6000), nothing, "somebody has gone");
         let rises = |at: u64| format!("{}.{}", 20 + at / 1000, at / 100 % 10);
         assert_eq!(told("x/d/temperature", every(100, 30).map(|(at, _)| (at, rises(at))), 6000), nothing, "on change");
         assert_eq!(told("x/d/position", uneven(|n| 50 + n % 7).map(|(at, _)| (at, at.to_string())), 6000), nothing);
@@ -434,6 +432,8 @@ mod tests {
         let stopped = [("stopped", Grade::Error)];
         assert_eq!((power(noise, 7, 300), power(noise, 6, 270)), (stopped.to_vec(), stopped.to_vec()));
         assert_eq!((power(noise, 5, 270), power(noise, 7, 190)), (vec![], vec![]), "too few, not for long");
+        let off = |n| if n == 19 { 3 } else { 50 + n * 5 % 13 };
+        assert_eq!((power(off, 20, 900), power(off, 19, 900)), (vec![], stopped.to_vec()), "its load went off");
         assert_eq!(power(|n| 50 + n, 7, 300), [], "it may be told when it has changed by so much");
     }
 

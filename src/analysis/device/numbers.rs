@@ -6,7 +6,7 @@ use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
-use super::{beats, breaks, impossible, meaning, sparkplug, stuck, supply};
+use super::{breaks, impossible, meaning, rest, sparkplug, stuck, supply};
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::count;
 
@@ -135,7 +135,7 @@ fn is_dead(field: &Field, topic: &str) -> bool {
 /// value. Some leave out zeros, and Sparkplug's devices what has not changed.
 fn is_lost_for_good(field: &Field, model: &TopicModel, topic: &str) -> bool {
     let is_of_air = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
-    let is_alone = || model.fields.is_alone(field) && !beats::has_ended(field, topic);
+    let is_alone = || model.fields.is_alone(field) && !rest::has_ended(field, topic);
     (is_of_air || is_alone()) && sparkplug::parts(topic).is_none()
 }
 

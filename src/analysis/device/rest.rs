@@ -1,14 +1,20 @@
-//! Whether a device says that its work is done, and that nothing more comes.
+//! Whether a device says that its work is done, and that nothing more comes, or that it tells what somebody does.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::fields::Field;
+use super::meaning;
 use crate::analysis::words::is_in;
 
 /// Since when a topic's messages say so.
 #[derive(Default)]
-pub(super) struct Rest(Option<Duration>);
+pub(super) struct Rest {
+    since: Option<Duration>,
+    /// Whether they tell what somebody does, and come no more when nobody is there.
+    pub(super) is_of_events: bool,
+}
 
 impl Rest {
     /// Takes a message's text, or its value.
@@ -19,14 +25,30 @@ impl Rest {
             Some(_) => false,
             None => is_word(text),
         };
-        self.0 = is_rest.then(|| self.0.unwrap_or(at));
+        self.since = is_rest.then(|| self.since.unwrap_or(at));
+        let mut names = json.and_then(Value::as_object).into_iter().flat_map(|members| members.keys());
+        self.is_of_events |= names.any(|name| is_in(EVENTS, name));
     }
 
     /// Whether they say so, and have not for longer than since `begin`: what always said so explains no silence.
     pub(super) fn began_after(&self, begin: Duration) -> bool {
-        self.0.is_some_and(|since| since >= begin)
+        self.since.is_some_and(|since| since >= begin)
     }
 }
+
+/// Whether a number of something that runs has come down to next to nothing: what is told when it changes comes no more.
+pub(super) fn has_ended(field: &Field, topic: &str) -> bool {
+    has_fallen(field, topic, 20.0)
+}
+
+/// Whether it is so many times less than it was.
+pub(super) fn has_fallen(field: &Field, topic: &str, times: f64) -> bool {
+    const RUNS: &[&str] = &["power", "apower", "current", "flow", "speed", "rpm", "torque", "vibration", "frequency"];
+    let is_less = field.last.abs() * times <= field.greatest && field.changes > 0;
+    is_less && meaning::has_part(meaning::own_name(&field.path, topic), RUNS)
+}
+
+const EVENTS: &[&str] = &["action", "click", "button", "contact", "motion", "occupancy"];
 
 fn is_word(text: &str) -> bool {
     const WORDS: &[&str] = &[
@@ -64,6 +86,7 @@ mod tests {
         assert!(after(2, "done", 2));
         assert!(!after(3, "done", 3), "it said so before");
         assert!(!after(4, "spin", 0));
+        assert!(!rest.is_of_events);
         let mut plain = Rest::default();
         plain.note(second(5), "Standby", None);
         assert!(plain.began_after(second(4)));

@@ -201,11 +201,13 @@ impl Timing {
         let micros = |micros: u32| Duration::from_micros(micros.into());
         let is_gap = |interval: u32| in_medians(interval) >= MISSED_FROM && micros(interval) >= GAP_MIN;
         // What leaves out beats now and then, on purpose or by chance, leaves out several in a row some day.
-        let longest = self.longest.first().map_or(0.0, |(longest, _)| in_medians(*longest).round() - 1.0);
+        let lost = |row: usize| self.longest.get(row).map_or(0.0, |(gap, _)| in_medians(*gap).round() - 1.0);
         let is_habit = |gaps: usize, of: usize| {
             const SELDOM: f64 = 0.02;
+            const FAR: f64 = 6.0;
             let others = gaps.saturating_sub(1) as f64 / of as f64;
-            gaps > (of / 10).max(2) || (gaps > 1 && of as f64 * f64::powi(others, longest as i32) >= SELDOM)
+            let is_likely = gaps > 1 && of as f64 * others.powf(lost(0)) >= SELDOM;
+            is_likely || (gaps > (of / 10).max(2) && lost(0) < FAR * lost(1))
         };
         let has_habit =
             is_habit(self.longest.iter().filter(|(interval, _)| is_gap(*interval)).count(), self.count as usize)
@@ -296,11 +298,12 @@ mod tests {
 
     #[test]
     fn what_loses_beats_by_chance_has_no_habit_of_long_holes() {
-        let heard = |hole: u64| {
-            let times: Vec<u64> = (0..90).filter(|n| n % 17 != 5 && !(60..60 + hole).contains(n)).collect();
-            of(&times.iter().map(|n| n * 1300).collect::<Vec<_>>(), 117_000).expect("a rhythm").skips
+        let heard = |loses: u64, hole: u64| {
+            let times = (0..90).filter(|n| n % loses != 5 && !(60..60 + hole).contains(n));
+            of(&times.map(|n| n * 1300).collect::<Vec<_>>(), 117_000).expect("a rhythm").skips
         };
-        assert_eq!((heard(0), heard(2), heard(6)), (true, true, false));
+        assert_eq!((heard(17, 0), heard(17, 2), heard(17, 6)), (true, true, false));
+        assert_eq!((heard(7, 0), heard(7, 4), heard(7, 12)), (true, true, false));
     }
 
     #[test]
