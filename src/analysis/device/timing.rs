@@ -206,7 +206,7 @@ impl Timing {
             const SELDOM: f64 = 0.02;
             const FAR: f64 = 6.0;
             let others = gaps.saturating_sub(1) as f64 / of as f64;
-            let is_likely = gaps > 1 && of as f64 * others.powf(lost(0)) >= SELDOM;
+            let is_likely = gaps > 1 && of as f64 * f64::powi(others, lost(0) as i32) >= SELDOM;
             is_likely || (gaps > (of / 10).max(2) && lost(0) < FAR * lost(1))
         };
         let has_habit =
