@@ -19,15 +19,15 @@ pub(super) struct Rest {
 impl Rest {
     /// Takes a message's text, or its value.
     pub(super) fn note(&mut self, at: Duration, text: &str, json: Option<&Value>) {
-        let is_rest = match json {
-            Some(Value::Object(members)) => members.values().any(|value| value.as_str().is_some_and(is_word)),
-            Some(Value::String(text)) => is_word(text),
-            Some(_) => false,
-            None => is_word(text),
+        let text = match json {
+            Some(Value::Object(members)) => {
+                self.is_of_events |= members.keys().any(|name| is_in(EVENTS, name));
+                members.values().filter_map(Value::as_str).find(|text| is_word(text)).unwrap_or_default()
+            }
+            Some(value) => value.as_str().unwrap_or_default(),
+            None => text,
         };
-        self.since = is_rest.then(|| self.since.unwrap_or(at));
-        let mut names = json.and_then(Value::as_object).into_iter().flat_map(|members| members.keys());
-        self.is_of_events |= names.any(|name| is_in(EVENTS, name));
+        self.since = is_word(text).then(|| self.since.unwrap_or(at));
     }
 
     /// Whether they say so, and have not for longer than since `begin`: what always said so explains no silence.
