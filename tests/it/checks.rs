@@ -264,8 +264,7 @@ fn a_client_certificate_that_is_missing_is_one_step_that_failed() {
     let ca = Authority::new("Plant CA");
     let mut server = trusting(&ca.file());
     for version in ["tlsv1.2", "tlsv1.3"] {
-        let extra = format!("cafile {}\nrequire_certificate true\ntls_version {version}", ca.file().display());
-        let broker = ca.issue("broker", &Wanted::default()).serve(&extra);
+        let broker = ca.demanding(version);
         let url = format!("mqtts://localhost:{}", broker.port());
         let tested = server.call("test_connection", json!({"connection_string": url}));
         let to_tls = [("dns", true), ("tcp", true), ("tls", false)];

@@ -102,8 +102,7 @@ fn a_broker_that_wants_a_client_certificate_is_understood_in_both_versions() {
     let ca = Authority::new("Plant CA");
     let mut server = trusting(&ca.file());
     for version in ["tlsv1.2", "tlsv1.3"] {
-        let extra = format!("cafile {}\nrequire_certificate true\ntls_version {version}", ca.file().display());
-        let broker = ca.issue("broker", &Wanted::default()).serve(&extra);
+        let broker = ca.demanding(version);
         let error = refused(&mut server, &url("localhost", &broker));
         assert!(error["message"].as_str().expect("a message").contains("client certificate"), "{version}: {error}");
         assert!(error["hint"].as_str().expect("a hint").contains("key_file"), "{version}: {error}");

@@ -96,8 +96,7 @@ fn a_client_certificate_opens_a_broker_that_wants_one_in_both_versions() {
     let (ca, strangers) = (Authority::new("Plant CA"), Authority::new("Strangers CA"));
     let (client, stranger, other) = (ca.client("client"), strangers.client("client"), ca.client("other"));
     for version in ["tlsv1.2", "tlsv1.3"] {
-        let wants = format!("cafile {}\nrequire_certificate true\ntls_version {version}", ca.file().display());
-        let broker = ca.issue("broker", &Wanted::default()).serve(&wants);
+        let broker = ca.demanding(version);
         let mut mixed = with_client(&ca, &client);
         mixed["key_file"] = json!(other.key);
         let entries = json!({

@@ -27,15 +27,13 @@ pub(super) fn is_measurement(path: &str, topic: &str) -> bool {
         "weight",
         "frequency",
     ];
-    let is_named = || has_part(own_name(path, topic), PARTS) || is_temperature(path, topic) || is_humidity(path, topic);
-    is_named() && !is_setting(path, topic)
+    (has_part(own_name(path, topic), PARTS) || is_of_air(path, topic)) && !is_setting(path, topic)
 }
 
 /// Whether noise is in it; a voltage or a level may well stand still.
 pub(super) fn is_restless(path: &str, topic: &str) -> bool {
     const PARTS: &[&str] = &["press", "pressure", "flow", "vibration", "co2"];
-    let is_named = || has_part(own_name(path, topic), PARTS) || is_temperature(path, topic) || is_humidity(path, topic);
-    is_named() && !is_setting(path, topic)
+    (has_part(own_name(path, topic), PARTS) || is_of_air(path, topic)) && !is_setting(path, topic)
 }
 
 /// Whether it is one of the air, the water or the ground around.
@@ -93,6 +91,11 @@ pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
 pub(super) fn is_humidity(path: &str, topic: &str) -> bool {
     let name = own_name(path, topic);
     has_part(name, &["humid", "humidity"]) || is_in(&["hum", "rh"], name)
+}
+
+/// Whether it is one of those two, which the air always has; a temperature may be another's.
+pub(super) fn is_of_air(path: &str, topic: &str) -> bool {
+    is_temperature(path, topic) || is_humidity(path, topic)
 }
 
 /// Whether it tells where something is.

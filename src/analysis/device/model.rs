@@ -16,11 +16,10 @@ use super::nodes::Node;
 use super::places::{Convention, Place, convention, is_asked, place};
 use super::presence::{self, Means, Presences};
 use super::rest::Rest;
-use super::sparkplug;
 use super::timing::{Moment, Timing};
 use super::told_time::{self, ToldTime};
 use super::units::Units;
-use super::{At, Message, refusals, supply, texts};
+use super::{At, Message, refusals, sparkplug, supply, texts};
 use crate::analysis::alarm::{Severity, role_of_topic};
 use crate::analysis::decode::{Form, decode};
 use crate::analysis::payload::{self, Inspection, Kind};
@@ -228,7 +227,9 @@ impl Device {
             }
             false => self.note_topic(message, place, &inspection, text, json.as_ref()),
         };
-        new_topic.then(|| self.note_convention(topic));
+        if new_topic {
+            self.note_convention(topic);
+        }
         match place {
             Place::Command => {
                 // Sparkplug's are no text.

@@ -123,7 +123,7 @@ fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
 /// that were lost in one step.
 fn is_dead(field: &Field, topic: &str) -> bool {
     const FAR: f64 = 10.0;
-    let is_of_air = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
+    let is_of_air = meaning::is_of_air(&field.path, topic);
     let was_measured =
         || field.decimals > 0 && field.run.changes_before > 3 && !meaning::is_setting(&field.path, topic);
     let has_jumped = || field.run.began_far_off && field.greatest - field.least >= FAR;
@@ -134,9 +134,8 @@ fn is_dead(field: &Field, topic: &str) -> bool {
 /// Whether a measurement that comes no more was not left out with what it depends on: a sensor in the air always has a
 /// value. Some leave out zeros, and Sparkplug's devices what has not changed.
 fn is_lost_for_good(field: &Field, model: &TopicModel, topic: &str) -> bool {
-    let is_of_air = meaning::is_temperature(&field.path, topic) || meaning::is_humidity(&field.path, topic);
     let is_alone = || model.fields.is_alone(field) && !rest::has_ended(field, topic);
-    (is_of_air || is_alone()) && sparkplug::parts(topic).is_none()
+    (meaning::is_of_air(&field.path, topic) || is_alone()) && sparkplug::parts(topic).is_none()
 }
 
 /// What falls and jumps back to where it was is told by two.
@@ -265,10 +264,15 @@ mod tests {
     use std::time::Duration;
 
     fn kinds(messages: impl Iterator<Item = Value>) -> Vec<&'static str> {
+        told(messages.map(|message| (message, false)))
+    }
+
+    /// What is found in messages, of which the broker had kept some.
+    fn told(messages: impl Iterator<Item = (Value, bool)>) -> Vec<&'static str> {
         let mut device = Device::new(Name::new("gw", false));
-        for (second, message) in messages.enumerate() {
+        for (second, (message, retain)) in messages.enumerate() {
             let at = At { elapsed: Duration::from_secs(second as u64), unix_ms: 0 };
-            let (payload, retain) = (message.to_string(), false);
+            let payload = message.to_string();
             let payload = payload.as_bytes();
             device.record(&Message { at, topic: "gw/data", payload, payload_bytes: payload.len(), retain });
         }
@@ -325,19 +329,10 @@ mod tests {
 
     #[test]
     fn a_battery_is_judged_by_what_is_kept_where_nothing_else_came() {
-        let kinds = |payloads: &[(&str, bool)]| {
-            let mut device = Device::new(Name::new("gw", false));
-            for (payload, retain) in payloads {
-                let (at, payload) = (At::default(), payload.as_bytes());
-                device.record(&Message { at, topic: "gw", payload, payload_bytes: payload.len(), retain: *retain });
-            }
-            let mut found = Vec::new();
-            judge(&device, &mut found);
-            found.iter().map(|finding| finding.kind).collect::<Vec<_>>()
-        };
-        assert_eq!(kinds(&[("{\"battery\":5,\"contact\":true}", true)]), ["low_battery"]);
-        assert_eq!(kinds(&[("{\"battery\":65}", true)]), [""; 0]);
-        assert_eq!(kinds(&[("{\"battery\":5}", true), ("{\"battery\":97}", false)]), [""; 0]);
+        assert_eq!(told([(json!({"battery": 5, "contact": true}), true)].into_iter()), ["low_battery"]);
+        assert_eq!(told([(json!({"battery": 65}), true)].into_iter()), [""; 0]);
+        let both = [(json!({"battery": 5}), true), (json!({"battery": 97}), false)];
+        assert_eq!(told(both.into_iter()), [""; 0]);
     }
 
     #[test]

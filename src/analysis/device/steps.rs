@@ -86,6 +86,7 @@ impl Steps {
 
     /// Takes a step.
     pub(super) fn add(&mut self, at: At, from: f64, to: f64) {
+        const FEW: f64 = 8.0;
         self.all += 1;
         self.note_slow(at.elapsed, from == to);
         // The greatest number of some bytes may stand for none.
@@ -106,8 +107,12 @@ impl Steps {
             self.resets_differ |= self.resets > 0 && self.reset_at != self.highest;
             (self.resets, self.reset_at) = (self.resets + 1, self.highest);
             self.highest = to;
-        } else if let Some(left_out) = past_end(self.highest, to) {
-            self.missing += left_out as u64;
+        } else if let Some(left_out) = [256.0, 65_536.0]
+            .into_iter()
+            .filter(|count| self.highest < *count)
+            .find_map(|count| past_end(count, FEW, self.highest, to))
+        {
+            self.missing += left_out;
             self.highest = to;
         } else {
             self.late += 1;
@@ -119,11 +124,10 @@ impl Steps {
     /// Takes a step of what is known to begin anew behind 255: what left out a few numbers on the way lost them.
     pub(super) fn add_within_256(&mut self, at: At, from: f64, to: f64) {
         const FEW: f64 = 64.0;
-        let left_out = to + 255.0 - from;
-        if to < from && left_out > 0.0 && left_out <= FEW && self.highest == from {
+        if let Some(left_out) = past_end(256.0, FEW, from, to).filter(|_| to < from && self.highest == from) {
             self.all += 1;
             self.note_slow(at.elapsed, false);
-            self.missing += left_out as u64;
+            self.missing += left_out;
             self.highest = to;
             self.example.get_or_insert((at, from, to));
         } else {
@@ -142,11 +146,10 @@ impl Steps {
     }
 }
 
-/// How many numbers were left out where one or two bytes began anew meanwhile, if it is a few.
-fn past_end(highest: f64, to: f64) -> Option<f64> {
-    const FEW: f64 = 8.0;
-    let left_out = |count: f64| Some(to + count - 1.0 - highest).filter(|left| highest < count && *left <= FEW);
-    left_out(256.0).or_else(|| left_out(65_536.0))
+/// How many numbers were left out by what begins anew behind so many, if it is no more than a few.
+fn past_end(count: f64, few: f64, from: f64, to: f64) -> Option<u64> {
+    let left_out = to + count - 1.0 - from;
+    (left_out > 0.0 && left_out <= few).then_some(left_out as u64)
 }
 
 const SURE: &[&str] = &[

@@ -20,15 +20,16 @@ impl Measured<'_> {
         ranked: &[Ranking<'_>; 2],
     ) -> String {
         let (live, mut text) = (self.traffic.live, String::new());
-        let (duration, shown) = (seconds(self.heard.elapsed), Decimal(seconds(self.heard.elapsed)));
+        let duration = seconds(self.heard.elapsed);
         // Writing to a string cannot fail.
         let out = &mut text;
         if live.messages == 0 {
             let filter = &self.filter[..self.filter.floor_char_boundary(SHORT_NAME_BYTES)];
             let _ = write!(
                 out,
-                "No message was published on {filter} in {shown} s, although the broker granted the subscription; the \
-                 traffic may be rarer than that, or the user may not read it: brokers do not tell."
+                "No message was published on {filter} in {} s, although the broker granted the subscription; the \
+                 traffic may be rarer than that, or the user may not read it: brokers do not tell.",
+                Decimal(duration)
             );
         } else {
             self.describe_traffic(out, rates, bursts, ranked);

@@ -59,6 +59,12 @@ impl Authority {
         self.directory.file("ca.pem")
     }
 
+    /// A broker with a certificate of this authority, which wants one of its clients.
+    pub fn demanding(&self, tls_version: &str) -> Mosquitto {
+        let wants = format!("cafile {}\nrequire_certificate true\ntls_version {tls_version}", self.file().display());
+        self.issue("broker", &Wanted::default()).serve(&wants)
+    }
+
     /// Issues a certificate; `name` is its subject and names the files.
     pub fn issue(&self, name: &str, wanted: &Wanted<'_>) -> Files {
         let mut params = CertificateParams::default();
