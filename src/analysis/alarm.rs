@@ -58,7 +58,8 @@ pub fn role(name: &[u8]) -> Role {
             (&["lowbattery", "lowbat", "lowbatt", "leak", "leakage"], Flag(Warning)),
         ],
         b's' => &[
-            (&["severity", "status", "state", "statustext", "statusmessage"], Level),
+            (&["severity", "status", "state", "statustext", "statusmessage", "selftest"], Level),
+            (&["stoerung", "störung", "stoerungen", "störungen"], Report(Error)),
             (&["smoke"], Flag(Warning)),
             (&["success"], Well(Warning)),
         ],
@@ -66,7 +67,10 @@ pub fn role(name: &[u8]) -> Role {
         b'r' => &[(&["result", "restartreason", "resetreason", "raid"], Level)],
         b'c' => &[(&["condition"], Level), (&["carbonmonoxide"], Flag(Warning))],
         b'e' => &[(&["error", "errors", "err", "errorcode", "errormessage", "errormsg", "exception"], Report(Error))],
-        b'f' => &[(&["fault", "faults", "faultcode", "faultmessage", "failure", "failures"], Report(Error))],
+        b'f' => &[(
+            &["fault", "faults", "faultcode", "faultmessage", "failure", "failures", "fehler", "fehlermeldung"],
+            Report(Error),
+        )],
         b'a' => &[(&["alarm", "alarms", "alarmcode"], Report(Error)), (&["alert"], Flag(Warning))],
         b'm' => &[(&["malfunction"], Report(Error))],
         b'w' => &[(&["warning", "warnings", "warn"], Report(Warning)), (&["waterleak"], Flag(Warning))],
@@ -207,12 +211,36 @@ pub fn is_all_well(text: &str) -> bool {
         "unavailable",
         "armed",
         "disarmed",
+        "kein",
+        "keine",
+        "nein",
+        "aus",
+    ];
+    // What should have come and did not is an error, other than one that did not come.
+    const MISSED: &[&str] = &[
+        "response",
+        "reply",
+        "answer",
+        "ack",
+        "acknowledgement",
+        "connection",
+        "communication",
+        "signal",
+        "data",
+        "contact",
+        "link",
+        "antwort",
+        "verbindung",
+        "kommunikation",
     ];
     let text = text.trim();
-    let opening = text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let opening = words.next().unwrap_or_default();
     is_named(WELL, text.as_bytes())
         || is_zero(text)
-        || (opening.len() < text.len() && is_in(&["no", "ok", "none", "kein", "keine"], opening))
+        || (opening.len() < text.len()
+            && is_in(&["no", "ok", "none", "kein", "keine"], opening)
+            && !words.next().is_some_and(|missed| is_in(MISSED, missed)))
 }
 
 /// Whether a value is that of a flag that is set.
@@ -226,11 +254,12 @@ pub fn word(text: &[u8]) -> Option<Severity> {
     // Asked for each word of each text.
     let (words, severity): (&[&str], _) = match first_letter(text) {
         b'e' => (&["error", "errors", "err", "emergency", "emerg", "exception"], Error),
-        b'f' => (&["fatal", "fail", "failed", "failure", "failing", "fault", "faulted", "faulty"], Error),
+        b'f' => (&["fatal", "fail", "failed", "failure", "failing", "fault", "faulted", "faulty", "fehler"], Error),
         b'c' => (&["critical", "crit"], Error),
         b'a' => (&["alarm"], Error),
         b'p' => (&["panic"], Error),
-        b'w' => (&["warn", "warning", "warnings"], Warning),
+        b's' => (&["störung", "stoerung"], Error),
+        b'w' => (&["warn", "warning", "warnings", "warnung"], Warning),
         b'd' => (&["degraded"], Warning),
         _ => return None,
     };
@@ -263,7 +292,10 @@ pub fn state(value: &str) -> Option<Severity> {
     if is_in(ERRORS, value.trim()) || is_error_code(value.trim()) {
         Some(Severity::Error)
     } else {
-        text(value.as_bytes()).or_else(|| words().any(|word| is_in(WARNINGS, word)).then_some(Severity::Warning))
+        // `check_failure` is two words here.
+        let spaced = || text(value.replace('_', " ").as_bytes());
+        let as_words = text(value.as_bytes()).or_else(|| if value.contains('_') { spaced() } else { None });
+        as_words.or_else(|| words().any(|word| is_in(WARNINGS, word)).then_some(Severity::Warning))
     }
 }
 
@@ -291,7 +323,8 @@ pub fn text(text: &[u8]) -> Option<Severity> {
 }
 
 fn worst_word(text: &str) -> Option<Severity> {
-    const DENY_BEFORE: &[&str] = &["no", "not", "zero", "without", "0", "never", "non"];
+    const DENY_BEFORE: &[&str] =
+        &["no", "not", "zero", "without", "0", "never", "non", "kein", "keine", "nicht", "ohne"];
     let (mut worst, mut before, mut rest) = (None, ["", ""], text);
     while let Some((current, ends_phrase)) = next_word(&mut rest) {
         if ends_phrase {
@@ -327,6 +360,7 @@ fn is_denied_behind(mut rest: &str) -> bool {
         "recovered",
         "fixed",
         "gone",
+        "behoben",
     ];
     const FILLERS: &[&str] =
         &["count", "counter", "code", "rate", "state", "status", "level", "flag", "flags", "is", "was"];
@@ -382,6 +416,7 @@ mod tests {
         for (line, expected) in [
             ("ERROR: pump jammed", error),
             ("motor failed", error),
+            ("Störung 15: Niederdruck", error),
             ("warning low battery", warning),
             ("warn then error", error),
             ("no signal, error 5", error),
@@ -391,6 +426,8 @@ mod tests {
             ("2024-05-01 12:00:01 WARN retry after error", warning),
             ("no error", None),
             ("no motor errors", None),
+            ("keine Störung", None),
+            ("Fehler behoben", None),
             ("errors: 0", None),
             ("ERROR: 0", None),
             ("error count 0", None),
@@ -412,10 +449,10 @@ mod tests {
 
     #[test]
     fn a_state_that_is_the_number_of_an_error_reports_it() {
-        for bad in ["E17", "F.28", "E-04", "Err 3", "ERR12", "stuck"] {
+        for bad in ["E17", "F.28", "E-04", "Err 3", "ERR12", "stuck", "check_failure"] {
             assert_eq!(state(bad), Some(Severity::Error), "{bad}");
         }
-        for fine in ["E1", "e10", "E", "E1234", "E17A", "G17", "F10 heat", "auto", ""] {
+        for fine in ["E1", "e10", "E", "E1234", "E17A", "G17", "F10 heat", "auto", "alarm_cleared", ""] {
             assert_eq!(state(fine), None, "{fine}");
         }
     }
@@ -444,6 +481,8 @@ mod tests {
             ("alarm_word", Role::Report(Severity::Error)),
             ("faultFlags", Role::Report(Severity::Error)),
             ("alarmed", Role::Plain),
+            ("Störung", Role::Report(Severity::Error)),
+            ("self_test", Role::Level),
             ("password", Role::Plain),
             ("battery", Role::Plain),
         ] {
@@ -483,10 +522,11 @@ mod tests {
             " normal ",
             "n/a",
             "Kein Fehler.",
+            "keine",
         ] {
             assert!(is_all_well(well), "{well}");
         }
-        for bad in ["1", "E0F", "overcurrent", "okapi", "not ok", "ON", "nothing works"] {
+        for bad in ["1", "E0F", "overcurrent", "okapi", "not ok", "ON", "nothing works", "no response from 7"] {
             assert!(!is_all_well(bad), "{bad}");
         }
     }

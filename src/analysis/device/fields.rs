@@ -6,7 +6,7 @@ use super::breaks::Breaks;
 use super::pace::Pace;
 use super::places::last_level;
 use super::steps::{Steps, is_sequence};
-use super::{At, meaning, quality, texts};
+use super::{At, meaning, quality, supply, texts};
 use crate::hash;
 use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX};
 
@@ -21,6 +21,8 @@ pub struct Fields {
     words_since: u32,
     /// Whether what comes is said to be bad.
     is_bad: bool,
+    /// What says of a battery that it has little left, and how.
+    pub(super) low: Option<(Box<str>, Box<str>)>,
 }
 
 /// One number over time.
@@ -171,7 +173,10 @@ impl Fields {
         let is_word = |text: &str| !texts::is_no_number(text) && texts::number(text).is_none();
         match value {
             // What has many digits may be a time, or a name that is another each time.
-            Value::String(text) if text.bytes().filter(u8::is_ascii_digit).count() < 3 => self.word(text),
+            Value::String(text) if text.bytes().filter(u8::is_ascii_digit).count() < 3 => {
+                self.word(text);
+                self.note_low(path, text);
+            }
             Value::Bool(value) => self.word(if *value { "true" } else { "false" }),
             _ => {}
         }
@@ -210,6 +215,14 @@ impl Fields {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn note_low(&mut self, path: &str, text: &str) {
+        if supply::is_low(text) && (path.is_empty() || supply::is_of_battery(path.rsplit('.').next().unwrap_or(path))) {
+            self.low = Some((path.into(), text.into()));
+        } else if self.low.as_ref().is_some_and(|(low, _)| **low == *path) {
+            self.low = None;
         }
     }
 

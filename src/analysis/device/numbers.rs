@@ -15,6 +15,7 @@ pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
     for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
         let before = found.len();
         model.fields.iter().for_each(|field| number(topic, model, field, (before, found)));
+        supply::judge_words(topic, &model.fields, found);
         found.extend(model.kept.iter().filter(|_| model.live == 0).map(|finding| (**finding).clone()));
         stuck::judge(device, topic, model, found);
     }

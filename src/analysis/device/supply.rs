@@ -17,8 +17,10 @@ const BATTERY_LOW: std::ops::RangeInclusive<f64> = 2.0..=10.0;
 const WIFI_WEAK: f64 = -87.0;
 /// The same where it is not said to be Wi-Fi's.
 const PLAIN_WEAK: f64 = -90.0;
+/// Fainter, in dBm, is nothing that any radio but LoRa's hears well, and that tells its distance from the noise.
+const FAINT: f64 = -115.0;
 /// Zigbee's link quality, of 255.
-const LINK_WEAK: f64 = 10.0;
+const LINK_WEAK: f64 = 15.0;
 /// Percent, of a signal that is told so.
 const PERCENT_WEAK: f64 = 10.0;
 /// So far below the noise, in dB, only LoRa's slowest data rates are heard, and barely.
@@ -30,18 +32,21 @@ const CELL_LOW: f64 = 2.3;
 /// them only when it was said again and again.
 pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), several: bool, found: &mut Vec<Finding>) {
     const AGAIN: u32 = 3;
+    // What keeps a house is used up to its reserve each night, which is more than that.
+    const CHARGE_LOW: f64 = 5.0;
     let own = own_name(&field.path, topic);
     // Z-Wave's and Homie's: battery/level. Shelly's and others': {"battery":{"percent":3}}. Z-Wave numbers it, too.
     // Valetudo's: BatteryStateAttribute/level.
     let is_of_battery = |part: &str| part.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case("battery"));
     let of_topic =
         || topic.split('/').any(|part| is_of_battery(part) || (part == "128" && topic.starts_with("zwave/")));
-    let is_level = is_in(&["level", "percent", "percentage", "pct"], own);
+    let is_charge = is_in(&["soc"], own) && field.last <= CHARGE_LOW;
+    let is_level = is_charge || is_in(&["level", "percent", "percentage", "pct"], own);
     let own = if is_level && (field.path.split('.').any(is_of_battery) || of_topic()) { "batterypercent" } else { own };
     let is_its_own = !several || field.run.length >= AGAIN;
     let (kind, what, advice) = if is_its_own && (is_battery(own, field, topic) || is_cell(own, field, topic)) {
         ("low_battery", "the battery is low", "change or charge it")
-    } else if !several && (is_weak(own, field, topic) || is_weak_by_sender(own, field, (topic, all))) {
+    } else if is_weak(own, field, (topic, all)) || !several && is_weak_by_sender(own, field, (topic, all)) {
         (
             "weak_signal",
             "the signal is weak",
@@ -50,17 +55,33 @@ pub(super) fn judge(name: &str, field: &Field, (topic, all): (&str, &Fields), se
     } else {
         return;
     };
-    found.push(Finding {
-        kind,
-        severity: Grade::Warning,
-        finding: format!("{what}: {name} is {}", Decimal(field.last)),
-        evidence: vec![format!(
-            "{name} = {} in the last of {}",
-            Decimal(field.last),
-            count(field.seen.into(), "message")
-        )],
-        advice,
-    });
+    let last = Decimal(field.last);
+    let evidence = format!("{name} = {last} in the last of {}", count(field.seen.into(), "message"));
+    found.push(told(kind, format!("{what}: {name} is {last}"), evidence, advice));
+}
+
+/// Adds what the latest message says of a battery in words.
+pub(super) fn judge_words(topic: &str, fields: &Fields, found: &mut Vec<Finding>) {
+    let Some((path, word)) = fields.low.as_ref().filter(|(path, _)| is_called(&BATTERY, own_name(path, topic))) else {
+        return;
+    };
+    let name = of_topic(topic, path);
+    let evidence = format!("{name} = {word:?} in the last message");
+    found.push(told("low_battery", format!("the battery is low: {name} is {word:?}"), evidence, "change or charge it"));
+}
+
+/// Whether a word says that a battery has little left.
+pub(super) fn is_low(word: &str) -> bool {
+    is_in(&["low", "critical", "empty", "replace"], word)
+}
+
+/// Whether a member may be one that tells of a battery in words.
+pub(super) fn is_of_battery(name: &str) -> bool {
+    name.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case("bat"))
+}
+
+fn told(kind: &'static str, finding: String, evidence: String, advice: &'static str) -> Finding {
+    Finding { kind, severity: Grade::Warning, finding, evidence: vec![evidence], advice }
 }
 
 /// What the broker keeps may be all that comes of one that sleeps for hours: whether its battery was low then.
@@ -70,40 +91,42 @@ pub(super) fn judge_kept(topic: &str, json: &Value) -> Option<Box<Finding>> {
     for field in fields.iter() {
         judge(&of_topic(topic, &field.path), field, (topic, &fields), false, &mut found);
     }
+    judge_words(topic, &fields, &mut found);
     let mut finding = found.pop()?;
     finding.evidence = vec!["kept by the broker, so it may be old".to_owned()];
     Some(Box::new(finding))
 }
 
+/// What batteries are called whose charge is told, in percent or in words.
+const BATTERY: [&str; 14] = [
+    "battery",
+    "batterylevel",
+    "batterypercent",
+    "batterypercentage",
+    "batterypct",
+    "batterycharge",
+    "batterystate",
+    "batterystatus",
+    "batterysoc",
+    "batt",
+    "bat",
+    "batpct",
+    "batterychargestate",
+    "socbattery",
+];
+
 /// Only what is called like a share in percent: voltages have decimals, unless there were more than any has, and 0 is told
 /// by those who do not know.
 fn is_battery(own: &str, field: &Field, topic: &str) -> bool {
     const HIGHER_THAN_VOLTS: f64 = 60.0;
-    const NAMES: [&str; 13] = [
-        "battery",
-        "batterylevel",
-        "batterypercent",
-        "batterypercentage",
-        "batterypct",
-        "batterycharge",
-        "batterystate",
-        "batterysoc",
-        "batt",
-        "bat",
-        "batpct",
-        "batterychargestate",
-        "socbattery",
-    ];
-    let letters: String = own.chars().filter(char::is_ascii_alphanumeric).collect();
-    let is = |name: &str| letters.eq_ignore_ascii_case(name);
-    let is_named_percent = ["batterypercent", "batterypercentage", "batterypct", "batpct"].iter().any(|name| is(name));
+    let is_named_percent = is_called(&["batterypercent", "batterypercentage", "batterypct", "batpct"], own);
     // ChirpStack has no whole numbers.
     let is_percent = is_named_percent
         || field.greatest > HIGHER_THAN_VOLTS
         || (topic.starts_with("application/") && topic.ends_with("/event/status"));
     let is_low =
         (BATTERY_LOW.contains(&field.last) && (field.is_whole || is_percent)) || (is_percent && field.last == 1.0);
-    (is_low && NAMES.iter().any(|name| is(name))) || (is("batteryok") && field.last == 0.0)
+    (is_low && is_called(&BATTERY, own)) || (is_called(&["batteryok"], own) && field.last == 0.0)
 }
 
 /// The voltage of a RuuviTag's cell, which it tells instead of a share.
@@ -112,10 +135,13 @@ fn is_cell(own: &str, field: &Field, topic: &str) -> bool {
 }
 
 /// Radios of other kinds hear far less than Wi-Fi does.
-fn is_weak(own: &str, field: &Field, topic: &str) -> bool {
+fn is_weak(own: &str, field: &Field, (topic, all): (&str, &Fields)) -> bool {
     let is_wifi = |name: &str| has_part(name, &["wifi", "wlan"]);
     let is_signal = has_part(own, &["rssi", "signal", "strength"]);
-    let is_of_wifi = is_signal && (is_wifi(&field.path) || is_wifi(topic)) || is_in(&["srssi"], own);
+    // The same signal as a share stands beside it; what is negative is another's.
+    let has_share = || all.iter().any(|other| is_wifi(&other.path) && other.least >= 0.0);
+    let is_named = || is_wifi(&field.path) || is_wifi(topic) || is_in(&["rssi"], own) && has_share();
+    let is_of_wifi = is_signal && is_named() || is_in(&["srssi"], own);
     // A few may be bars: percent are those that say so, Tasmota's RSSI and EMS-ESP's strength.
     let is_percent =
         is_signal && has_part(own, &["percent", "pct"]) || field.path.ends_with("Wifi.RSSI") || own == "wifistrength";
@@ -131,18 +157,24 @@ fn is_weak(own: &str, field: &Field, topic: &str) -> bool {
     field.seen >= 3 && weak.contains(&field.greatest)
 }
 
-/// A plain name says nothing of the radio. One that tells its uptime beside it is most likely in a Wi-Fi, which no radio
-/// hears below a hundred; Bluetooth is named in the topic.
+/// A plain name says nothing of the radio. One that tells its uptime beside it, or its signal on a topic of its own, is
+/// most likely in a Wi-Fi, which no radio hears below a hundred; Bluetooth is named in the topic, or addresses are.
 fn is_weak_by_sender(own: &str, field: &Field, (topic, all): (&str, &Fields)) -> bool {
-    const OFTEN: u32 = 10;
+    const OFTEN: u32 = 4;
     let any = |is: fn(&str, &str) -> bool| all.iter().any(|other| is(&other.path, topic));
-    let is_lora = |path: &str, _: &str| has_part(path, &["snr", "lora"]);
-    let is_wifi = || field.least >= -100.0 && any(is_uptime) && !any(is_lora);
-    let is_bluetooth = || field.least >= -120.0 && has_part(topic, &["bt", "ble", "bluetooth"]);
-    let is_plain = is_called(&["rssi", "signal", "signalstrength", "signaldbm"], own)
+    let is_lora = |path: &str, topic: &str| {
+        [path, topic].iter().any(|name| has_part(name, &["snr", "lora", "mesh", "uplink", "spreading", "rxinfo"]))
+    };
+    let is_wifi = || field.least >= -100.0 && (field.path.is_empty() || any(is_uptime));
+    let is_bluetooth = || {
+        let is_address = |level: &str| level.len() == 17 && level.matches(':').count() == 5;
+        field.least >= -120.0 && (has_part(topic, &["bt", "ble", "bluetooth"]) || topic.split('/').any(is_address))
+    };
+    is_called(&["rssi", "signal", "signalstrength", "signaldbm"], own)
         && field.seen >= OFTEN
-        && field.greatest <= PLAIN_WEAK;
-    is_plain && (is_wifi() || is_bluetooth())
+        && field.greatest <= PLAIN_WEAK
+        && !any(is_lora)
+        && (is_wifi() || is_bluetooth() || field.greatest <= FAINT)
 }
 
 #[cfg(test)]
@@ -178,6 +210,8 @@ mod tests {
             ("link_quality", &[0.0, 0.0, 0.0], None),
             ("srssi", &[-91.0, -90.0, -93.0], Some("weak_signal")),
             ("srssi", &[-71.0, -70.0, -93.0], None),
+            ("rssi", &[-118.0, -117.0, -116.0, -118.0], Some("weak_signal")),
+            ("rssi", &[-118.0, -117.0, -110.0, -118.0], None),
             ("signal_percent", &[4.0, 5.0, 4.0], Some("weak_signal")),
             ("wifistrength", &[4.0, 5.0, 4.0], Some("weak_signal")),
             ("wifistrength", &[-60.0, -61.0, -60.0], None),
@@ -210,6 +244,9 @@ mod tests {
             ("lock/battery/percent", json!(3.15), 1),
             ("application/1/device/24e1/event/status", json!({"batteryLevel": 3.15}), 1),
             ("valetudo/robot/BatteryStateAttribute/level", json!(6), 1),
+            ("fleet/truck/battery", json!({"soc": 4}), 1),
+            ("house/battery", json!({"soc": 8}), 0),
+            ("house/inverter", json!({"soc": 4}), 0),
             ("tank/level", json!({"value": 3}), 0),
             ("tank/state", json!({"battery": 80.0, "percent": 3}), 0),
             ("greenhouse/sensor/wifi_signal/state", json!(-91), 1),
@@ -235,12 +272,41 @@ mod tests {
             ("node/17/up", json!({"rssi": -93, "uptime_s": 5, "rx": {"snr": 7.5}}), 0),
             ("radio/17/data", json!({"rssi": -93, "temp": 5}), 0),
             ("home/gw/BTtoMQTT/A4C138", json!({"rssi": -102, "batt": 78}), 1),
+            ("tags/C4:CD:09:07:18:D8", json!({"rssi": -99}), 1),
+            ("boiler/heartbeat", json!({"rssi": -89, "wifistrength": 14}), 1),
+            ("node/heartbeat", json!({"rssi": -89, "wifi_rssi": -60}), 0),
+            ("mesh/17/data", json!({"rssi": -118}), 0),
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
             (0..10).for_each(|_| _ = fields.record(At::default(), &value, 100));
             let rssi = fields.iter().find(|field| &*field.path == "rssi").expect("a field");
             judge(topic, rssi, (topic, &fields), false, &mut found);
             assert_eq!(found.len(), expected, "{topic} {value}");
+        }
+    }
+
+    #[test]
+    fn a_battery_is_judged_by_a_word_and_a_signal_by_a_number_where_they_stand_alone() {
+        use crate::analysis::device::model::Device;
+        use crate::analysis::device::names::Name;
+        use crate::analysis::device::{Message, findings};
+        for (topic, payloads, expected) in [
+            ("ws/gw/data", &[r#"{"battery":"low","type":"low"}"#][..], &["low_battery"][..]),
+            ("ws/gw/data", &[r#"{"battery":"low"}"#, r#"{"battery":"ok"}"#], &[]),
+            ("ws/gw/data", &[r#"{"battery":"low"}"#, r#"{"battery_type":"CR2032"}"#], &["low_battery"]),
+            ("ws/gw/data", &[r#"{"batch":"low"}"#], &[]),
+            ("ws/gw/battery", &["low"], &["low_battery"]),
+            ("ws/gw/battery", &["good"], &[]),
+            ("ws/gw/rssi", &["-93", "-95", "-92", "-93"], &["weak_signal"]),
+            ("lora/gw/rssi", &["-93", "-95", "-92", "-93"], &[]),
+        ] {
+            let mut device = Device::new(Name::new("gw", false));
+            for payload in payloads.iter().map(|payload| payload.as_bytes()) {
+                let at = At::default();
+                device.record(&Message { at, topic, payload, payload_bytes: payload.len(), retain: false });
+            }
+            let found = findings::judge(&device, At::default());
+            assert_eq!(found.iter().map(|finding| finding.kind).collect::<Vec<_>>(), expected, "{topic} {payloads:?}");
         }
     }
 }

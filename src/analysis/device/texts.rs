@@ -2,15 +2,19 @@
 
 use serde_json::Value;
 
-use super::meaning;
+use super::places::last_level;
+use super::{meaning, supply};
 use crate::analysis::decimal;
 use crate::analysis::words::is_in;
 
-/// What a payload that is no JSON tells as the number of its topic: null where it has none. A single empty one may only
+/// What a payload that is no JSON tells of its topic: a number or the word for one, and null where it has none. A single empty one may only
 /// delete what the broker keeps.
 pub(super) fn value(topic: &str, text: &str, is_empty_again: bool) -> Option<Value> {
     if is_empty_again || is_no_number(text) {
         return Some(Value::Null);
+    }
+    if supply::is_of_battery(last_level(topic)) {
+        return Some(text.into());
     }
     let is_span = text.starts_with(|c: char| c.is_ascii_digit()) && meaning::is_uptime("", topic);
     is_span.then(|| span(text)).flatten().map(Value::from)
@@ -57,7 +61,7 @@ const DAY: f64 = 24.0 * HOUR;
 /// What sensors say when they have no number.
 pub(super) fn is_no_number(text: &str) -> bool {
     const NONE: &[&str] =
-        &["nan", "null", "unavailable", "unknown", "undef", "n/a", "none", "inf", "-inf", "err", "error"];
+        &["nan", "null", "unavailable", "unknown", "undef", "n/a", "none", "inf", "-inf", "err", "error", "--", "---"];
     is_in(NONE, text.trim())
 }
 
@@ -71,6 +75,8 @@ mod tests {
             ("d/temperature", "", false, None),
             ("d/temperature", "", true, Some(Value::Null)),
             ("d/temperature", "N/A", false, Some(Value::Null)),
+            ("d/temperature", "---", false, Some(Value::Null)),
+            ("d/battery", "low", false, Some(Value::from("low"))),
             ("d/uptime", "1 day, 2:03:04", false, Some(Value::from(93_784.0))),
             ("d/started", "1 day, 2:03:04", false, None),
         ] {
