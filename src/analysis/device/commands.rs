@@ -95,7 +95,9 @@ impl Commands {
             let sure = command.call.is_none()
                 && (belongs(&command.topic, topic) || is_response(payload) || names(&command.payload, topic));
             let is_due_anyway = || moment == Moment::Due && command.asks_for_other(topic, payload);
-            let is_old = !is_news && (delay > ANSWER_WAIT || is_due_anyway());
+            let tells_asked = sure && is_same(&command.payload, payload) == Some(true);
+            let moment = if tells_asked { Moment::Any } else { moment };
+            let is_old = !is_news && !tells_asked && (delay > ANSWER_WAIT || is_due_anyway());
             let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old, moment };
             let is_better = |known: &Answer| !(is_old || known.is_due() && moment == Moment::Due);
             if sure && command.answer.as_ref().is_none_or(is_better) {
@@ -192,14 +194,10 @@ impl Command {
     /// Whether it sets what is told on that topic, to another value than this one.
     fn asks_for_other(&self, topic: &str, value: &str) -> bool {
         let base = ["/set", "/command"].iter().find_map(|end| self.topic.strip_suffix(end));
-        let number = |text: &str| decimal::read(text.trim());
-        let (asked, told) = (number(&self.payload), number(value));
-        let differs = match (asked, told) {
-            (Some(asked), Some(told)) => asked != told,
-            (None, None) => !self.payload.trim().eq_ignore_ascii_case(value.trim()),
-            _ => false,
-        };
-        base == Some(topic) && differs && !self.payload.is_empty() && !self.payload.starts_with('{')
+        base == Some(topic)
+            && is_same(&self.payload, value) == Some(false)
+            && !self.payload.is_empty()
+            && !self.payload.starts_with('{')
     }
 
     /// Whether one of the device's topics is that of its answers, or shows that it has such: who tells its state on
@@ -245,6 +243,16 @@ impl Call {
     fn read(topic: &str, payload: &str) -> Option<Self> {
         let json: Value = topic.ends_with("/rpc").then(|| serde_json::from_str(payload).ok()).flatten()?;
         Some(Self { from: json["src"].as_str()?.into(), id: json.get("id")?.clone(), is_heard: false })
+    }
+}
+
+/// Whether what was asked for and what is told are the same number, or the same word.
+fn is_same(asked: &str, told: &str) -> Option<bool> {
+    let (asked, told) = (asked.trim(), told.trim());
+    match (decimal::read(asked), decimal::read(told)) {
+        (Some(asked), Some(told)) => Some(asked == told),
+        (None, None) => Some(asked.eq_ignore_ascii_case(told)),
+        _ => None,
     }
 }
 
@@ -333,6 +341,15 @@ mod tests {
             let command = commands.iter().next().expect("a command");
             let is = command.is_unanswered(at(60_000).elapsed, ["e/1/mode"].into_iter(), |_| true);
             assert_eq!(is, expected, "{asked} {told} {moment:?}");
+        }
+        let late = 1 + ANSWER_WAIT.as_millis() as u64;
+        for (told, expected) in [("50", false), ("48", true)] {
+            let mut commands = Commands::default();
+            commands.record(at(100), "h/water/set", "50", false);
+            commands.answer(at(late + 100), "h/water", told, false, Moment::Due);
+            let command = commands.iter().last().expect("a command");
+            let is = command.is_unanswered(at(60_000).elapsed, ["h/water"].into_iter(), |_| true);
+            assert_eq!(is, expected, "{told}, as before");
         }
         let mut commands = Commands::default();
         commands.record(at(0), "d/commands", "{\"CMD\":\"getinfo\"}", false);

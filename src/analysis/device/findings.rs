@@ -56,7 +56,8 @@ pub enum Connection {
 
 /// Whether the device is there, and what shows it.
 pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
-    let says = |means: Means| device.presences.of_whole().filter(move |presence| presence.means == means);
+    let speaks = |presence: &&Presence| !is_behind_gateway(device, presence);
+    let says = |means: Means| device.presences.of_whole().filter(move |it| it.means == means).filter(speaks);
     let mut evidence: Vec<String> = device.presences.iter().map(shown).collect();
     let stopped = beats::stopped(device, end.elapsed).or_else(|| beats::silent(device, end));
     if let Some(last) = device.last_told {
@@ -138,6 +139,13 @@ fn rests_without_sun(device: &Device, presence: &Presence) -> bool {
         && device.topics().any(|(topic, _)| is_solar(topic))
 }
 
+/// Whether that inverter is but a part of the device: its gateway, which speaks on a topic nearer to the root, is there.
+fn is_behind_gateway(device: &Device, presence: &Presence) -> bool {
+    let levels = |it: &Presence| it.topic.split('/').count();
+    rests_without_sun(device, presence)
+        && device.presences.of_whole().any(|it| it.means == Means::Online && levels(it) < levels(presence))
+}
+
 /// Whether it speaks of a device behind a Sparkplug node, and that has sent nothing since: its node goes on without it.
 fn is_silent_part(device: &Device, presence: &Presence) -> bool {
     let Some(part) = sparkplug::parts(&presence.topic).filter(|part| part.device.is_some()) else { return false };
@@ -187,7 +195,8 @@ fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
         }
         let is_silent = is_silent_part(device, presence);
         let has_told = state == Connection::Online && told_after(device, presence) && !is_silent;
-        if presence.means == Means::Offline && has_told {
+        // That it comes and goes is said.
+        if presence.means == Means::Offline && has_told && presence.losses < 2 {
             found.push(Finding {
                 kind: "offline_but_sending",
                 severity: Grade::Warning,

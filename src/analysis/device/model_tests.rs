@@ -193,6 +193,22 @@ fn an_inverter_that_was_away_from_the_start_is_no_alarm() {
 }
 
 #[test]
+fn a_gateway_is_there_while_its_inverter_has_no_sun() {
+    use crate::analysis::device::findings::Connection;
+    for (status, expected) in [("online", Connection::Online), ("offline", Connection::Offline)] {
+        let mut device = Device::new(Name::new("solar", false));
+        for (topic, payload) in
+            [("solar/dtu/status", status), ("solar/1141/status/reachable", "0"), ("solar/1141/0/power", "0.0")]
+        {
+            let (at, payload) = (At::default(), payload.as_bytes());
+            device.record(&Message { at, topic, payload, payload_bytes: payload.len(), retain: true });
+        }
+        assert_eq!(connection(&device, At::default()).0, expected);
+        assert_eq!(judge(&device, At::default()).is_empty(), status == "online");
+    }
+}
+
+#[test]
 fn values_on_topics_called_get_are_told_and_not_asked_for() {
     let (told, asked) = (&b"7300.5"[..], &b""[..]);
     assert_eq!(kinds(&[("d/cp/2/get/power", told), ("d/state", told)]), [""; 0]);

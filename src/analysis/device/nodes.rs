@@ -91,14 +91,14 @@ mod tests {
         let at = |ms| At { elapsed: Duration::from_millis(ms), unix_ms: ms };
         let missed = |birth: Option<u64>| {
             let mut device = Device::new(Name::new("edge7", false));
-            let data = (0..20).map(|n| (if n < 12 { n * 3000 } else { n * 3000 + 3800 }, "spBv1.0/P/NDATA/edge7"));
+            let data = (0..20).map(|n| (if n < 12 { n * 3000 } else { n * 3000 + 6800 }, "spBv1.0/P/NDATA/edge7"));
             let mut messages: Vec<_> = birth.map(|ms| (ms, "spBv1.0/P/NBIRTH/edge7")).into_iter().chain(data).collect();
             crate::analysis::sort::sort_by(&mut messages, |a, b| a.0.cmp(&b.0));
             for (ms, topic) in messages {
                 device.record(&Message { at: at(ms), topic, payload: b"\x18\x05", payload_bytes: 2, retain: false });
             }
-            judge(&device, at(62_000)).iter().any(|finding| finding.kind == "missed_beats")
+            judge(&device, at(65_000)).iter().any(|finding| finding.kind == "missed_beats")
         };
-        assert_eq!((missed(Some(36_900)), missed(None), missed(Some(1000))), (false, true, true));
+        assert_eq!((missed(Some(37_900)), missed(None), missed(Some(1000))), (false, true, true));
     }
 }

@@ -166,14 +166,15 @@ impl Timing {
     /// it must be, and the more alike their times.
     pub fn silence(&self, end: Duration) -> Option<(Duration, Duration)> {
         const MANY: u32 = 20;
-        const SOME: u32 = 9;
+        const ENOUGH: u32 = 12;
+        const SOME: u32 = 7;
         const TIMES: u32 = 5;
         const SHARE: u32 = 5;
         const ALIKE: u32 = 3;
         let (longest, first, last) = (self.longest.first()?.0, self.first?, self.last?);
         let (longest, silent) = (Duration::from_micros(longest.into()), end.saturating_sub(last));
-        let few = self.count.min(MANY);
-        let is_long = silent * few >= longest * TIMES * MANY && silent >= SILENT_MIN && silent * SHARE >= end;
+        let few = self.count.min(ENOUGH);
+        let is_long = silent * few >= longest * TIMES * ENOUGH && silent >= SILENT_MIN && silent * SHARE >= end;
         let is_alike = self.count >= MANY || (last - first) * ALIKE >= longest * self.count;
         let went_on = self.count >= SOME && first <= longest + START_MIN && (last - first) * SHARE >= silent;
         (is_long && is_alike && went_on).then_some((silent, longest))
@@ -332,9 +333,10 @@ mod tests {
         assert_eq!(silence(41, 600), Some((196, 17)));
         assert_eq!(silence(41, 480), None, "less than five times the longest gap");
         assert_eq!(silence(20, 400), Some((203, 17)));
-        assert_eq!(silence(12, 270), Some((159, 17)));
-        assert_eq!(silence(11, 270), None, "long enough only after more");
-        assert_eq!(silence(9, 400), None, "too few");
+        assert_eq!(silence(12, 204), Some((93, 17)));
+        assert_eq!(silence(11, 200), None, "long enough only after more");
+        assert_eq!(silence(8, 400), Some((329, 17)));
+        assert_eq!(silence(7, 400), None, "too few");
         let mut bursts = Timing::default();
         (0..12).for_each(|n| bursts.add(Duration::from_secs(n / 4 * 30 + n % 4)));
         assert_eq!(bursts.silence(Duration::from_secs(330)), None, "not alike");
