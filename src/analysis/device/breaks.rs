@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::At;
-use super::fields::Field;
+use super::fields::{Field, decimals};
 use super::findings::{Finding, Grade, time};
 use super::meaning;
 use super::places::last_level;
@@ -41,6 +41,20 @@ struct Shift {
     to: f64,
     /// Values that stayed there.
     after: u32,
+    /// Whether it has as many more decimals, or fewer, as a prefix of its unit makes.
+    has_moved_point: bool,
+}
+
+impl Shift {
+    /// Whether a value is where it went, and not on the way back; a load may go on to change a lot.
+    fn lasts(&self, value: f64) -> bool {
+        const FAR: f64 = 20.0;
+        let is_far = match self.to < self.from {
+            true => value * FAR <= self.from,
+            false => self.from * FAR <= value,
+        };
+        self.has_moved_point && is_far || (value - self.to).abs() * 4.0 <= (self.to - self.from).abs()
+    }
 }
 
 /// So many values on each side of a step tell two levels from a spike.
@@ -51,10 +65,16 @@ const FAST: Duration = Duration::from_secs(60);
 const FAR: f64 = 20.0;
 /// What differs by so much, and no less, is hardly chance: minutes and hours, bar and psi, hPa and Pa, bar and mbar.
 const FACTORS: [f64; 4] = [60.0, 14.5038, 100.0, 1000.0];
-/// The noise from one value to the next, as a share.
+/// The noise from one value to the next, as a share …
 const NOISE: f64 = 0.03;
-/// A total that is corrected falls by less than so many times what it grew.
+/// … that of a load …
+const NOISE_OF_LOADS: f64 = 0.25;
+/// … and the growth of a total.
+const GROWTH: f64 = 0.005;
+/// A total that is corrected falls by less than so many times what it grew …
 const GROWTHS: f64 = 4.0;
+/// … and where it grew but a few times, by less than so many.
+const GROWTHS_OF_FEW: f64 = 100.0;
 /// With fewer values nobody knows how a member is usually written.
 const ENOUGH_TO_COMPARE: u32 = 8;
 
@@ -75,18 +95,23 @@ impl Breaks {
     pub(super) fn note(&mut self, at: At, value: f64, field: &Field) {
         let (from, spread) = (field.last, field.greatest - field.least);
         self.others = None;
-        if field.falls == 0 && field.rises >= ENOUGH && from - value > spread * GROWTHS {
+        let times = if field.rises < ENOUGH { GROWTHS_OF_FEW } else { GROWTHS };
+        if field.falls == 0 && field.rises > 1 && from - value > spread * times {
             self.back = Some((at, from, value));
         }
         match &mut self.shift {
-            Some(shift) if (value - shift.to).abs() * 4.0 <= (shift.to - shift.from).abs() => shift.after += 1,
+            Some(shift) if shift.lasts(value) => {
+                shift.after += 1;
+                shift.has_moved_point &= (decimals(value) == 2) == (shift.to < shift.from);
+            }
             Some(shift) if shift.after < ENOUGH => self.shift = None,
             Some(_) => {}
-            None if field.seen > ENOUGH
-                && spread * 2.0 <= (value - from).abs()
-                && is_conversion(from, value, field) =>
-            {
-                self.shift = Some(Shift { at, from, to: value, after: 1 });
+            None if field.seen > ENOUGH && is_conversion(from, value, field) => {
+                let [before, now] = [field.decimals, decimals(value)];
+                let has_moved_point = before.max(now) == 2 && before.min(now) < 2 && (now == 2) == (value < from);
+                if has_moved_point || spread * 2.0 <= (value - from).abs() {
+                    self.shift = Some(Shift { at, from, to: value, after: 1, has_moved_point });
+                }
             }
             None => {}
         }
@@ -110,6 +135,7 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, names_units: bool, f
             (at, from, to),
             "to receivers the value jumps: find out what switches its unit, or whether two senders share the topic",
         );
+        return;
     }
     let fell = field.fell_at.filter(|(_, from, to)| (0.0..from / 2.0).contains(to));
     // What grew little must have fallen to next to nothing, and stay there.
@@ -176,17 +202,21 @@ fn mixed(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
 }
 
 fn is_of_units(shift: &Shift, field: &Field, topic: &str) -> bool {
-    let is_temperature = meaning::is_temperature(&field.path, topic);
-    let fits = if is_temperature { is_between_scales } else { is_by_factor };
-    shift.after >= ENOUGH
-        && fits(shift.from, shift.to)
-        && meaning::is_restless(&field.path, topic)
-        && !meaning::is_humidity(&field.path, topic)
-        && !meaning::is_hot_by_nature(&field.path, topic)
+    let Shift { from, to, .. } = *shift;
+    let is = |is: fn(&str, &str) -> bool| is(&field.path, topic);
+    let fits = || match is(meaning::may_be_temperature) {
+        true => is_between_scales(from, to) && !is(meaning::is_setting),
+        false if is(is_total) => is_by(1000.0, from, to, GROWTH) && from.min(to) >= 1.0,
+        false if is(meaning::is_restless) => is_by_factor(from, to) && !is(meaning::is_humidity),
+        false => shift.has_moved_point && is(meaning::is_measurement) && is_by(1000.0, from, to, NOISE_OF_LOADS),
+    };
+    shift.after >= ENOUGH && !is(meaning::is_hot_by_nature) && fits()
 }
 
 fn is_conversion(from: f64, to: f64, field: &Field) -> bool {
-    (field.steps.last_interval <= FAST && is_between_scales(from, to)) || is_by_factor(from, to)
+    (field.steps.last_interval <= FAST && is_between_scales(from, to))
+        || is_by_factor(from, to)
+        || is_by(1000.0, from, to, NOISE_OF_LOADS)
 }
 
 /// Whether one is the other in degrees Fahrenheit.
@@ -199,8 +229,13 @@ fn is_between_scales(from: f64, to: f64) -> bool {
 }
 
 fn is_by_factor(from: f64, to: f64) -> bool {
+    FACTORS.iter().any(|factor| is_by(*factor, from, to, NOISE))
+}
+
+/// Whether one is so many times the other, but for some noise.
+fn is_by(factor: f64, from: f64, to: f64, noise: f64) -> bool {
     let ratio = if from.abs() < to.abs() { to / from } else { from / to };
-    FACTORS.iter().any(|factor| (ratio / factor - 1.0).abs() <= NOISE)
+    (ratio / factor - 1.0).abs() <= noise
 }
 
 /// Whether it counts what was used or made since ever: what is of a day, a month or a charge begins anew.
@@ -264,6 +299,15 @@ mod tests {
         assert_eq!(numbers("temp", &in_fahrenheit, &ROOM), ["unit_changed"]);
         assert_eq!(numbers("pressure", &[1013.2; 6], &[101_330.0; 6]), ["unit_changed"]);
         assert_eq!(numbers("flow", &[2.1, 2.11, 2.1, 2.09, 2.1], &[126.2; 6]), ["unit_changed"]);
+        assert_eq!(numbers("t", &ROOM, &in_fahrenheit), ["unit_changed"]);
+        let load = [1271.1, 300.4, 1278.1, 1210.0, 1270.5, 1209.9];
+        let in_kilowatts = load.map(|watts| watts / 1000.0 + 0.000_02);
+        assert_eq!(numbers("power_total", &load, &in_kilowatts), ["unit_changed"]);
+        assert_eq!(numbers("power_total", &in_kilowatts, &load), ["unit_changed"]);
+        let grown: Vec<f64> = (0..8).map(|n| 1793.2 + f64::from(n) / 10.0).collect();
+        let in_watt_hours: Vec<f64> = grown.iter().map(|energy| (energy + 0.8) * 1000.0).collect();
+        assert_eq!(numbers("energy_kWh", &grown, &in_watt_hours), ["unit_changed"]);
+        assert_eq!(numbers("energy_kWh", &in_watt_hours, &grown), ["unit_changed"]);
         let slow: Vec<Value> = ROOM.iter().chain(&in_fahrenheit).map(|value| json!(value)).collect();
         assert_eq!(kinds_of("temp", &slow, 300), [""; 0], "time to heat it");
         for (name, before, after) in [
@@ -273,6 +317,9 @@ mod tests {
             ("cpu_temp", &ROOM, &in_fahrenheit),
             ("temp_target", &ROOM, &in_fahrenheit),
             ("power", &[2.0; 6], &[2000.0; 6]),
+            ("power", &load, &[1.3, 1.2, 1.3, 1.3, 1.2, 1.3]),
+            ("position", &load, &in_kilowatts),
+            ("energy_kWh", &[0.1, 0.1, 0.2, 0.2, 0.3, 0.3], &[300.0, 300.1, 300.2, 300.3, 300.4, 300.5]),
             ("humidity", &[44.4, 44.5, 44.4, 44.3, 44.4], &[655.3; 6]),
             ("flow", &[0.0, 2.0, 0.5, 90.0, 2.0], &[120.0; 6]),
         ] {
@@ -321,6 +368,9 @@ mod tests {
     fn a_total_that_falls_by_far_more_than_it_grew_is_told() {
         let grown: Vec<f64> = (0..8).map(|n| 6500.0 + f64::from(n) / 100.0).collect();
         assert_eq!(numbers("energy", &grown, &[6087.3, 6087.31]), ["counter_backwards"]);
+        let few = [412.33, 412.33, 412.34, 412.34, 412.35, 412.35];
+        assert_eq!(numbers("energy", &few, &[312.34, 312.35]), ["counter_backwards"]);
+        assert_eq!(numbers("energy", &few, &[412.0, 412.01]), [""; 0], "by a few times what it grew");
         for (name, after) in [
             ("energy", &[6087.3][..]),
             ("energy", &[6499.9, 6499.91]),

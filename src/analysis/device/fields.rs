@@ -1,5 +1,7 @@
 //! The numbers in a topic's messages, one by one: counters with their gaps, values that froze, sensors that fell silent.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::breaks::Breaks;
@@ -21,6 +23,8 @@ pub struct Fields {
     words_since: u32,
     /// Whether what comes is said to be bad.
     is_bad: bool,
+    /// Whether a unit stands beside what comes.
+    has_unit: bool,
     /// What says of a battery that it has little left, and how.
     pub(super) low: Option<(Box<str>, Box<str>)>,
 }
@@ -98,8 +102,6 @@ pub struct Away {
 /// An uptime in seconds grows no faster, whatever delays the messages.
 const UPTIME_STEP: f64 = 2.0;
 const UPTIME_SLACK: f64 = 10.0;
-/// What was in so many messages belongs to each.
-const ABSENT_BEHIND: u32 = 8;
 /// So far a value must jump to be looked at as one that cannot be …
 const FAR: f64 = 50.0;
 /// … and so much of the jump it may stay away from where it was when it is back.
@@ -146,9 +148,9 @@ impl Fields {
         self.all.iter()
     }
 
-    /// Messages without a number that had been in each from the first to the last that had it, for as long as counts.
-    pub fn absent(&self, field: &Field) -> u32 {
-        let was_always = field.seen >= ABSENT_BEHIND && field.seen == field.last_message;
+    /// Messages without a number that had been in each of no fewer than `least`, from the first to the last that had it.
+    pub fn absent(&self, field: &Field, least: u32) -> u32 {
+        let was_always = field.seen >= least && field.seen == field.last_message;
         if was_always { self.without(field) } else { 0 }
     }
 
@@ -195,7 +197,9 @@ impl Fields {
             Value::String(text) => self.text(at, path, text, limit),
             Value::Object(members) if depth < FIELD_DEPTH_MAX => {
                 let bad = quality::bad_value(members);
+                let has_unit = members.contains_key("unit");
                 for (name, value) in members {
+                    self.has_unit = has_unit;
                     let is_bad = bad.is_some_and(|(bad, _)| bad.eq_ignore_ascii_case(name));
                     self.is_bad = is_bad && bad.is_some_and(|(_, is_told)| is_told);
                     let is_none = is_bad && !self.is_bad;
@@ -204,14 +208,16 @@ impl Fields {
                 }
             }
             Value::Array(items) if depth < FIELD_DEPTH_MAX => {
-                for item in items {
+                let are_phases = (2..=PHASES.len()).contains(&items.len()) && meaning::is_measurement(path, "");
+                for (place, item) in items.iter().enumerate() {
                     let name = match list_name(item) {
                         Some(name) => name,
-                        None if items.len() == 1 && item.is_object() => "0",
+                        None if items.len() == 1 && item.is_object() => "0".into(),
+                        None if are_phases && item.is_number() => PHASES[place].into(),
                         None => continue,
                     };
                     // A list is no level of its own.
-                    self.below(at, name, item, path, depth.saturating_sub(1), limit);
+                    self.below(at, &name, item, path, depth.saturating_sub(1), limit);
                 }
             }
             _ => {}
@@ -260,7 +266,7 @@ impl Fields {
     }
 
     /// A number, an uptime or a sequence number that is written as text. Digits alone may be a name, unless they stand
-    /// where there was a number.
+    /// where there was a number, or beside a unit.
     fn text(&mut self, at: At, path: &str, text: &str, limit: usize) {
         const NEAR: f64 = 100.0;
         if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) {
@@ -273,7 +279,7 @@ impl Fields {
                 let is_next = |last: f64| (number - last).abs() <= NEAR && (number > 1.0 || last <= 2.0);
                 Some(number).filter(|_| last.map_or(number > 1.0, is_next))
             }
-            Some(number) => Some(number).filter(|_| last.is_some() || text.contains('.')),
+            Some(number) => Some(number).filter(|_| last.is_some() || self.has_unit || text.contains('.')),
             // What restarts begins near nothing.
             None if meaning::is_uptime(path, "") => {
                 texts::span(text).filter(|span| last.is_none_or(|last| *span >= last || span * 2.0 < last))
@@ -297,9 +303,16 @@ impl Fields {
     }
 }
 
-/// How an object in a list is called, where the list has one for each of several things.
-fn list_name(item: &Value) -> Option<&str> {
-    ["id", "name", "n", "tag", "key"].iter().find_map(|name| item.get(*name)?.as_str())
+/// The numbers of a list of what is measured.
+const PHASES: [&str; 4] = ["0", "1", "2", "3"];
+
+/// How an object in a list is called, where the list has one for each of several things. OCPP has `Power.Active.Import`
+/// for the whole, and the same again for each phase.
+fn list_name(item: &Value) -> Option<Cow<'_, str>> {
+    let named = |name: &str| item.get(name)?.as_str();
+    let measurand =
+        || named("measurand").filter(|_| named("phase").is_none()).map(|name| name.replace('.', "_").into());
+    ["id", "name", "n", "tag", "key"].into_iter().find_map(named).map(Cow::from).or_else(measurand)
 }
 
 impl Field {
@@ -340,15 +353,15 @@ impl Field {
 
     fn add(&mut self, at: At, value: f64) {
         self.seen += 1;
-        self.is_whole &= value.fract() == 0.0;
-        if self.decimals < 2 && !self.is_whole {
-            self.decimals = self.decimals.max(decimals(value));
-        }
         self.steps.add(at, self.last, value);
         self.pace.add(self.steps.last_interval, (value - self.last).abs());
         let mut breaks = self.breaks;
         breaks.note(at, value, self);
         self.breaks = breaks;
+        self.is_whole &= value.fract() == 0.0;
+        if self.decimals < 2 && !self.is_whole {
+            self.decimals = self.decimals.max(decimals(value));
+        }
         self.note_away(at, value);
         if value == DISCONNECTED {
             self.has_no_temperature(0, at);

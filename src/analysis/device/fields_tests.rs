@@ -102,3 +102,19 @@ fn a_number_that_is_lost_is_counted_and_memory_has_a_bound() {
     fields.record(At::default(), &Value::Object(wide), 10_000);
     assert_eq!(fields.iter().count(), FIELDS_PER_TOPIC_MAX);
 }
+
+#[test]
+fn lists_of_phases_and_of_what_a_charger_measures_have_their_numbers() {
+    let mut fields = Fields::default();
+    let phases = json!({"Power": [588, 458.5, 268], "Period": [0, 0, 0], "temps": [1, 2, 3, 4, 5], "box": [7, 8]});
+    fields.record(At::default(), &phases, 100);
+    let sampled = json!([
+        {"value": "3189069", "measurand": "Energy.Active.Import.Register", "unit": "Wh"},
+        {"value": "231.6", "measurand": "Voltage", "phase": "L1-N", "unit": "V"},
+        {"value": "17", "measurand": "Status"},
+    ]);
+    fields.record(At::default(), &json!({"meterValue": [{"sampledValue": sampled}]}), 100);
+    let told: Vec<_> = fields.iter().map(|field| (&*field.path, field.last)).collect();
+    let energy = "meterValue.0.sampledValue.Energy_Active_Import_Register.value";
+    assert_eq!(told, [("Power.0", 588.0), ("Power.1", 458.5), ("Power.2", 268.0), (energy, 3_189_069.0)]);
+}

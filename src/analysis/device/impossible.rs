@@ -39,8 +39,8 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
     if value == DISCONNECTED || meaning::is_setting(&field.path, topic) {
         return false;
     }
-    // Where most are so, it may rather be its scale.
-    let is_odd = length * 3 < field.seen * 2;
+    // Where most are so, it may rather be its scale, unless it is stuck there.
+    let is_odd = length * 3 < field.seen * 2 || length == field.run.length && !is_over;
     let is_outside = |range: std::ops::RangeInclusive<f64>| is_odd && range.contains(&from) && !range.contains(&value);
     let is_temperature =
         || meaning::is_temperature(&field.path, topic) && !meaning::is_hot_by_nature(&field.path, topic);
@@ -87,6 +87,8 @@ mod tests {
             ("pulses", &[65_400.0, 65_470.0, 65_535.0, 65_600.0], false),
             ("value", &[21.5, 21.6, 670_760.96, 21.5], true),
             ("device_temperature", &[31.0, 31.0, 214_748_364.0, 31.0], true),
+            ("temperature", &[21.0, 214_748_364.0, 214_748_364.0, 214_748_364.0, 214_748_364.0], true),
+            ("humidity", &[99.0, 412.0, 430.0, 425.0, 440.0], false),
             ("actual", &[210.1, 210.2, -273.1, -273.1, 210.2], true),
             ("actual", &[210.1, 210.2, 273.1, 273.1, 210.2], false),
         ] {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::meaning::has_part;
+use super::meaning::{has_part, is_measurement};
 use crate::analysis::words::is_called;
 use crate::hash;
 use crate::rpc::outgoing::to_json;
@@ -129,7 +129,8 @@ pub(super) fn label(members: &Map<String, Value>, deep: bool) -> u64 {
 /// The same, and what they say without those that are just called `id`.
 fn labels(members: &Map<String, Value>, deep: bool) -> [u64; 2] {
     members.iter().fold([0; 2], |before: [u64; 2], (name, value)| {
-        let is_label = || has_part(name, PARTS) && !has_part(name, OTHERS);
+        // Not `device_temperature`.
+        let is_label = || has_part(name, PARTS) && !has_part(name, OTHERS) && !is_measurement(name, "");
         let own = match value {
             Value::String(value) if is_label() => [hash::of_bytes(value.as_bytes()); 2],
             Value::Number(value) if !value.is_f64() && is_label() => [hash::of_bytes(value.to_string().as_bytes()); 2],
@@ -161,6 +162,7 @@ mod tests {
         assert!(several(|n| json!({"id": n * 7919, "from": n % 2})), "a number of the message's own");
         assert!(several(|n| json!({"from": if n == 0 { 9 } else { n % 2 }})), "the first is heard of once");
         assert!(!several(|n| json!({"id": n, "name": "pump"})));
+        assert!(!several(|n| json!({"device_temperature": 31 + n % 2})));
         assert!(!several(|n| json!({"index": n % 5})), "begins anew once, with all its numbers");
         assert!(!several(|n| json!({"sensor": "a", "value": n % 2, "sensor_value": n % 2})));
         assert!(!several(|n| json!(n % 2)));

@@ -87,6 +87,11 @@ pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
     is_named && !has_part(name, &["templat", "tempo", "tempt"])
 }
 
+/// Whether it is one under a short name, which may also be a time's: where nothing but a temperature does the like.
+pub(super) fn may_be_temperature(path: &str, topic: &str) -> bool {
+    is_temperature(path, topic) || has_word(own_name(path, topic), &["t"])
+}
+
 /// Whether it is a share of water in the air.
 pub(super) fn is_humidity(path: &str, topic: &str) -> bool {
     let name = own_name(path, topic);
@@ -152,7 +157,10 @@ pub(super) fn is_up(path: &str, topic: &str) -> bool {
 /// The name that tells what a number is: its member's, or the topic's last level that is more than "state" or "value".
 pub(super) fn own_name<'a>(path: &'a str, topic: &'a str) -> &'a str {
     let says_something = |name: &&str| !matches!(*name, "" | "v" | "val" | "value" | "Value" | "state" | "status");
-    path.rsplit('.').chain(topic.rsplit('/')).find(says_something).unwrap_or_default()
+    // A phase of three, in a list.
+    let is_number = |name: &&str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let members = path.rsplit('.').filter(|name| !is_number(name));
+    members.chain(topic.rsplit('/')).find(says_something).unwrap_or_default()
 }
 
 /// So long a part means the same wherever it stands, as in `watertemperature`.
@@ -202,7 +210,7 @@ mod tests {
         {
             assert!(is_temperature(name, "t"), "{name}");
         }
-        assert!(is_temperature("", "home/boiler/temperature/state"));
+        assert!(is_temperature("", "home/boiler/temperature/state") && is_temperature("temps.2", "t"));
         for name in ["attempts", "template", "tempo", "contemporary", "Attempt", "t"] {
             assert!(!is_temperature(name, "t") && !is_measurement(name, "t"), "{name}");
         }

@@ -27,7 +27,6 @@ use crate::analysis::topics::Topics;
 use crate::hash;
 use crate::limits::*;
 use crate::rpc::message::json;
-use crate::rpc::outgoing::to_json;
 
 /// What is known of a device, and of the rest of the traffic.
 pub struct Device {
@@ -232,10 +231,8 @@ impl Device {
         }
         match place {
             Place::Command => {
-                // Sparkplug's are no text.
-                let told = json.as_ref().filter(|_| text.is_empty()).map(to_json);
-                let text = told.as_ref().map_or(text, |told| str::from_utf8(told).unwrap_or_default());
-                self.commands.record(at, topic, text, retain);
+                let text = sparkplug::readable(text, json.as_ref());
+                self.commands.record(at, topic, &text, retain);
             }
             Place::Description => {}
             Place::State => {
@@ -245,7 +242,8 @@ impl Device {
                 self.note_state(message, text, json.as_ref());
                 let refused = || refusals::severity(topic, text, json.as_ref());
                 if let Some(severity) = inspection.severity.or_else(refused) {
-                    self.report(message, severity, inspection.shape, text);
+                    let text = sparkplug::readable(text, json.as_ref());
+                    self.report(message, severity, inspection.shape, &text);
                 }
             }
         }

@@ -1,14 +1,14 @@
 //! Findings from the numbers in a device's messages: lost and repeated messages, restarts, frozen and missing values.
 
 use super::At;
-use super::fields::{DISCONNECTED, Field, POWER_ON};
+use super::fields::{DISCONNECTED, Field, Fields, POWER_ON};
 use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
 use super::{breaks, impossible, meaning, rest, sparkplug, stuck, supply};
 use crate::analysis::decimal::Decimal;
-use crate::analysis::words::count;
+use crate::analysis::words::{count, is_called};
 
 /// Adds what the numbers of all topics show.
 pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
@@ -63,8 +63,9 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
         breaks::judge(&name, field, topic, model.units.changed().is_some(), found);
     }
     supply::judge(&name, field, (topic, &model.fields), several, found);
-    if meaning::is_temperature(&field.path, topic) && !meaning::is_setting(&field.path, topic) {
-        no_temperature(&name, field, several || meaning::is_hot_by_nature(&field.path, topic), found);
+    if meaning::may_be_temperature(&field.path, topic) && !meaning::is_setting(&field.path, topic) {
+        let is_sure = meaning::is_temperature(&field.path, topic) && !several;
+        no_temperature(&name, field, !is_sure || meaning::is_hot_by_nature(&field.path, topic), found);
     }
     found.extend(lost(&name, field, (topic, model), several));
 }
@@ -72,12 +73,17 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
 /// A value that does not come any more, in one of the ways in which sensors are lost.
 fn lost(name: &str, field: &Field, (topic, model): (&str, &TopicModel), several: bool) -> Option<Finding> {
     let measures = meaning::is_measurement(&field.path, topic);
-    let absent = model.fields.absent(field);
+    // A sensor in the air always has a value.
+    let (behind, from) = match meaning::is_of_air(&field.path, topic) {
+        true => (3, if field.seen > 3 { 4 } else { ABSENT_FROM }),
+        false => (8, ABSENT_FROM),
+    };
+    let absent = model.fields.absent(field, behind);
     let messages = |number: u32| count(number.into(), "message");
     let sensor = "the sensor or camera behind it does not answer: check wiring and power of the sensor itself";
-    let (finding, advice) = if measures && absent >= ABSENT_FROM && !several && is_lost_for_good(field, model, topic) {
+    let (finding, advice) = if measures && absent >= from && !several && is_lost_for_good(field, model, topic) {
         (format!("{name} was in all of {} and then in none of {absent}", messages(field.seen)), sensor)
-    } else if !several && is_dead(field, topic) {
+    } else if !several && is_dead(field, &model.fields, topic) {
         let zeros = messages(field.run.length);
         (format!("{name} fell to 0 at once and was that in {zeros} from {}", time(field.run.began)), sensor)
     } else if field.is_bad && field.lost >= 3 {
@@ -114,22 +120,33 @@ fn is_older((at, _, to): &(At, f64, f64)) -> bool {
 /// What its sender says is bad, or a tracker that finds no satellites any more.
 fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
     // Sparkplug says so: is_null.
-    let is_null = || sparkplug::parts(topic).is_some() && field.lost >= 3 && model.fields.without(field) >= 3;
+    let without = model.fields.without(field);
+    let is_null = || sparkplug::parts(topic).is_some() && field.lost >= 3 && without >= 3;
+    // A fine number that moved with most messages, and of which there is none since, while all else goes on.
+    let is_measured = || {
+        let moves = field.rises > 0 && field.falls > 0 && field.changes * 2 >= field.seen;
+        field.decimals > 0 && moves && field.lost == without && model.fields.is_alone(field)
+    };
     field.is_bad
         || is_null()
-        || (field.lost > 0 && model.fields.without(field) >= ABSENT_FROM && meaning::is_latitude(&field.path, topic))
+        || (field.lost > 0 && without >= ABSENT_FROM && (meaning::is_latitude(&field.path, topic) || is_measured()))
 }
 
-/// Whether it is nothing where nothing means that there is none: the pictures of Frigate's cameras, and air with decimals
-/// that were lost in one step.
-fn is_dead(field: &Field, topic: &str) -> bool {
+/// Whether it is nothing where nothing means that there is none: the pictures of cameras, a place that is none on land, and
+/// air with decimals that were lost in one step.
+fn is_dead(field: &Field, all: &Fields, topic: &str) -> bool {
     const FAR: f64 = 10.0;
     let is_of_air = meaning::is_of_air(&field.path, topic);
     let was_measured =
         || field.decimals > 0 && field.run.changes_before > 3 && !meaning::is_setting(&field.path, topic);
     let has_jumped = || field.run.began_far_off && field.greatest - field.least >= FAR;
-    let is_camera = field.name(topic) == "camera_fps" && field.changes > 0;
-    field.last == 0.0 && field.run.length >= ABSENT_FROM && (is_camera || (is_of_air && was_measured() && has_jumped()))
+    let is_video = |name: &str| meaning::has_part(name, &["bitrate", "video", "rtsp", "camera", "cctv"]);
+    let has_pictures = || is_called(&["fps", "framerate"], field.name(topic)) && field.run.changes_before > 3;
+    let is_camera = field.name(topic) == "camera_fps" && field.changes > 0
+        || has_pictures() && (is_video(topic) || all.iter().any(|other| is_video(&other.path)));
+    let is_place = || meaning::is_latitude(&field.path, topic) && field.decimals == 2 && field.run.began_far_off;
+    let is_none = || is_camera || is_place() || is_of_air && was_measured() && has_jumped();
+    field.last == 0.0 && field.run.length >= ABSENT_FROM && is_none()
 }
 
 /// Whether a measurement that comes no more was not left out with what it depends on: a sensor in the air always has a
@@ -293,6 +310,9 @@ mod tests {
         assert_eq!(kinds(with(|n| n < 15)), ["lost_value"]);
         assert_eq!(kinds(with(|n| n < 27)), [""; 0], "not for long");
         assert_eq!(kinds(with(|n| n % 2 == 0 && n < 20)), [""; 0], "was not always there");
+        let short = |before: usize, behind: usize| kinds(with(|n| n < 15).skip(15 - before).take(before + behind));
+        assert_eq!([short(3, 5), short(4, 4)], [["lost_value"]; 2]);
+        assert_eq!([short(2, 9), short(3, 4), short(9, 3)], [[""; 0]; 3]);
     }
 
     #[test]
@@ -318,6 +338,7 @@ mod tests {
             (json!({"power": 120.5, "n": 1}), json!({"n": 1, "rssi": -70}), false),
             (json!({"power": 120.5, "n": 1, "x": 2}), json!({"n": 1}), true),
             (json!({"eta": 120.5, "n": 1}), json!({"n": 1}), false),
+            (json!({"power": 120.5, "mode": "run"}), json!({"power": null, "mode": "run"}), true),
         ] {
             let told = then(before.clone(), behind.clone());
             assert_eq!(told.contains(&"lost_value"), expected, "{before} {behind}: {told:?}");
@@ -344,6 +365,9 @@ mod tests {
             ("temperature", &[2.1, 1.4, 0.8], 5, false),
             ("temperature", &[20.0, 21.0, 22.0], 5, false),
             ("target_temperature", &[20.9, 20.8, 21.0], 5, false),
+            ("lat", &[48.137_11, 48.137_12, 48.137_14], 5, true),
+            ("lat", &[48.137_11, 48.137_12, 48.137_14], 4, false),
+            ("lon", &[-2.137_11, 0.137_12, -1.137_14], 5, false),
             ("camera_fps", &[5.0, 4.9], 5, true),
             ("camera_fps", &[0.0], 5, false),
             ("power", &[20.9, 20.8, 21.0], 5, false),
@@ -412,6 +436,18 @@ mod tests {
     fn what_is_lost_beyond_measurements_takes_more() {
         let place = |lost: u32| move |n: u32| json!({"lat": if n < 20 - lost { json!(48.1) } else { json!(null) }});
         assert_eq!((kinds((0..20).map(place(5))), kinds((0..20).map(place(4)))), (vec!["lost_value"], vec![]));
+        let reading = |n: u32| 24.5 + f64::from(n * 7 % 5) / 10.0;
+        let null = |behind: u32| move |n: u32| json!({"t": if n < 15 { json!(reading(n)) } else { json!(null) }, "on": n < behind});
+        assert_eq!((kinds((0..20).map(null(99))), kinds((0..20).map(null(15)))), (vec!["lost_value"], vec![]));
+        assert_eq!(kinds((0..19).map(null(99))), [""; 0], "not for long");
+        let pictures =
+            |name: &'static str| move |n: u32| json!({"fps": if n < 15 { reading(n) } else { 0.0 }, name: n});
+        assert_eq!(kinds((0..20).map(pictures("bitrate_kbps"))), ["lost_value"]);
+        assert_eq!(kinds((0..20).map(pictures("gpu_load"))), [""; 0], "of a game that is over");
+        let away = |n: u32| json!({"t": if n < 15 { reading(n) } else { DISCONNECTED }});
+        assert_eq!(kinds((0..20).map(away)), ["no_temperature"]);
+        let rests = |n: u32| json!({"t": 110 - n % 3 * 25});
+        assert_eq!(kinds((0..20).map(rests)), [""; 0], "a time");
         let fades = |n: u32| json!({"lat": if n % 9 < 7 { json!(48.1) } else { json!(null) }});
         assert_eq!(kinds((0..60).map(fades)), [""; 0]);
         let tag =

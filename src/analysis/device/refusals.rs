@@ -3,12 +3,16 @@
 
 use serde_json::{Map, Value};
 
+use super::sparkplug::UNNAMED;
 use crate::analysis::alarm::{self, Role, Severity};
+use crate::analysis::look::inspect_json;
 use crate::analysis::words::is_in;
+use crate::rpc::outgoing::to_json;
 
 /// How bad it is, if the message says so.
 pub(super) fn severity(topic: &str, text: &str, json: Option<&Value>) -> Option<Severity> {
     match json {
+        Some(Value::Object(metrics)) if text.is_empty() => metrics.iter().filter_map(of_metric).max(),
         Some(Value::Object(members)) => members.iter().filter_map(|member| of_member(topic, members, member)).max(),
         // Nuki's locks number what hinders them; others answer as HTTP does.
         Some(Value::Number(code)) if topic.ends_with("/commandResponse") => {
@@ -18,6 +22,14 @@ pub(super) fn severity(topic: &str, text: &str, json: Option<&Value>) -> Option<
         None => of_text(topic, text),
         _ => None,
     }
+}
+
+/// A metric of Sparkplug's, in the light of its name, or of what it says itself.
+fn of_metric((name, value): (&String, &Value)) -> Option<Severity> {
+    if name.starts_with(UNNAMED) {
+        return alarm::text(value.as_str()?.as_bytes());
+    }
+    inspect_json(alarm::role_of_topic(name)?, &to_json(value))?.severity
 }
 
 fn of_text(topic: &str, text: &str) -> Option<Severity> {
@@ -127,7 +139,16 @@ mod tests {
             ("inspection/cam1/result", json!({"ok": false, "status": "rejected"}), None),
             ("nuki/d/state", json!(3), None),
         ] {
-            assert_eq!(severity(topic, "", Some(&json)), expected, "{topic} {json}");
+            assert_eq!(severity(topic, &json.to_string(), Some(&json)), expected, "{topic} {json}");
+        }
+        for (metrics, expected) in [
+            (json!({"Fault Text": "pump tripped", "Flow": 3}), Some(Error)),
+            (json!({"Alarms/Level High": true}), Some(Error)),
+            (json!({"alias 7": "pump fault", "alias 8": true, "Name": "fault"}), Some(Error)),
+            (json!({"alias 7": "no fault", "Name": "fault"}), None),
+            (json!({"Fault Text": "", "Alarms/Level High": false, "State": "running"}), None),
+        ] {
+            assert_eq!(severity("spBv1.0/G/DDATA/n/d", "", Some(&metrics)), expected, "{metrics}");
         }
         for (topic, text, expected) in
             [("d/ack", "NACK", Some(Warning)), ("d/ack", "ok", None), ("d/state", "rejected", None)]

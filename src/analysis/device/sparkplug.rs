@@ -1,8 +1,12 @@
 //! Sparkplug B from outside: what its topics say, time and sequence number of a payload, and the numbers in it.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use crate::analysis::alarm::{Role, role_of_topic};
 use crate::limits::SPARKPLUG_ALIASES_MAX;
+use crate::rpc::outgoing::to_json;
 
 /// The parts of a topic `spBv1.0/GROUP/TYPE/NODE[/DEVICE]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,13 +50,16 @@ pub fn header(mut payload: &[u8]) -> Option<Header> {
     Some(header)
 }
 
+/// How a metric is called whose name was told before anybody listened.
+pub(super) const UNNAMED: &str = "alias ";
+
 /// The names of metrics, which births tell and data leave out.
 #[derive(Default)]
 pub struct Aliases(Vec<(Box<str>, u64, Box<str>)>);
 
 impl Aliases {
-    /// The metrics of a node's payload that are numbers, or are none for now, by name. `None` when it is no Protobuf
-    /// message.
+    /// The metrics of a node's payload that are numbers, or are none for now, or say how it is, by name. `None` when it is
+    /// no Protobuf message.
     pub fn metrics(&mut self, of: &Parts<'_>, mut payload: &[u8]) -> Option<Value> {
         let mut metrics = Map::new();
         while !payload.is_empty() {
@@ -67,6 +74,7 @@ impl Aliases {
 
     fn metric(&mut self, of: &Parts<'_>, mut payload: &[u8]) -> Option<(Option<String>, Value)> {
         let (mut name, mut alias, mut datatype, mut value, mut is_bad) = (None, None, 0, None, false);
+        let mut text = None;
         while !payload.is_empty() {
             match part(&mut payload)? {
                 (1, Part::Bytes(bytes)) => name = std::str::from_utf8(bytes).ok(),
@@ -81,6 +89,7 @@ impl Aliases {
                 (14, Part::Number(number)) => value = Some((number == 1).into()),
                 (12, Part::Four(bits)) => value = Some(f64::from(f32::from_le_bytes(bits)).into()),
                 (13, Part::Eight(bits)) => value = Some(f64::from_le_bytes(bits).into()),
+                (15, Part::Bytes(bytes)) => text = std::str::from_utf8(bytes).ok(),
                 _ => {}
             }
         }
@@ -91,11 +100,17 @@ impl Aliases {
             }
             (Some(name), None) => Some(name.to_owned()),
             (None, Some(alias)) => {
-                Some(self.name(of.node, alias).map_or_else(|| format!("alias {alias}"), str::to_owned))
+                Some(self.name(of.node, alias).map_or_else(|| format!("{UNNAMED}{alias}"), str::to_owned))
             }
             (None, None) => None,
         };
-        let value = if is_bad { Some(Value::Null) } else { value };
+        let tells =
+            |name: &String| name.starts_with(UNNAMED) || !matches!(role_of_topic(name), None | Some(Role::Plain));
+        let value = match text {
+            _ if is_bad => Some(Value::Null),
+            Some(text) if value.is_none() && name.as_ref().is_some_and(tells) => Some(text.into()),
+            _ => value,
+        };
         Some((name.filter(|_| value.is_some()), value.unwrap_or_default()))
     }
 
@@ -108,6 +123,14 @@ impl Aliases {
         if self.0.len() < SPARKPLUG_ALIASES_MAX && self.name(node, alias).is_none() {
             self.0.push((node.into(), alias, name.into()));
         }
+    }
+}
+
+/// What a payload says, also one that is no text.
+pub(super) fn readable<'a>(text: &'a str, metrics: Option<&Value>) -> Cow<'a, str> {
+    match metrics {
+        Some(metrics) if text.is_empty() => String::from_utf8(to_json(metrics)).unwrap_or_default().into(),
+        _ => text.into(),
     }
 }
 
@@ -212,6 +235,8 @@ mod tests {
         };
         let expected = serde_json::json!({"Temp": 21.5, "n": -2, "p": null});
         assert_eq!(aliases.metrics(&of, &payload(&metrics)), Some(expected));
+        let told = payload(&[b"\x0a\x0aFault Text\x20\x0c\x7a\x04trip", b"\x10\x09\x7a\x02on"]);
+        assert_eq!(aliases.metrics(&of, &told), Some(serde_json::json!({"Fault Text": "trip", "alias 9": "on"})));
         let data = payload(&[b"\x10\x01\x69\x00\x00\x00\x00\x00\x00\x36\x40", b"\x10\x07\x58\x05"]);
         assert_eq!(aliases.metrics(&of, &data), Some(serde_json::json!({"Temp": 22.0, "alias 7": 5})));
         assert_eq!(aliases.metrics(&of, &data[..9]), None, "cut");

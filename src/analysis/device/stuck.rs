@@ -150,17 +150,21 @@ fn never_moved(field: &Field, topic: &str, beside: &str, found: &mut Vec<Finding
 
 /// Whether it is the temperature of the air in a room or outside, which rests for minutes where it has one decimal.
 fn may_rest(field: &Field, topic: &str, model: &TopicModel) -> bool {
-    const AIR: &[&str] = &["outdoor", "outside", "aussen", "room", "ambient", "indoor", "currtemp", "local_temp"];
+    const AIR: &[&str] = &["outdoor", "outside", "aussen", "ambient"];
+    const HEATED: &[&str] = &["room", "indoor", "currtemp", "local_temp"];
     let name = meaning::own_name(&field.path, topic);
     let moves = |other: &Field| other.changes > 0 && meaning::is_humidity(&other.path, topic);
-    let is_of_air = || meaning::has_part(name, AIR) || model.fields.iter().any(moves);
+    let is_heated = meaning::has_part(name, HEATED);
+    let is_of_air = || is_heated || meaning::has_part(name, AIR) || model.fields.iter().any(moves);
     field.decimals < 2
-        && stood_for(field, model) < AIR_RESTS_FOR
+        && stood_for(field, model) < if is_heated { HEATED_RESTS_FOR } else { AIR_RESTS_FOR }
         && meaning::is_temperature(&field.path, topic)
         && is_of_air()
 }
 
 const AIR_RESTS_FOR: Duration = Duration::from_secs(480);
+/// A room that a thermostat keeps as it is.
+const HEATED_RESTS_FOR: Duration = Duration::from_secs(900);
 
 fn stood_for(field: &Field, model: &TopicModel) -> Duration {
     model.last.elapsed.saturating_sub(field.run.began.elapsed)
@@ -422,6 +426,7 @@ mod tests {
         assert_eq!((told(outside("outdoortemp"), 40), told(outside("outdoortemp"), 60)), (0, 1));
         assert_eq!(told(outside("flow_temp"), 40), 1);
         assert_eq!((told(outside("currtemp"), 40), told(outside("local_temperature"), 40)), (0, 0), "of a room");
+        assert_eq!((told(outside("currtemp"), 60), told(outside("currtemp"), 100)), (0, 1), "which is heated");
         let air = |n| json!({"temperature": 21.3, "humidity": 46.0 + noise(n) / 10.0});
         assert_eq!((told(air, 40), told(air, 60)), (0, 1), "of a room");
         let far = |by: f64| move |n: u32| 21.05 + by * f64::from(n % 2) + by * 1.5 * f64::from(n % 3);
