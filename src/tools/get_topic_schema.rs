@@ -401,6 +401,10 @@ fn row(group: &Described<'_>, detail: &Detail) -> Row {
     if profile.binaries > profile.count_of(Class::Binary) {
         member(&mut out, "schema_of", &"decoded value");
     }
+    let large = profile.count_of(Class::Large);
+    if large > 0 {
+        member(&mut out, "too_large_to_look_into", &large);
+    }
     if profile.roots.count() > 0 {
         member(&mut out, "root_elements", &profile.roots.examples().collect::<Vec<_>>());
     }

@@ -113,6 +113,7 @@ fn every_kind_of_payload_is_described() {
     let id = server.listen(&session, "get_topic_schema", json!({"topic_pattern": "gw/#", "duration_seconds": 1}));
     client.publish_all(messages.iter().map(|message| (message.topic.clone(), message.payload.clone())));
     client.publish_all((0..20).map(|n| ("gw/1/t".to_owned(), format!("{}.5", 20 + n % 3).into_bytes())));
+    client.publish_all([("gw/1/map".to_owned(), format!(r#"{{"map":"{}"}}"#, "z".repeat(100_000)).into_bytes())]);
     let result = server.outcome(&id);
     for (topic, looks) in [("gw/1/batch", "gzip"), ("gw/1/proto", "Protobuf"), ("gw/1/raw", "unknown")] {
         let group = group(&result, topic);
@@ -121,11 +122,13 @@ fn every_kind_of_payload_is_described() {
         assert_eq!(group["field_stats"][""]["payload_bytes"], group["payload_bytes"]);
     }
     assert_eq!(group(&result, "gw/1/report")["root_elements"], json!(["report"]));
+    let map = group(&result, "gw/1/map");
+    assert_eq!((&map["schema"], &map["too_large_to_look_into"]), (&json!({}), &json!(1)), "{map}");
     assert_eq!(group(&result, "gw/1/t")["schema"], json!({"type": "number", "minimum": 20.5, "maximum": 22.5}));
     assert_eq!(group(&result, "gw/1/t")["field_stats"], json!({"": {"presence": 1.0, "examples": [20.5, 22.5]}}));
     assert_eq!(group(&result, "gw/1/t")["payload_types"].as_object().map(serde_json::Map::len), Some(1));
     assert!(result["note"].as_str().is_some_and(|note| note.contains("beyond max_samples")), "{result}");
-    assert_eq!((&result["sample_count"], &result["message_count"]), (&json!(200), &json!(messages.len() + 20)));
+    assert_eq!((&result["sample_count"], &result["message_count"]), (&json!(200), &json!(messages.len() + 21)));
 }
 
 #[test]

@@ -142,33 +142,75 @@ impl<'a> Part<'a> {
         names.dedup();
         names
     }
+
+    /// Its topics, those together that a level keeps together. One that says nothing of them keeps all.
+    fn kinds_at(&self, level: usize, is_alone: bool) -> Vec<Vec<usize>> {
+        let levels = self.names[0].len();
+        let names = self.names_at(level);
+        let is_last = level + 1 == levels;
+        let numbered = names.iter().all(|name| name.bytes().any(|byte| byte.is_ascii_digit()));
+        // What kind of thing it is stands before its name, and behind that is what is told.
+        let is_component = level + 2 < levels && names.iter().all(|name| is_word(COMPONENTS, name));
+        let says_what =
+            is_component || names.iter().any(|name| is_word(SAYS_WHAT, name)) || self.is_sensor_of_esphome(level);
+        let is_whole_end = is_last && !numbered && !(self.tells_itself && is_alone);
+        // Systems side by side are no places of one system, unless their messages show it.
+        let is_apart = level == 0 && !is_alone && !self.tells_itself;
+        if !(says_what || is_whole_end || is_apart) {
+            return Vec::new();
+        }
+        let mut kinds: Vec<(Vec<String>, Vec<usize>)> = Vec::new();
+        for name in names {
+            let own: Vec<usize> = (0..self.topics.len()).filter(|index| self.names[*index][level] == name).collect();
+            let key = match () {
+                // Nor where the same is below them, as with devices of one make.
+                () if is_apart && !is_word(SAYS_WHAT, name) => self.below(&own),
+                // Registers, relays, phases: numbers are of one kind, whatever else is beside them.
+                () if is_last && name.bytes().all(|byte| byte.is_ascii_digit()) => vec![String::new()],
+                () => vec![name.to_owned()],
+            };
+            match kinds.iter_mut().find(|(known, _)| is_shared(known, &key)) {
+                Some((known, topics)) => {
+                    known.extend(key);
+                    topics.extend(own);
+                }
+                None => kinds.push((key, own)),
+            }
+        }
+        kinds.into_iter().map(|(_, topics)| topics).collect()
+    }
+
+    /// `NODE/sensor/ID/state`: numbers of one ID are not those of another.
+    fn is_sensor_of_esphome(&self, level: usize) -> bool {
+        let is = |names: &Vec<&str>| level == 2 && matches!(names[..], [_, "sensor", _, "state"]);
+        self.class == Class::Number && self.names.iter().all(is)
+    }
+
+    /// What these topics are called below their first level.
+    fn below(&self, topics: &[usize]) -> Vec<String> {
+        topics.iter().map(|index| self.names[*index][1..].join("/")).collect()
+    }
+}
+
+/// Half of the shorter list, or more, is in both.
+fn is_shared(a: &[String], b: &[String]) -> bool {
+    2 * a.iter().filter(|name| b.contains(name)).count() >= a.len().min(b.len())
 }
 
 fn split(part: Part<'_>, found: &mut Vec<Group>) {
     let levels = part.names[0].len();
     let varies = |level: usize| part.names.iter().any(|names| names[level] != part.names[0][level]);
     let varying: Vec<usize> = (0..levels).filter(|level| varies(*level)).collect();
-    let splits = |level: &&usize| {
-        let names = part.names_at(**level);
-        let numbered = names.iter().all(|name| name.bytes().any(|byte| byte.is_ascii_digit()));
-        // What kind of thing it is stands before its name, and behind that is what is told.
-        let is_component = **level + 2 < levels && names.iter().all(|name| is_word(COMPONENTS, name));
-        let says_what = is_component || names.iter().any(|name| is_word(SAYS_WHAT, name));
-        let is_last = **level + 1 == levels;
-        // Systems side by side are no places of one system, unless their messages show it.
-        let is_apart = **level == 0 && varying.len() > 1 && !part.tells_itself;
-        let is_whole_end = is_last && !numbered && !(part.tells_itself && varying.len() == 1);
-        says_what || is_whole_end || is_apart
-    };
-    let Some(level) = varying.iter().rev().find(splits).copied() else {
+    let kinds_at = |level: &usize| part.kinds_at(*level, varying.len() == 1);
+    let Some(kinds) = varying.iter().rev().map(kinds_at).find(|kinds| kinds.len() > 1) else {
         let name = |level: usize| if varying.contains(&level) { "+" } else { part.names[0][level] };
         let filter = (0..levels).map(name).collect::<Vec<_>>().join("/");
         let same_end = !varying.contains(&(levels - 1));
         found.push(Group { filter, class: part.class, topics: part.topics, same_end });
         return;
     };
-    for name in part.names_at(level) {
-        let own: Vec<usize> = (0..part.topics.len()).filter(|index| part.names[*index][level] == name).collect();
+    for mut own in kinds {
+        sort_by(&mut own, usize::cmp);
         split(
             Part {
                 class: part.class,
@@ -317,6 +359,26 @@ mod tests {
         let rooms =
             filters(&[("home/hall/fan/a/rpm", "1"), ("home/bath/fan/a/rpm", "1"), ("home/bath/heater/a/rpm", "1")]);
         assert_eq!(rooms, ["home/+/+/a/rpm 3"]);
+    }
+
+    #[test]
+    fn what_is_beside_devices_does_not_take_them_apart() {
+        let mut messages = vec![];
+        for topic in ["esp-a/switch/relay/state", "esp-a/switch/lamp/state", "esp-b/switch/relay/state"] {
+            messages.push((topic, "ON"));
+        }
+        for topic in
+            ["esp-a/sensor/soil_moisture/state", "esp-b/sensor/soil_moisture/state", "esp-b/sensor/light_in/state"]
+        {
+            messages.push((topic, "7"));
+        }
+        let devices = ["+/sensor/soil_moisture/state 2", "+/switch/+/state 3", "esp-b/sensor/light_in/state 1"];
+        assert_eq!(filters(&messages), devices);
+        messages.extend([("frigate/yard/detect/state", "ON"), ("solar/1121/0/power", "7"), ("x/pump/a/rpm", "9")]);
+        let others = ["frigate/yard/detect/state 1", "solar/1121/0/power 1", "x/pump/a/rpm 1"];
+        assert_eq!(filters(&messages), [&devices[..], &others].concat());
+        let registers = [("modbus/1/40001", "1"), ("modbus/1/40002", "1"), ("dsmr/gas/total", "1"), ("s/1/l2", "1")];
+        assert_eq!(filters(&registers), ["dsmr/gas/total 1", "modbus/1/+ 2", "s/1/l2 1"]);
     }
 
     #[test]
