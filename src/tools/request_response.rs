@@ -362,8 +362,16 @@ impl Exchange<'_> {
             }
         }
         self.add_unsent(&mut message);
-        let hint = "check both topics with subscribe_and_collect, and that the device runs; sending the request again \
-                    may make it act twice";
+        let hint = match answers.others {
+            0 => {
+                "check both topics with subscribe_and_collect, and that the device runs; sending the request again may \
+                 make it act twice"
+            }
+            _ => {
+                "compare what arrived with expect and correlation_pointer: the answer may be among it, and sending the \
+                 request again may make the device act twice"
+            }
+        };
         let mut gaps = self.capture.interruptions();
         gaps.drain(..gaps.len().saturating_sub(budget / GAP_ROOM_BYTES));
         let mut failure = Failure::new(code, message, hint).with_interruptions(gaps);

@@ -112,8 +112,8 @@ async fn run(context: Context, args: Args) -> Ended {
             }
         }
         let session = context.session(&args)?;
-        found.reconnects = session.connection.look(|session| session.counters().reconnects);
         found.wait_for_session(&session.connection).await;
+        found.reconnects = session.connection.look(|session| session.counters().reconnects);
         found.probe(&context, &session.connection, probe_topic).await;
         return Ok(found.body(&session.connection.identity));
     }

@@ -175,3 +175,26 @@ fn a_broker_that_stops_to_answer_pings_is_told_with_those_before() {
     assert!(told(&tested, "ping").contains("over 2 pings; no PINGRESP to PINGREQ 3 of 5 within"), "{ping}");
     assert_eq!((&tested["overall_health"], &tested["reached"]), (&json!("poor"), &json!("connect")));
 }
+
+#[test]
+fn a_session_that_comes_back_while_it_is_tested_has_reconnected() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, peer) = server.meet(&broker);
+    drop(peer);
+    server.wait_for_state(&session, "reconnecting");
+    let id = server.start_call("test_connection", json!({"session_id": session}));
+    // Answered behind the call's beginning.
+    assert_eq!(server.call("list_active_connections", json!({}))["total_count"], 1);
+    let mut peer = broker.welcome();
+    while let Some(packet) = peer.next() {
+        match packet.kind() {
+            PINGREQ => peer.send(&packet_of(PINGRESP)),
+            SUBSCRIBE => peer.send(&suback(packet.pid(), 0)),
+            UNSUBSCRIBE => break,
+            _ => {}
+        }
+    }
+    let tested = server.outcome(&id);
+    assert_eq!(tested["overall_health"], "good", "{tested}");
+    assert!(tested["reasons"].to_string().contains("the session had to reconnect (reconnects: 1)"), "{tested}");
+}

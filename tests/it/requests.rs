@@ -149,6 +149,7 @@ fn retained_answers_and_the_own_request_are_ignored_and_told() {
     let rows = error["arrived"].as_array().expect("rows");
     let shown: Vec<_> = rows.iter().map(|row| ["topic", "payload", "ignored"].map(|name| &row[name])).collect();
     assert_eq!(json!(shown), json!([["answer/old", "stale", "retained"], ["ask", "x", "own_request"]]));
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.starts_with("check both topics")), "{error}");
     assert_eq!(error.get("omitted"), None, "{error}");
     let id = ask(&mut server, &session, arguments);
     device.receive();
@@ -178,6 +179,7 @@ fn without_an_answer_it_says_what_did_arrive_and_sends_no_more() {
     let shown = arrived.as_array().map_or(0, Vec::len) as u64;
     assert_eq!(error["omitted"].as_u64(), Some(50 - shown), "{error}");
     assert_eq!((&arrived[0]["topic"], &arrived[0]["mismatches"]), (&json!("answer/wrong"), &json!(["/ok"])));
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.starts_with("compare what arrived with expect")), "{error}");
     assert_eq!(device.received_so_far(), [], "a request that nobody answers is not repeated");
     let silent = ask(&mut server, &session, json!({"payload": "x", "timeout_seconds": 1}));
     assert_eq!(server.failure(&silent).get("arrived"), None);
