@@ -134,6 +134,8 @@ struct ReportRow<'a> {
     first_seen: Option<Timestamp>,
     payload: ShownPayload<'a>,
     encoding: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
     retained: bool,
 }
 
@@ -172,6 +174,8 @@ struct CommandRow<'a> {
     topic: &'a str,
     payload: ShownPayload<'a>,
     encoding: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
     at: Timestamp,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     retained: bool,
@@ -183,6 +187,8 @@ struct AnswerRow<'a> {
     topic: &'a str,
     payload: ShownPayload<'a>,
     encoding: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
     delay_ms: f64,
     /// Its topic belongs to the command's; otherwise it is only what came next.
     sure: bool,
@@ -219,10 +225,10 @@ struct MentionRow<'a> {
     encoding: &'static str,
 }
 
-/// What is kept of a payload, as messages have it, with its encoding.
-fn payload(kept: &str) -> (ShownPayload<'_>, &'static str) {
-    let shown = show(kept.as_bytes(), kept.len(), kept.len());
-    (shown.payload, shown.encoding)
+/// What is kept of a payload of so many bytes, as messages have it, with its encoding and whether it was cut.
+fn payload(kept: &str, payload_bytes: usize) -> (ShownPayload<'_>, &'static str, bool) {
+    let shown = show(kept.as_bytes(), payload_bytes, kept.len());
+    (shown.payload, shown.encoding, shown.truncated)
 }
 
 fn cut(topic: &str) -> &str {
@@ -367,7 +373,7 @@ impl Seen<'_> {
 
 impl<'a> ReportRow<'a> {
     fn new(report: &'a Reported) -> Self {
-        let (payload, encoding) = payload(&report.payload);
+        let (payload, encoding, truncated) = payload(&report.payload, report.bytes);
         Self {
             topic: cut(&report.topic),
             count: report.count,
@@ -375,6 +381,7 @@ impl<'a> ReportRow<'a> {
             last_seen: Timestamp(report.last.unix_ms),
             payload,
             encoding,
+            truncated,
             retained: report.retained,
         }
     }
@@ -410,15 +417,16 @@ impl<'a> Heartbeat<'a> {
 impl<'a> CommandRow<'a> {
     fn new(command: &'a Command, device: &Device, end: At) -> Self {
         let answer = |answer: &'a Answer| {
-            let (payload, encoding) = payload(&answer.payload);
+            let (payload, encoding, truncated) = payload(&answer.payload, answer.bytes);
             let delay_ms = millis(answer.delay);
-            AnswerRow { topic: cut(&answer.topic), payload, encoding, delay_ms, sure: answer.sure }
+            AnswerRow { topic: cut(&answer.topic), payload, encoding, truncated, delay_ms, sure: answer.sure }
         };
-        let (payload, encoding) = payload(&command.payload);
+        let (payload, encoding, truncated) = payload(&command.payload, command.bytes);
         Self {
             topic: cut(&command.topic),
             payload,
             encoding,
+            truncated,
             at: Timestamp(command.at.unix_ms),
             retained: command.retained,
             answer: command.answer(|topic| device.beats(topic, end.elapsed)).map(answer),
@@ -445,7 +453,8 @@ impl<'a> TopicRow<'a> {
 
 impl<'a> MentionRow<'a> {
     fn new(mention: &'a Mention) -> Self {
-        let (payload, encoding) = payload(&mention.payload);
+        // An excerpt around the name.
+        let (payload, encoding, _) = payload(&mention.payload, mention.payload.len());
         Self { topic: cut(&mention.topic), count: mention.count, severity: mention.severity, payload, encoding }
     }
 }

@@ -231,4 +231,26 @@ fn what_is_left_out_is_counted_and_the_room_is_used() {
     assert_eq!(debugged["omitted"], 201 - length("topics"));
     let error = &debugged["errors"][0];
     assert_eq!((&error["payload"], &error["encoding"]), (&json!({"level": "error", "code": 7}), &json!("json")));
+    assert_eq!(error.get("truncated"), None);
+}
+
+#[test]
+fn payloads_that_are_cut_say_so() {
+    let (_broker, mut server, session, mut client) = setup();
+    let id = server.listen(&session, "debug_device", json!({"device_id": "d", "duration_seconds": 2}));
+    let long = "9".repeat(300);
+    client.publish("d/set", &long);
+    client.publish("d/state", &long);
+    client.publish("d/log", format!(r#"{{"level":"error","text":"{long}"}}"#));
+    client.publish("d/set", "ON");
+    client.publish("d/state", "ON");
+    let debugged = server.outcome(&id);
+    let (commands, error) = (&debugged["commands"], &debugged["errors"][0]);
+    let cut = |row: &Value| (row["truncated"].clone(), row["encoding"].clone());
+    for row in [error, &commands[0], &commands[0]["answer"]] {
+        assert_eq!(cut(row), (json!(true), json!("text")), "a number would be another one: {row}");
+    }
+    for row in [&commands[1], &commands[1]["answer"]] {
+        assert_eq!(cut(row), (json!(null), json!("text")), "{row}");
+    }
 }

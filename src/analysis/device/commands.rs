@@ -26,8 +26,10 @@ pub struct Command {
     pub at: At,
     /// Its topic.
     pub topic: Box<str>,
-    /// The beginning of its payload.
+    /// The beginning of its payload …
     pub payload: Box<str>,
+    /// … of so many bytes.
+    pub bytes: usize,
     /// The broker keeps it: the device gets it again whenever it connects.
     pub retained: bool,
     call: Option<Call>,
@@ -41,8 +43,10 @@ pub struct Command {
 pub struct Answer {
     /// Its topic.
     pub topic: Box<str>,
-    /// The beginning of its payload.
+    /// The beginning of its payload …
     pub payload: Box<str>,
+    /// … of so many bytes.
+    pub bytes: usize,
     /// How long it took.
     pub delay: Duration,
     /// On a topic that belongs to the command's; otherwise it only came next, with something new.
@@ -71,6 +75,7 @@ impl Commands {
                 at,
                 topic: topic.into(),
                 payload: preview(payload),
+                bytes: payload.len(),
                 retained,
                 call: Call::read(topic, payload),
                 answer: None,
@@ -98,7 +103,8 @@ impl Commands {
             let tells_asked = sure && is_same(&command.payload, payload) == Some(true);
             let moment = if tells_asked { Moment::Any } else { moment };
             let is_old = !is_news && !tells_asked && (delay > ANSWER_WAIT || is_due_anyway());
-            let answer = || Answer { topic: topic.into(), payload: preview(payload), delay, sure, is_old, moment };
+            let (preview, bytes) = (|| preview(payload), payload.len());
+            let answer = || Answer { topic: topic.into(), payload: preview(), bytes, delay, sure, is_old, moment };
             let is_better = |known: &Answer| !(is_old || known.is_due() && moment == Moment::Due);
             if sure && command.answer.as_ref().is_none_or(is_better) {
                 command.answer = Some(answer());
@@ -127,9 +133,9 @@ impl Commands {
             let is_own = device.is_none() || json["src"].as_str().is_none_or(|source| Some(source) == device);
             if json["id"] == call.id && is_own {
                 let delay = at.elapsed.saturating_sub(command.at.elapsed);
-                let payload = preview(text);
-                let (moment, is_old) = (Moment::Any, false);
-                command.answer = Some(Answer { topic: topic.into(), payload, delay, sure: true, is_old, moment });
+                let (payload, bytes) = (preview(text), text.len());
+                let (topic, sure, moment, is_old) = (topic.into(), true, Moment::Any, false);
+                command.answer = Some(Answer { topic, payload, bytes, delay, sure, is_old, moment });
             }
         }
     }

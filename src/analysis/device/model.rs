@@ -119,8 +119,10 @@ pub struct Report {
     pub first: At,
     /// The latest …
     pub last: At,
-    /// … and the beginning of its payload.
+    /// … the beginning of its payload …
     pub payload: Box<str>,
+    /// … of so many bytes.
+    pub bytes: usize,
     /// Whether all of them are what the broker had kept.
     pub retained: bool,
 }
@@ -392,10 +394,10 @@ impl Device {
         if let Some(known) = self.reports.iter_mut().find(same) {
             known.count += 1;
             known.retained &= retain;
-            (known.last, known.payload) = (at, payload);
+            (known.last, known.payload, known.bytes) = (at, payload, text.len());
         } else if self.reports.len() < REPORTS_KEPT {
-            let (topic, first, last) = (topic.into(), at, at);
-            self.reports.push(Report { severity, topic, shape, count: 1, first, last, payload, retained: retain });
+            let (topic, first, last, bytes, retained) = (topic.into(), at, at, text.len(), retain);
+            self.reports.push(Report { severity, topic, shape, count: 1, first, last, payload, bytes, retained });
         }
     }
 
