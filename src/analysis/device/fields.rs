@@ -422,9 +422,11 @@ impl Field {
 
     /// Whether it goes on behind the greatest number of some bytes as it went before.
     fn wraps(&self, to: f64) -> bool {
+        const FAST: f64 = 8.0;
         [16, 24, 32].iter().any(|bits| {
-            let step = to + f64::powi(2.0, *bits) - self.last;
-            step > 0.0 && step <= 2.0 * self.last_rise
+            let limit = f64::powi(2.0, *bits);
+            let step = to + limit - self.last;
+            step > 0.0 && step <= 2.0 * self.last_rise && step * FAST <= limit
         })
     }
 

@@ -83,6 +83,7 @@ fn uptimes_and_sequence_numbers_are_read_from_text() {
     }
     let wrapped = of_numbers(&[65_510, 65_520, 65_530, 4, 14]);
     assert_eq!((wrapped, of_numbers(&[65_490, 65_500, 4, 14])), (false, true));
+    assert!(of_numbers(&[11_946, 42_953, 11_951, 42_958]), "two in turn");
 }
 
 fn of_numbers(values: &[u32]) -> bool {

@@ -23,6 +23,7 @@ pub mod presence;
 mod quality;
 mod refusals;
 mod rest;
+mod sequence;
 pub mod sparkplug;
 pub mod steps;
 mod stuck;

@@ -16,8 +16,8 @@ use super::nodes::Node;
 use super::places::{Convention, Place, convention, is_asked, place};
 use super::presence::{self, Means, Presences};
 use super::rest::Rest;
+use super::sequence::Sequence;
 use super::timing::{Moment, Timing};
-use super::told_time::{self, ToldTime};
 use super::units::Units;
 use super::{At, Message, refusals, sparkplug, supply, texts};
 use crate::analysis::alarm::{Severity, role_of_topic};
@@ -74,6 +74,7 @@ pub struct Device {
     /// Their messages that name the device.
     pub mentions: Vec<Mention>,
     field_count: usize,
+    pub(super) sequence: Sequence,
     aliases: sparkplug::Aliases,
 }
 
@@ -177,6 +178,7 @@ impl Device {
             similar,
             mentions: Vec::new(),
             field_count: 0,
+            sequence: Sequence::default(),
             aliases: sparkplug::Aliases::default(),
         }
     }
@@ -232,14 +234,12 @@ impl Device {
             self.note_convention(topic);
         }
         match place {
-            Place::Command => {
-                let text = sparkplug::readable(text, json.as_ref());
-                self.commands.record(at, topic, &text, retain);
-            }
+            Place::Command => self.commands.record(at, topic, &sparkplug::readable(text, json.as_ref()), retain),
             Place::Description => {}
             Place::State => {
-                if !retain {
-                    self.commands.answer(at, topic, text, is_news, moment);
+                if !retain && self.commands.count > 0 {
+                    let text = sparkplug::readable(text, json.as_ref());
+                    self.commands.answer(at, topic, &text, is_news, moment);
                 }
                 self.note_state(message, text, json.as_ref());
                 let refused = || refusals::severity(topic, text, json.as_ref());
@@ -317,6 +317,7 @@ impl Device {
             let own = json.filter(|json| !labels::is_passed_on(json));
             // A Sparkplug payload has all of its sender's metrics, or some of them, in any order.
             own.filter(|_| sparkplug::parts(topic).is_none()).into_iter().for_each(|json| {
+                self.sequence.record(at, topic, json);
                 model.units.record(at, json);
                 model.labels.record(json);
             });
@@ -362,7 +363,7 @@ impl Device {
             if !retain {
                 self.beat_by_birth(at, topic);
             }
-            let time = sparkplug_time(payload).into_iter();
+            let time = sparkplug::time(payload).into_iter();
             time.for_each(|time| self.clocks.record(at, topic, "timestamp", time, retain));
         } else if let Some(json) = json.filter(|json| json.is_object()) {
             self.clocks.record_json(at, topic, json, retain);
@@ -405,7 +406,7 @@ impl Device {
         if part.starts_with(b"{") {
             json::<Value>(part).into_iter().for_each(|json| self.other_clocks.record_json(*at, topic, &json, false));
         } else if sparkplug::parts(topic).is_some() {
-            let time = sparkplug_time(part).into_iter();
+            let time = sparkplug::time(part).into_iter();
             time.for_each(|time| self.other_clocks.record(*at, topic, "timestamp", time, false));
         } else if let Ok(text) = str::from_utf8(part) {
             self.other_clocks.record_text(*at, topic, text);
@@ -488,11 +489,6 @@ fn whole_word(text: &str, name: &str) -> Option<usize> {
         let (before, behind) = (text.as_bytes()[..*at].last(), text.as_bytes().get(at + name.len()));
         !before.is_some_and(is_part) && !behind.is_some_and(is_part)
     })
-}
-
-/// When a Sparkplug payload says that it was made.
-fn sparkplug_time(payload: &[u8]) -> Option<ToldTime> {
-    told_time::of_number(sparkplug::header(payload)?.timestamp? as f64)
 }
 
 #[cfg(test)]

@@ -6,15 +6,22 @@ use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
-use super::{breaks, impossible, meaning, rest, sparkplug, stuck, supply};
+use super::{breaks, impossible, meaning, rest, sparkplug, steps, stuck, supply};
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::{count, is_called};
 
 /// Adds what the numbers of all topics show.
 pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
+    let is_shared = device.sequence.is_shared();
+    if is_shared {
+        let steps = &device.sequence.steps;
+        counter("the number of its messages over all topics", steps, (steps.resets, ""), found);
+    }
     for (topic, model) in device.topics().filter(|(_, model)| model.place == Place::State) {
         let before = found.len();
-        model.fields.iter().for_each(|field| number(topic, model, field, (before, found)));
+        let of_all = |field: &&Field| is_shared && steps::is_sequence(field.name(topic));
+        let fields = model.fields.iter().filter(|field| !of_all(field));
+        fields.for_each(|field| number(topic, model, field, (before, found)));
         supply::judge_words(topic, &model.fields, found);
         found.extend(model.kept.iter().filter(|_| model.live == 0).map(|finding| (**finding).clone()));
         stuck::judge(device, topic, model, found);

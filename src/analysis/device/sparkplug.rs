@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::told_time::{self, ToldTime};
 use crate::analysis::alarm::{Role, role_of_topic};
 use crate::limits::SPARKPLUG_ALIASES_MAX;
 use crate::rpc::outgoing::to_json;
@@ -48,6 +49,11 @@ pub fn header(mut payload: &[u8]) -> Option<Header> {
         }
     }
     Some(header)
+}
+
+/// When a payload says that it was made.
+pub(super) fn time(payload: &[u8]) -> Option<ToldTime> {
+    told_time::of_number(header(payload)?.timestamp? as f64)
 }
 
 /// How a metric is called whose name was told before anybody listened.

@@ -22,6 +22,10 @@ pub struct Steps {
     /// Numbers that came a third time, or again no sooner than another would have come: what counts something else
     /// than messages does that with nearly all of them.
     slow: u32,
+    /// Steps over numbers that were left out for as long as it takes to send them.
+    timed: u32,
+    /// How long the latest step to the next number took.
+    one_took: Duration,
     /// Beginnings anew, at 0 or 1 …
     pub resets: u32,
     /// … behind this number …
@@ -67,10 +71,10 @@ impl Steps {
             "alive",
             TEXT,
         ];
-        let Self { all, ones, repeated, slow, .. } = *self;
+        let Self { all, ones, repeated, slow, timed, .. } = *self;
         // Each number may come twice, when each message does, and every other one may be another sender's.
         let counts = ones >= 2 && (ones + repeated + 1) * 2 >= all && ones > slow * 2;
-        (is_called(SURE, name) && counts) || (is_called(LIKELY, name) && ones >= 8 && ones * 100 >= all * 85)
+        (is_called(SURE, name) && counts) || (is_called(LIKELY, name) && ones >= 8 && (ones + timed) * 100 >= all * 85)
     }
 
     /// How often the device began anew. What only beats does so behind the same number again and again.
@@ -86,7 +90,6 @@ impl Steps {
 
     /// Takes a step.
     pub(super) fn add(&mut self, at: At, from: f64, to: f64) {
-        const FEW: f64 = 8.0;
         self.all += 1;
         self.note_slow(at.elapsed, from == to);
         // The greatest number of some bytes may stand for none.
@@ -95,26 +98,27 @@ impl Steps {
         let wraps = to <= 1.0 && (is_end() || is_spared());
         if to == self.highest + 1.0 || wraps {
             self.ones += 1;
+            self.one_took = self.last_interval;
             self.highest = to;
             return;
         }
         if to > self.highest {
+            let took = self.last_interval.as_secs_f64() / self.one_took.as_secs_f64();
+            self.timed += u32::from((took - (to - self.highest)).abs() < 0.5);
             self.missing += (to - self.highest - 1.0) as u64;
             self.highest = to;
         } else if to == from {
             self.repeated += 1;
-        } else if to <= 1.0 {
+        } else if to <= 1.0 && !self.is_lost_end(to) {
             self.resets_differ |= self.resets > 0 && self.reset_at != self.highest;
             (self.resets, self.reset_at) = (self.resets + 1, self.highest);
             self.highest = to;
-        } else if let Some(left_out) = [256.0, 65_536.0]
-            .into_iter()
-            .filter(|count| self.highest < *count)
-            .find_map(|count| past_end(count, FEW, self.highest, to))
-        {
+        } else if let Some(left_out) = self.past_end(to) {
             self.missing += left_out;
             self.highest = to;
         } else {
+            // What was set back goes on from there.
+            self.ones += u32::from(to == from + 1.0);
             self.late += 1;
             self.missing = self.missing.saturating_sub(1);
         }
@@ -133,6 +137,18 @@ impl Steps {
         } else {
             self.add(at, from, to);
         }
+    }
+
+    /// How many numbers were left out if it began anew behind those of some bytes.
+    fn past_end(&self, to: f64) -> Option<u64> {
+        const FEW: f64 = 8.0;
+        let mut counts = [256.0, 65_536.0].into_iter().filter(|count| self.highest < *count);
+        counts.find_map(|count| past_end(count, FEW, self.highest, to))
+    }
+
+    /// Whether it rather left out the last few of those than that it began anew: it left out some before.
+    fn is_lost_end(&self, to: f64) -> bool {
+        self.missing > 0 && self.past_end(to).is_some()
     }
 
     fn note_slow(&mut self, at: Duration, is_same: bool) {
@@ -249,6 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_set_back_and_goes_on_numbers_messages() {
+        let set_back = of((1467..1482).chain(1442..1480), |_| 1000);
+        assert_eq!((set_back.count_messages("seq"), set_back.missing, set_back.late > 0), (true, 0, true));
+    }
+
+    #[test]
+    fn a_number_that_is_left_out_for_as_long_as_its_message_takes_was_one() {
+        let values: Vec<u32> = (0..16).map(|n| n + n / 4).collect();
+        let counts = |interval: &dyn Fn(usize) -> u64| of(values.iter().copied(), interval).count_messages("n");
+        let in_time = |index: usize| u64::from(values[index + 1] - values[index]) * 1000;
+        assert_eq!((counts(&in_time), counts(&|_| 1000)), (true, false));
+    }
+
+    #[test]
     fn what_is_told_more_often_than_it_counts_counts_no_messages() {
         let every = |_| 1000;
         for times in 2..12 {
@@ -285,6 +315,8 @@ mod tests {
             (&[97, 98, 99, 0, 1], Some((0, 0, 0, 0))),
             (&[998, 999, 1000, 1, 2], Some((0, 0, 0, 0))),
             (&[90, 91, 92, 0, 1], Some((0, 0, 0, 1))),
+            (&[240, 241, 244, 245, 252, 0, 1, 2], Some((11, 0, 0, 0))),
+            (&[240, 241, 244, 245, 0, 1, 2, 3], Some((2, 0, 0, 1))),
             (&[5, 90, 3, 17, 4], None),
         ] {
             assert_eq!(steps("seq", values), expected, "{values:?}");
