@@ -215,6 +215,10 @@ pub fn is_all_well(text: &str) -> bool {
         "keine",
         "nein",
         "aus",
+        "inaktiv",
+        "gut",
+        "fehlerfrei",
+        "störungsfrei",
     ];
     // What should have come and did not is an error, other than one that did not come.
     const MISSED: &[&str] = &[
@@ -292,11 +296,24 @@ pub fn state(value: &str) -> Option<Severity> {
     if is_in(ERRORS, value.trim()) || is_error_code(value.trim()) {
         Some(Severity::Error)
     } else {
-        // `check_failure` is two words here.
-        let spaced = || text(value.replace('_', " ").as_bytes());
-        let as_words = text(value.as_bytes()).or_else(|| if value.contains('_') { spaced() } else { None });
-        as_words.or_else(|| words().any(|word| is_in(WARNINGS, word)).then_some(Severity::Warning))
+        let is_joined = |pair: &[u8]| pair[0] == b'_' || (pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+        let has_joined = || value.as_bytes().windows(2).any(is_joined);
+        text(value.as_bytes())
+            .or_else(|| if has_joined() { text(spaced(value).as_bytes()) } else { None })
+            .or_else(|| words().any(|word| is_in(WARNINGS, word)).then_some(Severity::Warning))
     }
+}
+
+/// With a blank between the words of a name: `check_failure`, `SensorFault`.
+fn spaced(name: &str) -> String {
+    let mut spaced = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && spaced.ends_with(|before: char| before.is_ascii_lowercase()) {
+            spaced.push(' ');
+        }
+        spaced.push(if c == '_' { ' ' } else { c });
+    }
+    spaced
 }
 
 /// Whether it is the number of an error as displays show it: `E17`, `F.28`, `Err 3`. A single digit may count floors.
@@ -330,7 +347,10 @@ fn worst_word(text: &str) -> Option<Severity> {
         if ends_phrase {
             before = ["", ""];
         }
-        let denied = || is_in(DENY_BEFORE, before[1]) || is_in(&["no", "zero", "without"], before[0]);
+        let denied = || {
+            let is_far = is_in(&["no", "zero", "without"], before[0]);
+            is_far || is_in(DENY_BEFORE, before[usize::from(!is_in(&["in"], before[1]))])
+        };
         let severity = word(current.as_bytes()).filter(|_| !denied() && !is_denied_behind(rest));
         worst = worst.max(severity);
         before = [before[1], current];
@@ -360,6 +380,8 @@ fn is_denied_behind(mut rest: &str) -> bool {
         "recovered",
         "fixed",
         "gone",
+        "clear",
+        "secure",
         "behoben",
     ];
     const FILLERS: &[&str] =
@@ -449,10 +471,13 @@ mod tests {
 
     #[test]
     fn a_state_that_is_the_number_of_an_error_reports_it() {
-        for bad in ["E17", "F.28", "E-04", "Err 3", "ERR12", "stuck", "check_failure"] {
+        for bad in ["E17", "F.28", "E-04", "Err 3", "ERR12", "stuck", "check_failure", "SensorFault"] {
             assert_eq!(state(bad), Some(Severity::Error), "{bad}");
         }
-        for fine in ["E1", "e10", "E", "E1234", "E17A", "G17", "F10 heat", "auto", "alarm_cleared", ""] {
+        for fine in ["E1", "e10", "E", "E1234", "E17A", "G17", "F10 heat", "auto", ""] {
+            assert_eq!(state(fine), None, "{fine}");
+        }
+        for fine in ["alarm_cleared", "NoFault", "AlarmOff", "NotInAlarm", "FailSecure"] {
             assert_eq!(state(fine), None, "{fine}");
         }
     }
@@ -523,6 +548,7 @@ mod tests {
             "n/a",
             "Kein Fehler.",
             "keine",
+            "Störungsfrei",
         ] {
             assert!(is_all_well(well), "{well}");
         }

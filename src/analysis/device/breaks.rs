@@ -68,7 +68,7 @@ const FACTORS: [f64; 4] = [60.0, 14.5038, 100.0, 1000.0];
 /// The noise from one value to the next, as a share …
 const NOISE: f64 = 0.03;
 /// … that of a load …
-const NOISE_OF_LOADS: f64 = 0.25;
+const NOISE_OF_LOADS: f64 = 0.5;
 /// … and the growth of a total.
 const GROWTH: f64 = 0.005;
 /// A total that is corrected falls by less than so many times what it grew …
@@ -189,7 +189,7 @@ fn mixed(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
         );
     }
     let Some(AsText { count: texts, before, until, at }) = field.breaks.as_text else { return };
-    let since = turned(before, texts) && texts == field.seen - before;
+    let since = before >= ENOUGH && texts >= ENOUGH && texts == field.seen - before;
     let no_more = turned(texts, field.seen - texts) && until == texts;
     if field.seen >= ENOUGH_TO_COMPARE && (texts * 4 <= field.seen || since || no_more) {
         let of = match (since, no_more) {

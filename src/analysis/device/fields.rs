@@ -103,7 +103,7 @@ pub struct Away {
 const UPTIME_STEP: f64 = 2.0;
 const UPTIME_SLACK: f64 = 10.0;
 /// So far a value must jump to be looked at as one that cannot be …
-const FAR: f64 = 50.0;
+pub(super) const FAR: f64 = 50.0;
 /// … and so much of the jump it may stay away from where it was when it is back.
 const BACK: f64 = 0.2;
 
@@ -279,7 +279,10 @@ impl Fields {
                 let is_next = |last: f64| (number - last).abs() <= NEAR && (number > 1.0 || last <= 2.0);
                 Some(number).filter(|_| last.map_or(number > 1.0, is_next))
             }
-            Some(number) => Some(number).filter(|_| last.is_some() || self.has_unit || text.contains('.')),
+            Some(number) => {
+                let is_amount = || text.contains(|c: char| !c.is_ascii_digit() && c != '-');
+                Some(number).filter(|_| last.is_some() || self.has_unit || is_amount())
+            }
             // What restarts begins near nothing.
             None if meaning::is_uptime(path, "") => {
                 texts::span(text).filter(|span| last.is_none_or(|last| *span >= last || span * 2.0 < last))

@@ -1,6 +1,6 @@
 //! Values that cannot be: outside what any such number may be, or far away for a message or two.
 
-use super::fields::{Away, DISCONNECTED, Field};
+use super::fields::{Away, DISCONNECTED, FAR, Field, POWER_ON};
 use super::findings::{Finding, Grade, time};
 use super::meaning;
 use crate::analysis::decimal::Decimal;
@@ -10,6 +10,9 @@ use crate::analysis::words::count;
 const TEMPERATURE_FAR: f64 = 100.0;
 /// … within so many messages.
 const SHORT: u32 = 3;
+
+/// So many equal values behind as many changes have no noise.
+const STUCK: u32 = 5;
 
 /// What sensors and their drivers say in place of a number.
 const STAND_INS: [f64; 11] = [6553.5, 3276.7, 3276.8, 655.35, 327.67, 327.68, 999.0, 999.9, 9999.0, 9999.9, 99_999.0];
@@ -53,7 +56,13 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
         let is_restless = || meaning::is_restless(&field.path, topic);
         is_odd && (is_one_of(&STAND_INS) && is_restless() || is_end() && is_measured())
     };
-    meaning::range(&field.path, topic).is_some_and(is_outside) || is_spike() || is_stand_in()
+    // A sensor at the end of what it can tell: what is really there moves on.
+    let is_stuck = || {
+        let stands = !is_over && length == field.run.length && length >= STUCK && field.run.changes_before > STUCK;
+        let is_sure = || is_temperature() && value != POWER_ON || is_one_of(&STAND_INS);
+        stands && (value - from).abs() >= FAR && !field.is_whole && is_sure()
+    };
+    meaning::range(&field.path, topic).is_some_and(is_outside) || is_spike() || is_stand_in() || is_stuck()
 }
 
 #[cfg(test)]
@@ -87,6 +96,12 @@ mod tests {
             ("pulses", &[65_400.0, 65_470.0, 65_535.0, 65_600.0], false),
             ("value", &[21.5, 21.6, 670_760.96, 21.5], true),
             ("device_temperature", &[31.0, 31.0, 214_748_364.0, 31.0], true),
+            ("temperature", &[21.1, 21.2, 21.1, 21.3, 21.0, 21.2, -40.0, -40.0, -40.0, -40.0, -40.0], true),
+            ("temperature", &[21.1, 21.2, 21.1, 21.3, 21.0, 21.2, -40.0, -40.0, -40.0, -40.0, -40.1], false),
+            ("wind", &[2.1, 2.2, 2.1, 2.3, 2.4, 2.2, -999.9, -999.9, -999.9, -999.9, -999.9], true),
+            ("wind", &[2.1, 2.2, 2.1, 2.3, 2.4, 2.2, -99.8, -99.8, -99.8, -99.8, -99.8], false),
+            ("temperature", &[21.1, 21.2, 21.1, 21.3, 21.0, 21.2, 85.0, 85.0, 85.0, 85.0, 85.0], false),
+            ("temperature", &[21.1, 21.1, 21.1, 21.1, 21.1, 21.1, -40.0, -40.0, -40.0, -40.0, -40.0], false),
             ("temperature", &[21.0, 214_748_364.0, 214_748_364.0, 214_748_364.0, 214_748_364.0], true),
             ("humidity", &[99.0, 412.0, 430.0, 425.0, 440.0], false),
             ("actual", &[210.1, 210.2, -273.1, -273.1, 210.2], true),

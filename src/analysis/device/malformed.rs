@@ -58,7 +58,9 @@ impl Malformed {
         let unmarked = text.trim_start_matches('\u{feff}').trim_ascii();
         let inside = unmarked.strip_prefix(['{', '[']).map(str::trim_ascii_start);
         let begins = inside.is_some_and(|inside| inside.is_empty() || inside.starts_with(['"', '{', '\'']));
-        if begins || self.structured >= STRUCTURED_FROM {
+        let sum = sum(unmarked);
+        self.structured += u32::from(sum == Some(true));
+        if begins || sum == Some(false) || self.structured >= STRUCTURED_FROM && sum.is_none() {
             self.count += 1;
             self.at = message.at;
             self.payload = unmarked[..unmarked.floor_char_boundary(PAYLOAD_PREVIEW_BYTES)].into();
@@ -66,6 +68,13 @@ impl Malformed {
             self.garbled = garbled.or(marked);
         }
     }
+}
+
+/// Whether the sum at the end of a sentence of NMEA 0183 fits, if it is one: all that stands between `$` and `*`.
+fn sum(text: &str) -> Option<bool> {
+    let (sentence, sum) = text.strip_prefix(['$', '!'])?.rsplit_once('*')?;
+    let told = u8::from_str_radix(sum, 16).ok().filter(|_| sum.len() == 2)?;
+    Some(sentence.bytes().fold(0, |sum, byte| sum ^ byte) == told)
 }
 
 /// Bytes that are no text, as it reads: what is wrong with it, or nothing where it is none at all.
@@ -93,6 +102,7 @@ pub(super) fn judge(topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
             match *packed {
                 _ if topic.starts_with("spBv1.0/") => "Sparkplug's Protobuf",
                 true => "CBOR or MessagePack",
+                false if sum(payload).is_some() => "NMEA 0183",
                 false => "JSON",
             }
         ),
@@ -107,6 +117,29 @@ mod tests {
     use crate::analysis::device::findings::judge;
     use crate::analysis::device::model::Device;
     use crate::analysis::device::names::Name;
+
+    #[test]
+    fn a_sentence_whose_sum_does_not_fit_is_malformed() {
+        let first = b"$WIMWV,072,R,11.1,M,A*0A";
+        for (last, expected) in [
+            (&first[..], 0),
+            (b"$WIMWV,073,R,11.1,M,A*0A", 1),
+            (b"!WIMWV,072,R,11.1,M,A*0a", 0),
+            (b"WIMWV,072,R,11.1,M", 1),
+            (b"", 0),
+        ] {
+            let mut device = Device::new(Name::new("d", false));
+            for payload in [first; 3].iter().map(|payload| &payload[..]).chain([last]) {
+                let at = At::default();
+                device.record(&Message { at, topic: "d/nmea", payload, payload_bytes: payload.len(), retain: false });
+            }
+            let told = judge(&device, At::default());
+            let told: Vec<_> = told.iter().filter(|finding| finding.kind == "malformed_json").collect();
+            assert_eq!(told.len(), expected, "{last:?}");
+            let names_it = |finding: &&Finding| finding.finding.contains(if last[0] == b'$' { "NMEA" } else { "JSON" });
+            assert!(told.iter().all(names_it), "{told:?}");
+        }
+    }
 
     #[test]
     fn what_is_well_formed_and_not_decoded_is_not_malformed() {

@@ -139,7 +139,10 @@ fn is_weak(own: &str, field: &Field, (topic, all): (&str, &Fields)) -> bool {
     let is_wifi = |name: &str| has_part(name, &["wifi", "wlan"]);
     let is_signal = has_part(own, &["rssi", "signal", "strength"]);
     // The same signal as a share stands beside it; what is negative is another's.
-    let has_share = || all.iter().any(|other| is_wifi(&other.path) && other.least >= 0.0);
+    let is_share = |other: &Field| {
+        is_wifi(&other.path) && has_part(&other.path, &["strength", "quality", "signal", "rssi"]) && other.least >= 0.0
+    };
+    let has_share = || all.iter().any(is_share);
     let is_named = || is_wifi(&field.path) || is_wifi(topic) || is_in(&["rssi"], own) && has_share();
     let is_of_wifi = is_signal && is_named() || is_in(&["srssi"], own);
     // A few may be bars: percent are those that say so, Tasmota's RSSI and EMS-ESP's strength.
@@ -161,10 +164,10 @@ fn is_weak(own: &str, field: &Field, (topic, all): (&str, &Fields)) -> bool {
 /// most likely in a Wi-Fi, which no radio hears below a hundred; Bluetooth is named in the topic, or addresses are.
 fn is_weak_by_sender(own: &str, field: &Field, (topic, all): (&str, &Fields)) -> bool {
     const OFTEN: u32 = 4;
+    const OTHERS: &[&str] =
+        &["snr", "lora", "mesh", "uplink", "spreading", "rxinfo", "lte", "gsm", "modem", "cell", "rsrp"];
     let any = |is: fn(&str, &str) -> bool| all.iter().any(|other| is(&other.path, topic));
-    let is_lora = |path: &str, topic: &str| {
-        [path, topic].iter().any(|name| has_part(name, &["snr", "lora", "mesh", "uplink", "spreading", "rxinfo"]))
-    };
+    let is_lora = |path: &str, topic: &str| [path, topic].iter().any(|name| has_part(name, OTHERS));
     let is_wifi = || field.least >= -100.0 && (field.path.is_empty() || any(is_uptime));
     let is_bluetooth = || {
         let is_address = |level: &str| level.len() == 17 && level.matches(':').count() == 5;
@@ -275,6 +278,7 @@ mod tests {
             ("tags/C4:CD:09:07:18:D8", json!({"rssi": -99}), 1),
             ("boiler/heartbeat", json!({"rssi": -89, "wifistrength": 14}), 1),
             ("node/heartbeat", json!({"rssi": -89, "wifi_rssi": -60}), 0),
+            ("node/heartbeat", json!({"rssi": -89, "wifi_channel": 6}), 0),
             ("mesh/17/data", json!({"rssi": -118}), 0),
         ] {
             let (mut fields, mut found) = (Fields::default(), Vec::new());
@@ -299,6 +303,9 @@ mod tests {
             ("ws/gw/battery", &["good"], &[]),
             ("ws/gw/rssi", &["-93", "-95", "-92", "-93"], &["weak_signal"]),
             ("lora/gw/rssi", &["-93", "-95", "-92", "-93"], &[]),
+            ("ws/gw/modem/rssi", &["-93", "-95", "-92", "-93"], &[]),
+            ("ws/gw/signal", &["-93 dBm", "-95 dBm", "-92 dBm", "-93 dBm"], &["weak_signal"]),
+            ("ws/gw/battery/percent", &["4 %"], &["low_battery"]),
         ] {
             let mut device = Device::new(Name::new("gw", false));
             for payload in payloads.iter().map(|payload| payload.as_bytes()) {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::At;
 use super::findings::{Finding, Grade, time};
 use super::labels::label;
-use crate::analysis::words::count;
+use crate::analysis::words::{count, is_in};
 use crate::limits::UNITS_PER_TOPIC_MAX;
 
 /// The units of one topic.
@@ -78,6 +78,13 @@ impl Units {
             advice: "to receivers that do not look at the unit the values jump: find out what switches it, or whether two senders share the topic",
         });
     }
+}
+
+/// Whether it is a unit of what is measured.
+pub(super) fn is_unit(text: &str) -> bool {
+    const OTHERS: &[&str] =
+        &["%", "v", "mv", "a", "ma", "w", "kw", "va", "wh", "kwh", "db", "dbm", "ppm", "lx", "lux", "hz", "rpm"];
+    place(text).is_some() || is_in(OTHERS, text.trim())
 }
 
 /// The quantity of a unit and its system.
