@@ -160,12 +160,12 @@ section() {
         echo "    *(.text.__libc_start_main .text.libc_start_main_stage2 .text.static_init_tls .text.dummy)"
         echo "    *libc.a:*__set_thread_area.*o(.text)"
         # What runs while the server looks for a line: the profiler is too slow for it.
-        echo "    *(.text*YieldNow*4poll* .text.sched_yield) *libc.a:*sched_yield.*o(.text .text.*)"
+        echo "    *(.text*YieldNow*4poll* .text.sched_yield .text*8mqtt_mcp4task8give_way* .text*_8async_io7reactor*12remove_timer* .text._R*13drop_in_place*_3std2io5error5Error*) *libc.a:*sched_yield.*o(.text .text.*)"
         # What two threads that meet need.
         echo "    *(.text*5mutex5futex*5Mutex4spin* .text*5mutex5futex*5Mutex14lock_contended* .text*5futex14futex_wake_all*)"
         # Of functions that are alike one stays, and which name it has differs from build to build: all of their kinds.
         echo "    *(.text._RNvX*_5alloc7raw_vec*4drop* .text._RNv*_5alloc3vec*7reserve* .text._RNv*_5alloc3vec*3VechE17extend_from_slice* .text._RNv*_4core5slice3cmph*17equal_same_length* .text._RN*_5alloc*9DropGuard*)"
-        echo "    *(.text._R*13drop_in_placeINtNtCs*_5alloc4sync3Arc* .text._R*13drop_in_placeINtNtCs*_5alloc2rc2Rc* .text._RNv*_4core3net6parser*_char .text._RNv*_4core3net*12to_canonical)"
+        echo "    *(.text._R*13drop_in_placeINtNtCs*_5alloc4sync3Arc* .text._R*13drop_in_placeINtNtCs*_5alloc2rc2Rc* .text._RNv*_4core3net6parser*_char .text._RNv*_4core3net*12to_canonical .text._R*13drop_in_placeINtNtB*_6option6Option*)"
     fi
     sed -nE '/^(_ZN|_R)/s/(.*[^*])[*]?/    *(.text*\1*)/p' "$2"
     # Of a C library that is linked in, a function is a section or in a file of its archive.
