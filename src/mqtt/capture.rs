@@ -1,6 +1,6 @@
 //! What running calls see of a session's stream. Calls share one connection, so each capture decides by itself what is
 //! its own: live messages that match its filter, and each retained message once, whoever's SUBSCRIBE made the broker
-//! send it.
+//! send it. After a lost connection a retained message is new when it is not what its topic said last.
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
@@ -14,7 +14,6 @@ use super::topic;
 use super::wire::Publish;
 use crate::clock::{Now, Timestamp};
 use crate::limits::{HELD_DEFAULT_BYTES, INTERRUPTIONS_MAX, MARK_PREFIX_BYTES, RETAINED_QUIET, RETAINED_SEEN_MAX};
-use crate::sorted;
 
 /// Keeps what a call needs of the messages, bounded, and counts the rest.
 pub trait Recorder {
@@ -99,7 +98,7 @@ pub struct Capture {
     pub(super) waits_for: Option<u16>,
     pub(super) burst: Burst,
     recorder: Rc<RefCell<dyn Recorder>>,
-    /// Marks of retained messages, sorted.
+    /// What topics with a retained message said last, sorted: the upper half marks the topic, the lower one the message.
     seen: Vec<u64>,
     /// Another capture made the broker send retained messages again that match this filter.
     foreign: bool,
@@ -213,14 +212,22 @@ impl Captures {
             return false;
         }
         let (mut wanted, mut any) = (false, false);
-        let mut mark = None;
+        let (mut topic, mut mark) = (None, None);
         for capture in self.list.iter_mut().filter(|capture| capture.takes(message.topic)) {
-            let taken = if message.retain {
-                let mark = *mark.get_or_insert_with(|| fingerprint(&self.hasher, message));
-                capture.takes_retained(mark, now.at)
-            } else {
-                capture.retained != Retained::Only
+            let taken = match (message.retain, capture.retained) {
+                (true, _) => capture.awaits_retained(now.at),
+                (false, wanted) => wanted != Retained::Only,
             };
+            // Hashed only where it is remembered.
+            let mut is_news = || {
+                if !message.retain && capture.seen.is_empty() {
+                    return true;
+                }
+                let topic = *topic.get_or_insert_with(|| self.hasher.hash_one(message.topic) & TOPIC_BITS);
+                let mark = || *mark.get_or_insert_with(|| fingerprint(&self.hasher, message) & !TOPIC_BITS);
+                capture.is_news(topic, mark, message.retain)
+            };
+            let taken = taken && (is_news() || !message.retain);
             if taken {
                 any = true;
                 wanted |= capture.record(message, now);
@@ -276,6 +283,9 @@ impl Captures {
     }
 }
 
+/// Of [`Capture::seen`].
+const TOPIC_BITS: u64 = !0 << 32;
+
 fn fingerprint(hasher: &RandomState, message: &Publish<'_>) -> u64 {
     // The same for a packet that came in one piece and one that was cut while it was read.
     let prefix = &message.payload[..message.payload.len().min(MARK_PREFIX_BYTES)];
@@ -287,7 +297,7 @@ impl Capture {
         !self.done && self.grant != Grant::Rejected && topic::matches(&self.pattern, topic)
     }
 
-    fn takes_retained(&mut self, mark: u64, now: Instant) -> bool {
+    fn awaits_retained(&mut self, now: Instant) -> bool {
         if self.retained == Retained::Exclude {
             return false;
         }
@@ -296,7 +306,24 @@ impl Capture {
             Burst::Closed if self.foreign => return false,
             Burst::Closed => {}
         }
-        self.seen.len() >= RETAINED_SEEN_MAX || sorted::insert(&mut self.seen, mark)
+        true
+    }
+
+    /// Whether a message is another one than the last on its topic, which is remembered where that was retained.
+    fn is_news(&mut self, topic: u64, mark: impl FnOnce() -> u64, is_retained: bool) -> bool {
+        let index = self.seen.partition_point(|known| *known < topic);
+        match self.seen.get_mut(index).filter(|known| **known & TOPIC_BITS == topic) {
+            Some(known) => {
+                let last = topic | mark();
+                std::mem::replace(known, last) != last
+            }
+            None => {
+                if is_retained && self.seen.len() < RETAINED_SEEN_MAX {
+                    self.seen.insert(index, topic | mark());
+                }
+                true
+            }
+        }
     }
 
     /// True when the call should look.
