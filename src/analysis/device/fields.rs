@@ -148,6 +148,11 @@ impl Fields {
         self.all.iter()
     }
 
+    /// The connection was away.
+    pub(super) fn interrupted(&mut self) {
+        self.all.iter_mut().for_each(|field| field.steps.interrupted());
+    }
+
     /// Messages without a number that had been in each of no fewer than `least`, from the first to the last that had it.
     pub fn absent(&self, field: &Field, least: u32) -> u32 {
         let was_always = field.seen >= least && field.seen == field.last_message;

@@ -252,12 +252,6 @@ impl Device {
         Some(Taken { inspection, new_topic })
     }
 
-    /// The connection was away: what comes next is no interval.
-    pub fn interrupted(&mut self) {
-        (0..self.topics.len()).for_each(|row| self.topics.get_mut(row).timing.interrupted());
-        self.pulse.interrupted();
-    }
-
     /// Its topics with their names.
     pub fn topics(&self) -> impl Iterator<Item = (&str, &TopicModel)> {
         (0..self.topics.len()).map(|row| self.topics.get(row))

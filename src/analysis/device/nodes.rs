@@ -20,6 +20,18 @@ pub struct Node {
 }
 
 impl Device {
+    /// The connection was away: what comes next is no interval, and what was numbered meanwhile is not lost.
+    pub fn interrupted(&mut self) {
+        for row in 0..self.topics.len() {
+            let model = self.topics.get_mut(row);
+            model.timing.interrupted();
+            model.fields.interrupted();
+        }
+        self.pulse.interrupted();
+        self.sequence.steps.interrupted();
+        self.nodes.iter_mut().for_each(|node| node.last = None);
+    }
+
     /// Sparkplug numbers the messages of a node and of the devices behind it in one sequence.
     pub(super) fn follow_node(&mut self, message: &Message<'_>) {
         let parts = sparkplug::parts(message.topic).filter(|_| self.hears_nodes && !message.retain);
@@ -100,5 +112,29 @@ mod tests {
             judge(&device, at(65_000)).iter().any(|finding| finding.kind == "missed_beats")
         };
         assert_eq!((missed(Some(37_900)), missed(None), missed(Some(1000))), (false, true, true));
+    }
+
+    #[test]
+    fn what_was_numbered_while_nobody_could_hear_it_is_not_lost() {
+        for (topic, payload) in
+            [("spBv1.0/P/NDATA/d", |n: u8| vec![0x18, n]), ("d/seq", |n: u8| n.to_string().into_bytes())]
+                as [(&str, fn(u8) -> Vec<u8>); 2]
+        {
+            let found = |is_away: bool| {
+                let mut device = Device::new(Name::new("d", false));
+                device.hears_nodes = true;
+                for (ms, n) in (0..).step_by(1000).zip((0..20).chain(40..60)) {
+                    let at = At { elapsed: Duration::from_millis(ms), unix_ms: ms };
+                    if is_away && n == 40 {
+                        device.interrupted();
+                    }
+                    let payload = &payload(n)[..];
+                    device.record(&Message { at, topic, payload, payload_bytes: payload.len(), retain: false });
+                }
+                let end = At { elapsed: Duration::from_secs(40), unix_ms: 40_000 };
+                judge(&device, end).iter().any(|finding| finding.kind == "counter_gap")
+            };
+            assert_eq!((found(false), found(true)), (true, false), "{topic}");
+        }
     }
 }

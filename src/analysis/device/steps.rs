@@ -34,6 +34,8 @@ pub struct Steps {
     resets_differ: bool,
     /// The first step that was not to the next number: when, from, to.
     pub example: Option<(At, f64, f64)>,
+    /// The connection was away since the latest number.
+    is_behind_gap: bool,
     /// How often the latest number came again.
     again: u32,
     is_slow: bool,
@@ -88,10 +90,18 @@ impl Steps {
         self.highest = value;
     }
 
+    /// The connection was away: what was left out may have come meanwhile.
+    pub(super) fn interrupted(&mut self) {
+        self.is_behind_gap = true;
+    }
+
     /// Takes a step.
     pub(super) fn add(&mut self, at: At, from: f64, to: f64) {
-        self.all += 1;
         self.note_slow(at.elapsed, from == to);
+        if std::mem::take(&mut self.is_behind_gap) && to > 1.0 {
+            return self.begin(to);
+        }
+        self.all += 1;
         // The greatest number of some bytes may stand for none.
         let is_spared = || self.highest > 250.0 && is_power(2.0, 256.0, self.highest + 2.0);
         let is_end = || is_limit(self.highest + 1.0) || is_limit(self.highest + 1.0 - to);
