@@ -47,7 +47,8 @@ pub(super) fn belongs(command: &str, answer: &str) -> bool {
     let mut base = command;
     while let Some((before, last)) = base.rsplit_once('/') {
         base = before;
-        if matches!(last, "set" | "get" | "cmd" | "command" | "commands" | "cmnd" | "request" | "req" | "rpc") {
+        if matches!(last, "set" | "get" | "cmd" | "command" | "commands" | "cmnd" | "request" | "req" | "rpc" | "call")
+        {
             break;
         }
     }
@@ -148,6 +149,8 @@ mod tests {
             ("boiler/switch/heat/command", "boiler/switch/heat/state", true),
             ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/Mode", true),
             ("W/c0619ab2f1e4/vebus/276/Mode", "N/c0619ab2f1e4/vebus/276/State", false),
+            ("ocpp/cp1/call/Reset", "ocpp/cp1/result/Reset", true),
+            ("ocpp/cp1/call/Reset", "ocpp/cp1/heartbeat", false),
             ("wled/desk", "wled/desk/g", true),
             ("wled/desk/api", "wled/desk/g", true),
             ("wled/desk/api", "wled/desk/status", false),

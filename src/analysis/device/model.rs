@@ -13,7 +13,7 @@ use super::labels::{self, Labels};
 use super::malformed::{Malformed, PAYLOAD_PREVIEW_BYTES};
 use super::names::{Name, Similar};
 use super::nodes::Node;
-use super::places::{Convention, Place, convention, is_asked, place};
+use super::places::{Convention, Place, convention, is_asked, is_call, place};
 use super::presence::{self, Means, Presences};
 use super::rest::Rest;
 use super::sequence::Sequence;
@@ -218,6 +218,8 @@ impl Device {
         // What is told of a value is no question for it: openWB has its state on …/get/NAME.
         let place = match place {
             Place::Command if is_asked(topic) && json.as_ref().is_some_and(|json| !json.is_object()) => Place::State,
+            // OCPP's gateways call so: the id is that of the answer.
+            Place::State if is_call(topic) && json.as_ref().is_some_and(|json| !json["id"].is_null()) => Place::Command,
             place => place,
         };
         self.live += u64::from(place != Place::Command && !retain);

@@ -193,6 +193,13 @@ fn an_inverter_that_was_away_from_the_start_is_no_alarm() {
 }
 
 #[test]
+fn what_is_called_and_has_an_id_is_a_command() {
+    let beat = ("ocpp/d/heartbeat", &b"{}"[..]);
+    assert_eq!(kinds(&[beat, ("ocpp/d/call/Reset", br#"{"id":"c0","payload":{}}"#), beat]), ["no_answer"]);
+    assert_eq!(kinds(&[beat, ("house/d/call/active", br#"{"from":"door"}"#), beat]), [""; 0]);
+}
+
+#[test]
 fn a_gateway_is_there_while_its_inverter_has_no_sun() {
     use crate::analysis::device::findings::Connection;
     for (status, expected) in [("online", Connection::Online), ("offline", Connection::Offline)] {

@@ -80,6 +80,11 @@ pub(super) fn is_asked(topic: &str) -> bool {
     topic.rsplit('/').nth(1) == Some("get")
 }
 
+/// Whether it is one of those on which something is called, BASE/call/NAME, or told of a call.
+pub(super) fn is_call(topic: &str) -> bool {
+    topic.rsplit('/').nth(1) == Some("call")
+}
+
 /// What a topic ends with.
 pub(in crate::analysis) fn last_level(topic: &str) -> &str {
     topic.rsplit('/').next().unwrap_or_default()
