@@ -291,9 +291,10 @@ fn commands(device: &Device, end: At, found: &mut Vec<Finding>) {
             kind: "no_answer",
             severity: if is_expected { Grade::Warning } else { Grade::Info },
             finding: format!(
-                "{} of {} got no answer but the device's regular messages",
+                "{} of {} got no answer{}",
                 unanswered.len(),
-                count(device.commands.count, "command")
+                count(device.commands.count, "command"),
+                if device.live > 0 { " but the device's regular messages" } else { "" }
             ),
             evidence: vec![format!("{} {} {}", time(last.at), last.topic, last.payload)],
             advice: "the device may not subscribe to that topic, not understand the payload, or be gone; some devices answer no command",

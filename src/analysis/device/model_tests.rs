@@ -224,6 +224,21 @@ fn values_on_topics_called_get_are_told_and_not_asked_for() {
 }
 
 #[test]
+fn what_sent_nothing_has_no_regular_messages() {
+    for (retain, expected) in [(true, "1 of 1 command got no answer"), (false, "1 of 1 command got no answer but the")]
+    {
+        let mut device = Device::new(Name::new("d", false));
+        for (topic, payload, retain) in [("d/state", &b"OFF"[..], retain), ("d/set", b"ON", false)] {
+            device.record(&Message { at: At::default(), topic, payload, payload_bytes: payload.len(), retain });
+        }
+        let found = judge(&device, At { elapsed: Duration::from_secs(60), unix_ms: 60_000 });
+        let finding = found.iter().find(|finding| finding.kind == "no_answer").expect("a finding");
+        let is_all = finding.finding == expected;
+        assert!(finding.finding.starts_with(expected) && is_all == retain, "{}", finding.finding);
+    }
+}
+
+#[test]
 fn a_cut_sparkplug_payload_is_told() {
     let whole = [0x12, 7, 0x0a, 1, b'p', 0x20, 3, 0x50, 5];
     let message = |length: usize| ("spBv1.0/g/DDATA/n/d", &whole[..length]);
