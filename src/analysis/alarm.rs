@@ -22,6 +22,8 @@ pub enum Role {
     Report(Severity),
     /// Is a flag, as in `"battery_low":true`: numbers other than 1 are measurements.
     Flag(Severity),
+    /// Is a flag whose numbers are counts or measurements, as in `"crc_error":1` and `"position_error":1`.
+    Switch(Severity),
     /// Says that all is well, as in `"healthy":true`: false reports.
     Well(Severity),
     /// Has lines of a log: what they say of themselves counts.
@@ -43,7 +45,7 @@ pub enum Part {
 
 /// Reads a name. Case, `_`, `-` and blanks do not matter.
 pub fn role(name: &[u8]) -> Role {
-    use Role::{Flag, Level, Report, Well};
+    use Role::{Flag, Level, Report, Switch, Well};
     use Severity::{Error, Warning};
     // Asked for each member of each message, so only words with the same first letter are compared, and short names,
     // which many devices have, with none.
@@ -80,7 +82,7 @@ pub fn role(name: &[u8]) -> Role {
         ],
         b'u' => &[(&["undervoltage"], Flag(Error))],
         // Of a battery, most often.
-        b'i' => &[(&["islow"], Flag(Warning))],
+        b'i' => &[(&["islow"], Flag(Warning)), (&["inalarm", "infault", "inerror"], Switch(Error))],
         b'p' => &[(&["problem"], Flag(Error)), (&["printerror"], Report(Error))],
         b'b' => &[(&["batterylow", "batlow", "batterycritical"], Flag(Warning))],
         b't' => &[(&["tamper"], Flag(Warning))],
@@ -93,7 +95,7 @@ pub fn role(name: &[u8]) -> Role {
 fn role_of_end(name: &[u8]) -> Role {
     // Asked for each member of each message: few names end like one of these.
     let last = name.last().map_or(0, u8::to_ascii_lowercase);
-    if name.len() < "xState".len() || !matches!(last, b'e' | b's' | b't' | b'r' | b'n' | b'd') {
+    if name.len() < "xState".len() || !matches!(last, b'e' | b's' | b't' | b'r' | b'n' | b'd' | b'g' | b'k') {
         return Role::Plain;
     }
     let part = |range: std::ops::Range<usize>| name.get(range).unwrap_or_default();
@@ -102,8 +104,16 @@ fn role_of_end(name: &[u8]) -> Role {
     let is_code = || ends("code") && ["errorcode", "error_code", "faultcode", "fault_code"].into_iter().any(ends);
     // Where each bit is one of them.
     let has_bits = || ["word", "bits", "flags"].into_iter().any(ends);
+    // As a word of its own: `pump_fault`, `pumpFault`, not `default`.
     let joins =
         |end: &str| ends(end) && (name.ends_with(end.as_bytes()) || part(0..name.len() - end.len()).ends_with(b"_"));
+    // Not what happened once, nor what shall be done then.
+    let is_other = || {
+        const OTHERS: [&str; 12] =
+            ["last", "old", "prev", "no", "clear", "reset", "ack", "ignore", "test", "mask", "enable", "stop"];
+        let begins = |other: &str| part(0..other.len()).eq_ignore_ascii_case(other.as_bytes());
+        OTHERS.iter().any(|other| begins(other)) || name.windows(3).any(|at| matches!(at, b"_on" | [_, b'O', b'n']))
+    };
     let begins = |words: &[&str]| matches!(first_letter(name), b'e' | b'f' | b'a') && is_one_of(words, part(0..5));
     if begins(&["error", "fault"]) && tells()
         || begins(&["error", "fault", "alarm"]) && has_bits()
@@ -112,6 +122,12 @@ fn role_of_end(name: &[u8]) -> Role {
         Role::Report(Severity::Error)
     } else if ["State", "Status"].into_iter().any(joins) {
         Role::Level
+    } else if ["Fault", "Error", "Failure"].into_iter().any(joins) && !is_other()
+        || begins(&["error", "fault", "alarm"]) && ["active", "present", "flag"].into_iter().any(ends)
+    {
+        Role::Switch(Severity::Error)
+    } else if joins("Ok") {
+        Role::Well(Severity::Warning)
     } else {
         Role::Plain
     }
@@ -508,6 +524,17 @@ mod tests {
             ("alarmed", Role::Plain),
             ("Störung", Role::Report(Severity::Error)),
             ("self_test", Role::Level),
+            ("pump_fault", Role::Switch(Severity::Error)),
+            ("commError", Role::Switch(Severity::Error)),
+            ("alarm_active", Role::Switch(Severity::Error)),
+            ("inAlarm", Role::Switch(Severity::Error)),
+            ("pause_on_error", Role::Plain),
+            ("retryOnError", Role::Plain),
+            ("clearFault", Role::Plain),
+            ("default", Role::Plain),
+            ("terror", Role::Plain),
+            ("sensor_ok", Role::Well(Severity::Warning)),
+            ("notebook", Role::Plain),
             ("password", Role::Plain),
             ("battery", Role::Plain),
         ] {

@@ -122,6 +122,7 @@ impl<'a> Walk<'a> {
         // A count or a code reports; a fraction is a measurement, as a controller's deviation is.
         let is_set = match role {
             Role::Flag(_) => value == 1.0,
+            Role::Switch(_) => false,
             _ => value != 0.0 && f64::fract(value) == 0.0,
         };
         Some(leaf(Kind::Number, 0, reported(role, is_set)))
@@ -205,7 +206,7 @@ fn leaf(kind: Kind, tag: u64, severity: Option<Severity>) -> Inspection {
 /// What a value under a name of that role reports when it is set.
 fn reported(role: Role, is_set: bool) -> Option<Severity> {
     match role {
-        Role::Report(severity) | Role::Flag(severity) if is_set => Some(severity),
+        Role::Report(severity) | Role::Flag(severity) | Role::Switch(severity) if is_set => Some(severity),
         _ => None,
     }
 }

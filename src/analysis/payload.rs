@@ -105,7 +105,7 @@ pub(super) fn text_severity(role: Role, text: &[u8]) -> Option<Severity> {
     match role {
         Role::Level => alarm::state(words()?),
         Role::Report(severity) => (!alarm::is_all_well(words()?)).then_some(severity),
-        Role::Flag(severity) => alarm::is_set(words()?).then_some(severity),
+        Role::Flag(severity) | Role::Switch(severity) => alarm::is_set(words()?).then_some(severity),
         Role::Well(severity) => text.eq_ignore_ascii_case(b"false").then_some(severity),
         // A single word may set how much is logged.
         Role::Log if !text.contains(&b' ') => None,
@@ -284,6 +284,7 @@ mod tests {
             r#"{"error":{"code":0,"text":"E0"},"alarm":{"high":false,"low":false}}"#,
             r#"{"alarm":{"threshold":30,"active":false},"errors":{"rx":0,"tx":0},"faults":[0,""]}"#,
             r#"{"error":0.35,"smoke":0.02,"overpower":2500}"#,
+            r#"{"crc_error":1,"pump_fault":false,"commError":"none","sensor_ok":true}"#,
             r#"{"update":{"state":"available"},"fault":"No Fault","alarm":{"state":"disarmed"}}"#,
             r#"{"log_level":"error","config":{"advanced":{"level":"error"}}}"#,
             "<status><errors></errors><error>0</error><note>no fault</note></status>",
@@ -307,6 +308,8 @@ mod tests {
             r#"{"errors":{"rx":3}}"#,
             r#"{"state":"sensor failure"}"#,
             r#"{"overtemperature":true}"#,
+            r#"{"pump_fault":true}"#,
+            r#"{"commError":"active"}"#,
             "<pump><error>E5</error></pump>",
             r#"{"log":"ERROR modbus: slave 3 timeout"}"#,
             r#"{"logs":["INFO started","[E][mqtt] not connected"]}"#,
@@ -323,6 +326,7 @@ mod tests {
             r#"{"health":"unhealthy"}"#,
             r#"{"status":"NOK"}"#,
             r#"{"leak":true}"#,
+            r#"{"sensor_ok":false}"#,
             r#"{"alert":1}"#,
             r#"{"log":"2026-01-03 10:22:11 [warn] poll is slow"}"#,
         ] {
