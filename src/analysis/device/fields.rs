@@ -362,7 +362,7 @@ impl Field {
     fn add(&mut self, at: At, value: f64) {
         self.seen += 1;
         self.steps.add(at, self.last, value);
-        self.pace.add(self.steps.last_interval, (value - self.last).abs());
+        self.pace.add(self.steps.last_interval, value - self.last);
         let mut breaks = self.breaks;
         breaks.note(at, value, self);
         self.breaks = breaks;

@@ -31,6 +31,7 @@ mod supply;
 mod texts;
 pub mod timing;
 pub mod told_time;
+mod twins;
 pub mod units;
 mod witnesses;
 

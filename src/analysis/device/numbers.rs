@@ -6,7 +6,7 @@ use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::places::Place;
 use super::steps::Steps;
-use super::{breaks, impossible, meaning, rest, sparkplug, steps, stuck, supply};
+use super::{breaks, impossible, meaning, rest, sparkplug, steps, stuck, supply, twins};
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::{count, is_called};
 
@@ -22,6 +22,9 @@ pub(super) fn judge(device: &Device, found: &mut Vec<Finding>) {
         let of_all = |field: &&Field| is_shared && steps::is_sequence(field.name(topic));
         let fields = model.fields.iter().filter(|field| !of_all(field));
         fields.for_each(|field| number(topic, model, field, (before, found)));
+        if found[before..].iter().all(|finding| finding.kind != "several_senders") {
+            found.extend(twins::in_turn(topic, model));
+        }
         supply::judge_words(topic, &model.fields, found);
         found.extend(model.kept.iter().filter(|_| model.live == 0).map(|finding| (**finding).clone()));
         stuck::judge(device, topic, model, found);
@@ -178,9 +181,13 @@ fn senders(name: &str, field: &Field, (at, from, to): (At, f64, f64)) -> Finding
             time(at),
             Decimal(to)
         )],
-        advice: "two devices may have the same name or configuration: compare client ids and where the messages come from",
+        advice: TWO_SENDERS,
     }
 }
+
+/// What to do where two send under one name.
+pub(super) const TWO_SENDERS: &str =
+    "two devices may have the same name or configuration: compare client ids and where the messages come from";
 
 /// So many messages without a number that had been in each: some programs leave out a sensor that fails.
 const ABSENT_FROM: u32 = 5;

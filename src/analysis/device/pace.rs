@@ -10,19 +10,31 @@ pub struct Pace {
     least: f64,
     /// How often it went farther until one that came late.
     farther: u32,
+    /// How far it went, and which way.
+    went: f64,
+    /// The farthest that it ever went.
+    farthest: f64,
+    /// How often it went that far, or nearly, and at once back to where it had been.
+    pub(super) swings: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { soonest: Duration::MAX, least: f64::INFINITY, farther: 0 }
+        Self { soonest: Duration::MAX, least: f64::INFINITY, farther: 0, went: 0.0, farthest: 0.0, swings: 0 }
     }
 }
 
 impl Pace {
-    /// Takes how far it went from one message to the next, and in which time.
+    /// Takes how far it went from one message to the next, or fell when that is less than nothing, and in which time.
     pub(super) fn add(&mut self, interval: Duration, went: f64) {
         const LATE: f64 = 1.5;
         const SOON: f64 = 1.25;
+        const BACK: f64 = 4.0;
+        let before = std::mem::replace(&mut self.went, went);
+        let is_back = (went + before).abs() * BACK <= went.abs();
+        let went = went.abs();
+        self.farthest = self.farthest.max(went);
+        self.swings += u32::from(went > 0.0 && went * 2.0 >= self.farthest && is_back);
         self.soonest = self.soonest.min(interval);
         if interval <= self.soonest.mul_f64(SOON) {
             self.least = self.least.min(went);
@@ -42,6 +54,19 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_back_and_forth_between_two_levels_swings() {
+        let of = |values: &[f64]| {
+            let mut pace = Pace::default();
+            values.windows(2).for_each(|pair| pace.add(Duration::from_secs(10), pair[1] - pair[0]));
+            pace.swings
+        };
+        assert_eq!(of(&[10.2, 20.6, 10.3, 20.4, 10.4, 10.5, 20.5]), 3);
+        assert_eq!(of(&[10.2, 10.3, 20.6, 20.4, 10.4, 10.5]), 0);
+        assert_eq!(of(&[10.2; 5]), 0);
+        assert_eq!(of(&[10.0, 20.0, 10.0, 11.0, 10.0, 11.0]), 1, "the rest is little beside that");
+    }
 
     #[test]
     fn who_tells_a_small_change_soon_and_a_large_one_late_tells_at_its_times() {
