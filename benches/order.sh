@@ -165,7 +165,7 @@ section() {
         echo "    *(.text*5mutex5futex*5Mutex4spin* .text*5mutex5futex*5Mutex14lock_contended* .text*5futex14futex_wake_all*)"
         # Of functions that are alike one stays, and which name it has differs from build to build: all of their kinds.
         echo "    *(.text._RNvX*_5alloc7raw_vec*4drop* .text._RNv*_5alloc3vec*7reserve* .text._RNv*_5alloc3vec*3VechE17extend_from_slice* .text._RNv*_4core5slice3cmph*17equal_same_length* .text._RN*_5alloc*9DropGuard*)"
-        echo "    *(.text._R*13drop_in_placeINtNtCs*_5alloc4sync3Arc* .text._R*13drop_in_placeINtNtCs*_5alloc2rc2Rc* .text._RNv*_4core3net6parser*_char .text._RNv*_4core3net*12to_canonical .text._R*13drop_in_placeINtNtB*_6option6Option*)"
+        echo "    *(.text._R*13drop_in_placeINtNtCs*_5alloc4sync3Arc* .text._R*13drop_in_placeINtNtCs*_5alloc2rc2Rc* .text._RNv*_4core3net6parser*_char .text._RNv*_16rustls_pki_types*6parser*_char .text._RNv*_4core3net*12to_canonical .text._R*13drop_in_placeINtNtB*_6option6Option*)"
     fi
     sed -nE '/^(_ZN|_R)/s/(.*[^*])[*]?/    *(.text*\1*)/p' "$2"
     # Of a C library that is linked in, a function is a section or in a file of its archive.
