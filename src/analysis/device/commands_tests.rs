@@ -212,20 +212,21 @@ fn a_light_that_is_told_what_it_is_owes_no_answer() {
 
 #[test]
 fn the_next_beat_is_no_answer_where_others_were_answered_at_once() {
-    for (first, second, moment, expected) in [
-        (80, "off", Moment::Due, 1),
-        (80, "on", Moment::Due, 0),
-        (80, "{\"get\":\"all\"}", Moment::Due, 0),
-        (80, "off", Moment::Any, 0),
-        (3000, "off", Moment::Due, 0),
-        (80, "off", Moment::Early, 0),
+    for (first, second, told_next, moment, expected) in [
+        (80, "off", "{}", Moment::Due, 1),
+        (80, "off", "OFF", Moment::Due, 0),
+        (80, "on", "{}", Moment::Due, 0),
+        (80, "{\"get\":\"all\"}", "{}", Moment::Due, 0),
+        (80, "off", "{}", Moment::Any, 0),
+        (3000, "off", "{}", Moment::Due, 0),
+        (80, "off", "{}", Moment::Early, 0),
     ] {
         let mut commands = Commands::default();
         commands.record(at(0), "s/command/switch:0", "on", false);
         commands.answer(at(first), "s/status/switch:0", "{}", true, Moment::Any);
         commands.record(at(100_000), "s/command/switch:0", second, false);
-        commands.answer(at(104_000), "s/status/switch:0", "{}", true, moment);
-        assert_eq!(told(&commands, &["s/status/switch:0"], ":0"), expected, "{first} {second} {moment:?}");
+        commands.answer(at(104_000), "s/status/switch:0", told_next, true, moment);
+        assert_eq!(told(&commands, &["s/status/switch:0"], ":0"), expected, "{first} {second} {told_next} {moment:?}");
         commands.answer(at(106_000), "s/status/switch:0", "{}", true, Moment::Early);
         assert_eq!(told(&commands, &["s/status/switch:0"], ":0"), 0, "it took its time");
     }

@@ -7,8 +7,8 @@ use super::{meaning, supply, units};
 use crate::analysis::decimal;
 use crate::analysis::words::is_in;
 
-/// What a payload that is no JSON tells of its topic: a number or the word for one, and null where it has none. A single empty one may only
-/// delete what the broker keeps.
+/// What a payload that is no JSON tells of its topic: a number, a row of them or the word for one, and null where it has
+/// none. A single empty one may only delete what the broker keeps.
 pub(super) fn value(topic: &str, text: &str, is_empty_again: bool) -> Option<Value> {
     if is_empty_again || is_no_number(text) {
         return Some(Value::Null);
