@@ -190,6 +190,8 @@ fn an_inverter_that_was_away_from_the_start_is_no_alarm() {
     assert_eq!(told("house", &night), (Connection::Online, vec![("offline_but_sending", Grade::Warning)]));
     let gone = |base| told(base, &[b"1", b"0"]).1;
     assert_eq!((gone("solar"), gone("house")), (vec![("offline_but_sending", Grade::Warning)], gone("solar")));
+    let often = told("house", &[b"1", b"0", b"1", b"0"]).1;
+    assert_eq!(often, [("flapping", Grade::Warning)], "that it sends in between is known");
 }
 
 #[test]
