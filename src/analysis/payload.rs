@@ -80,7 +80,9 @@ fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
     if opens_tag && (!whole || trimmed.ends_with(b">")) {
         return plain(Kind::Xml, xml_severity(std::str::from_utf8(trimmed).unwrap_or_default()));
     }
-    plain(Kind::Text, text_severity(role, trimmed))
+    // The names and half words of JSON that broke off report nothing.
+    let is_broken = role == Role::Plain && trimmed.starts_with(b"{\"");
+    plain(Kind::Text, if is_broken { None } else { text_severity(role, trimmed) })
 }
 
 /// What bytes say that are no text, if they are CBOR or MessagePack.
@@ -279,6 +281,8 @@ mod tests {
             r#"{"error":false,"alarm":0,"fault":"none"}"#,
             r#"{"errors":[],"warnings":{}}"#,
             r#"{"mode":"default"}"#,
+            r#"{"state":"running","alarm":nu"#,
+            r#"{"state":"running","fail"#,
             r#"{"status":"ok","level":3}"#,
             r#"{"text":"error"}"#,
             r#"{"error":{"code":0,"text":"E0"},"alarm":{"high":false,"low":false}}"#,

@@ -4,7 +4,8 @@ use super::sparkplug;
 use crate::analysis::words::is_in;
 
 /// Levels below which answers come.
-const ANSWERS: &[&str] = &[
+/// How topics of answers end.
+pub(super) const ANSWERS: &[&str] = &[
     "state",
     "status",
     "result",

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::At;
 use super::fields::{Field, decimals};
 use super::findings::{Finding, Grade, time};
-use super::meaning;
 use super::places::last_level;
+use super::{impossible, meaning};
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::count;
 
@@ -210,7 +210,7 @@ fn is_of_units(shift: &Shift, field: &Field, topic: &str) -> bool {
         false if is(meaning::is_restless) => is_by_factor(from, to) && !is(meaning::is_humidity),
         false => shift.has_moved_point && is(meaning::is_measurement) && is_by(1000.0, from, to, NOISE_OF_LOADS),
     };
-    shift.after >= ENOUGH && !is(meaning::is_hot_by_nature) && fits()
+    shift.after >= ENOUGH && !impossible::is_end(to) && !is(meaning::is_hot_by_nature) && fits()
 }
 
 fn is_conversion(from: f64, to: f64, field: &Field) -> bool {
@@ -317,6 +317,7 @@ mod tests {
             ("cpu_temp", &ROOM, &in_fahrenheit),
             ("temp_target", &ROOM, &in_fahrenheit),
             ("power", &[2.0; 6], &[2000.0; 6]),
+            ("co2", &[656.0, 655.0, 654.0, 655.0, 656.0], &[65_535.0; 6]),
             ("power", &load, &[1.3, 1.2, 1.3, 1.3, 1.2, 1.3]),
             ("position", &load, &in_kilowatts),
             ("energy_kWh", &[0.1, 0.1, 0.2, 0.2, 0.3, 0.3], &[300.0, 300.1, 300.2, 300.3, 300.4, 300.5]),

@@ -18,7 +18,12 @@ const STUCK: u32 = 5;
 const STAND_INS: [f64; 11] = [6553.5, 3276.7, 3276.8, 655.35, 327.67, 327.68, 999.0, 999.9, 9999.0, 9999.9, 99_999.0];
 
 /// The greatest numbers of two and four bytes, and what KNX has for "invalid data": whatever is measured, it is none.
-const ENDS: [f64; 6] = [65_535.0, 32_767.0, 32_768.0, u32::MAX as f64, i32::MAX as f64, 670_760.96];
+const ENDS: [f64; 7] = [65_535.0, 32_767.0, 32_768.0, u32::MAX as f64, i32::MAX as f64, 2_147_483_648.0, 670_760.96];
+
+/// Whether it is one of those.
+pub(super) fn is_end(value: f64) -> bool {
+    ENDS.contains(&value.abs())
+}
 
 /// Adds what is impossible in a number of one thing.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
@@ -50,7 +55,7 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
     let is_spike = || is_over && length <= SHORT && (value - from).abs() >= TEMPERATURE_FAR && is_temperature();
     let is_one_of = |numbers: &[f64]| numbers.contains(&value.abs());
     // Below the lowest temperature that there is.
-    let is_end = || is_one_of(&ENDS) || (-273.15..=-273.1).contains(&value);
+    let is_end = || is_end(value) || (-273.15..=-273.1).contains(&value);
     let is_measured = || meaning::is_measurement(&field.path, topic) || !field.is_whole;
     let is_stand_in = || {
         let is_restless = || meaning::is_restless(&field.path, topic);
@@ -92,6 +97,8 @@ mod tests {
             ("battery", &[80.0, 80.0, 255.0, 80.0], false),
             ("voltage_l1", &[231.0, 230.8, 65_535.0, 65_535.0, 231.0], true),
             ("voltage_l1", &[231.0, 230.8, 999.0, 999.0, 231.0], false),
+            ("U1", &[231.0, 230.0, 65_535.0, 231.0], true),
+            ("UDC1", &[412.3, 411.8, 2_147_483_648.0, 412.0], true),
             ("distance_mm", &[400.0, 410.0, 65_535.0, 405.0], true),
             ("pulses", &[65_400.0, 65_470.0, 65_535.0, 65_600.0], false),
             ("value", &[21.5, 21.6, 670_760.96, 21.5], true),

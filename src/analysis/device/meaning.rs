@@ -26,6 +26,9 @@ pub(super) fn is_measurement(path: &str, topic: &str) -> bool {
         "torque",
         "weight",
         "frequency",
+        "u1",
+        "u2",
+        "u3",
     ];
     (has_part(own_name(path, topic), PARTS) || is_of_air(path, topic)) && !is_setting(path, topic)
 }

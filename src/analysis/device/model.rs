@@ -215,9 +215,10 @@ impl Device {
             _ => json,
         };
         let text = text.unwrap_or_default();
-        // What is told of a value is no question for it: openWB has its state on …/get/NAME.
+        // What is told of a value is no question for it, nor are several: openWB has its state on …/get/NAME.
+        let is_told = || json.as_ref().map_or(text.starts_with('['), |json| !json.is_object());
         let place = match place {
-            Place::Command if is_asked(topic) && json.as_ref().is_some_and(|json| !json.is_object()) => Place::State,
+            Place::Command if is_asked(topic) && is_told() => Place::State,
             // OCPP's gateways call so: the id is that of the answer.
             Place::State if is_call(topic) && json.as_ref().is_some_and(|json| !json["id"].is_null()) => Place::Command,
             place => place,

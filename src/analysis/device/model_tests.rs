@@ -199,6 +199,8 @@ fn what_is_called_and_has_an_id_is_a_command() {
     let beat = ("ocpp/d/heartbeat", &b"{}"[..]);
     assert_eq!(kinds(&[beat, ("ocpp/d/call/Reset", br#"{"id":"c0","payload":{}}"#), beat]), ["no_answer"]);
     assert_eq!(kinds(&[beat, ("house/d/call/active", br#"{"from":"door"}"#), beat]), [""; 0]);
+    assert_eq!(kinds(&[beat, ("lifts/d/call/ack", br#"{"id":"c0","accepted":true}"#), beat]), [""; 0]);
+    assert_eq!(kinds(&[beat, ("openWB/d/get/voltages", b"[NaN, 230.1]"), beat]), [""; 0]);
 }
 
 #[test]

@@ -73,7 +73,11 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
         breaks::judge(&name, field, topic, model.units.changed().is_some(), found);
     }
     supply::judge(&name, field, (topic, &model.fields), several, found);
-    if meaning::may_be_temperature(&field.path, topic) && !meaning::is_setting(&field.path, topic) {
+    // No other thing is so often one of those, and then that.
+    let fell = field.away.is_some_and(|away| away.value == DISCONNECTED && (-55.0..=125.0).contains(&away.from));
+    let is_degrees = fell && !field.is_whole && !meaning::has_part(field.name(topic), NO_DEGREES);
+    let may_be_temperature = meaning::may_be_temperature(&field.path, topic) || is_degrees;
+    if may_be_temperature && !meaning::is_setting(&field.path, topic) {
         let is_sure = meaning::is_temperature(&field.path, topic) && !several;
         no_temperature(&name, field, !is_sure || meaning::is_hot_by_nature(&field.path, topic), found);
     }
@@ -215,6 +219,9 @@ fn no_temperature(name: &str, field: &Field, is_hot: bool, found: &mut Vec<Findi
         });
     }
 }
+
+/// What may well be -127 and is no temperature.
+const NO_DEGREES: &[&str] = &["rssi", "signal", "dbm", "power", "lat", "lon", "lng", "latitude", "longitude", "angle"];
 
 /// Milliseconds in four bytes begin anew behind seven weeks: an uptime that falls from there, less a few hours, goes on.
 const WRAPS: std::ops::Range<f64> = 4_280_000_000.0..4_294_967_296.0;
@@ -458,8 +465,11 @@ mod tests {
             |name: &'static str| move |n: u32| json!({"fps": if n < 15 { reading(n) } else { 0.0 }, name: n});
         assert_eq!(kinds((0..20).map(pictures("bitrate_kbps"))), ["lost_value"]);
         assert_eq!(kinds((0..20).map(pictures("gpu_load"))), [""; 0], "of a game that is over");
-        let away = |n: u32| json!({"t": if n < 15 { reading(n) } else { DISCONNECTED }});
-        assert_eq!(kinds((0..20).map(away)), ["no_temperature"]);
+        let away =
+            |name: &'static str| move |n: u32| json!({name: if n < 15 { reading(n) } else { DISCONNECTED }, "n": n});
+        assert_eq!(kinds((0..20).map(away("t"))), ["no_temperature"]);
+        assert_eq!(kinds((0..20).map(away("probe2_c"))), ["no_temperature"]);
+        assert_eq!(kinds((0..20).map(away("rssi"))), [""; 0]);
         let rests = |n: u32| json!({"t": 110 - n % 3 * 25});
         assert_eq!(kinds((0..20).map(rests)), [""; 0], "a time");
         let fades = |n: u32| json!({"lat": if n % 9 < 7 { json!(48.1) } else { json!(null) }});

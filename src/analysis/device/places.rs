@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::answers::ANSWERS;
 use crate::analysis::words::is_in;
 
 /// What a topic is for.
@@ -80,9 +81,9 @@ pub(super) fn is_asked(topic: &str) -> bool {
     topic.rsplit('/').nth(1) == Some("get")
 }
 
-/// Whether it is one of those on which something is called, BASE/call/NAME, or told of a call.
+/// Whether it is one of those on which something is called, BASE/call/NAME, or told of a call other than its answer.
 pub(super) fn is_call(topic: &str) -> bool {
-    topic.rsplit('/').nth(1) == Some("call")
+    topic.rsplit('/').nth(1) == Some("call") && !is_in(ANSWERS, last_level(topic))
 }
 
 /// What a topic ends with.
