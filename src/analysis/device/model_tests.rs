@@ -286,6 +286,24 @@ fn what_measures_the_mains_must_not_slow_down_while_as_much_is_drawn() {
 }
 
 #[test]
+fn what_tells_several_values_that_go_on_to_move_slows_down_by_itself() {
+    let slows = |members: &[&str], value: fn(u64) -> u64| {
+        let (mut device, mut at) = (Device::new(Name::new("d", false)), At::default());
+        for n in 0..24 {
+            at.elapsed += Duration::from_secs(if n < 12 { 5 } else { 30 });
+            let of = |(index, name): (u64, &&str)| format!("\"{name}\":{}", value(n) + (n + index) * 5 % 13);
+            let text = format!("{{{}}}", (0..).zip(members).map(of).collect::<Vec<_>>().join(","));
+            let payload = text.as_bytes();
+            device.record(&Message { at, topic: "d/data", payload, payload_bytes: payload.len(), retain: false });
+        }
+        judge(&device, at).iter().any(|finding| finding.kind == "slower_beat")
+    };
+    assert!(slows(&["a", "b", "c"], |_| 100));
+    assert!(!slows(&["a", "b"], |_| 100), "too few to say");
+    assert!(!slows(&["a", "b", "c"], |n| if n < 12 { 900 } else { 100 }), "it has less to do");
+}
+
+#[test]
 fn a_room_that_is_told_when_it_changes_has_not_stopped() {
     let told = |value: fn(u64) -> f64| {
         let mut device = Device::new(Name::new("d", false));
