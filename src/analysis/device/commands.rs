@@ -11,6 +11,7 @@ use super::answers::{
 use super::sparkplug;
 use super::timing::Moment;
 use crate::analysis::decimal;
+use crate::analysis::words::is_called;
 use crate::limits::{ANSWER_WAIT, COMMANDS_KEPT, LATE_ANSWER_WAIT, PREVIEW_BYTES};
 
 /// The commands of a call.
@@ -102,10 +103,12 @@ impl Commands {
                 continue;
             }
             let delay = at.elapsed.saturating_sub(command.at.elapsed);
-            let sure = command.call.is_none()
-                && (belongs(&command.topic, topic) || is_response(payload) || names(&command.payload, topic));
+            let says_again = repeats(&command.payload, payload);
+            let sure = says_again
+                || command.call.is_none()
+                    && (belongs(&command.topic, topic) || is_response(payload) || names(&command.payload, topic));
             let is_due_anyway = || moment == Moment::Due && command.asks_for_other(topic, payload);
-            let tells_asked = sure && is_same(&command.payload, payload) == Some(true);
+            let tells_asked = says_again || sure && is_same(&command.payload, payload) == Some(true);
             let moment = if tells_asked { Moment::Any } else { moment };
             let keeps_on = !is_news && command.asks_for_another_number(topic, payload);
             let is_old = !is_news && !tells_asked && (delay > ANSWER_WAIT || keeps_on || is_due_anyway());
@@ -278,6 +281,25 @@ fn is_same(asked: &str, told: &str) -> Option<bool> {
     }
 }
 
+/// Whether an object says again all that was asked for, in an object or a list of one, or what the two are matched by.
+fn repeats(asked: &str, told: &str) -> bool {
+    const MATCHED_BY: &[&str] = &["corr", "correlation", "correlationid", "requestid", "reqid", "transactionid"];
+    if !asked.starts_with(['{', '[']) || !told.starts_with('{') {
+        return false;
+    }
+    let (mut asked, told): (Value, Value) = (read(asked), read(told));
+    if let Some([Value::Object(_)]) = asked.as_array().map(Vec::as_slice) {
+        asked = asked[0].take();
+    }
+    let is_again = |(name, value): (&String, &Value)| told.get(name) == Some(value);
+    let is_match = |(name, value): (&String, &Value)| is_called(MATCHED_BY, name) && is_again((name, value));
+    asked.as_object().is_some_and(|asked| asked.iter().any(is_match) || asked.len() > 1 && asked.iter().all(is_again))
+}
+
+fn read<T: serde::de::DeserializeOwned + Default>(text: &str) -> T {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
 /// Whether a Sparkplug node is to be born again: its data are no answer to that.
 fn asks_for_birth(command: &Command) -> bool {
     command.topic.contains("/NCMD/") && command.payload.contains("Rebirth\":true")
@@ -287,13 +309,12 @@ fn asks_for_birth(command: &Command) -> bool {
 /// known are told apart by their values; one alone is told because it has changed.
 fn tells_other_metrics(command: &Command, topic: &str, payload: &str) -> bool {
     const NEAR: f64 = 1e-6;
-    let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
-    let asked = if sparkplug::parts(topic).is_some() { read(&command.payload) } else { Map::new() };
+    let asked: Map<String, Value> = if sparkplug::parts(topic).is_some() { read(&command.payload) } else { Map::new() };
     let mut numbers = asked.iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).peekable();
     if numbers.peek().is_none() {
         return false;
     }
-    let told = read(payload);
+    let told: Map<String, Value> = read(payload);
     let is_unnamed = |name: &str| name.starts_with(sparkplug::UNNAMED);
     let is_near =
         |value: &Value, asked: f64| value.as_f64().is_some_and(|value| (value - asked).abs() <= asked.abs() * NEAR);

@@ -249,3 +249,20 @@ fn a_call_is_answered_where_it_came_from_by_its_number() {
         assert_eq!(told(&commands, &["s/events/rpc"], "rpc"), expected, "{to} {answers:?}");
     }
 }
+
+#[test]
+fn who_says_again_what_was_asked_for_has_answered_on_whatever_topic() {
+    for (asked, told_next, expected) in [
+        (r#"[{"uid":539,"value":2}]"#, r#"{"uid":539,"value":2,"result":"ok"}"#, 0),
+        (r#"[{"uid":539,"value":2}]"#, r#"{"uid":539,"value":1}"#, 1),
+        (r#"{"cmd":"calibrate","corr":"k291"}"#, r#"{"type":"started","corr":"k291"}"#, 0),
+        (r#"{"cmd":"calibrate","corr":"k291"}"#, r#"{"type":"started","corr":"k290"}"#, 1),
+        (r#"{"cmd":"calibrate","name":"k"}"#, r#"{"type":"started","name":"k"}"#, 1),
+        (r#"{"value":2}"#, r#"{"value":2,"uid":1}"#, 1),
+    ] {
+        let mut commands = Commands::default();
+        commands.record(at(0), "oven/set", asked, false);
+        commands.answer(at(900), "oven/event", told_next, false, Moment::Due);
+        assert_eq!(told(&commands, &["oven/event"], "event"), expected, "{asked} {told_next}");
+    }
+}

@@ -53,7 +53,8 @@ impl Labels {
 }
 
 /// Members that name who sent a message.
-const SENDERS: &[&str] = &["from", "node", "nodeid", "device", "deviceid", "deveui", "eui", "mac", "src", "source"];
+const SENDERS: &[&str] =
+    &["from", "node", "nodeid", "device", "deviceid", "deveui", "devaddr", "eui", "mac", "src", "source"];
 
 /// Whether a Meshtastic gateway passes on what another node sent: nodes are called by their numbers in hex.
 pub(super) fn is_passed_on(value: &Value) -> bool {
@@ -175,6 +176,7 @@ mod tests {
     fn senders_are_told_from_what_else_a_message_names() {
         let senders = |of| labels(3, of).has_senders();
         assert!(senders(|n| json!({"from": n})));
+        assert!(senders(|n| json!({"DevAddr": n})));
         assert!(senders(|n| json!({"deviceId": format!("d{}", n / 2)})));
         assert!(!senders(|n| json!({"id": n, "from": 7, "name": format!("{n}")})));
         let from = |from: u32| is_passed_on(&json!({"from": from, "sender": "!c3476069"}));
