@@ -137,7 +137,7 @@ impl Commands {
             call.is_heard = true;
             // Read only where somebody waits.
             let text = str::from_utf8(payload).unwrap_or_default();
-            let json: &Value = json.get_or_insert_with(|| serde_json::from_str(text).unwrap_or_default());
+            let json: &Value = json.get_or_insert_with(|| read(text));
             // Callers count for each device, which is named as its topics are unless these were given another name.
             let device = command.topic.split('/').next().filter(|name| name.starts_with("shelly"));
             let is_own = device.is_none() || json["src"].as_str().is_none_or(|source| Some(source) == device);
