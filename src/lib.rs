@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod clock;
+mod eight;
 pub mod hash;
 pub mod limits;
 pub mod log;

@@ -4,11 +4,14 @@
 //! What the others weigh at most is known by counters that names share (count-min, Cormode 2005), so that a stream of
 //! names that come once does not drive out those that come again.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+
+use foldhash::quality::RandomState;
 
 use crate::limits::{HEAVY_COUNTERS, HEAVY_NAME_MAX_BYTES, HEAVY_NAMES_MAX};
 
 /// The heaviest names of a stream.
+#[derive(Default)]
 pub struct HeavyHitters {
     kept: Vec<Heavy>,
     /// A name that is not kept weighs no more than the least of its counters; none of them while all are kept.
@@ -29,12 +32,6 @@ pub struct Heavy {
     pub weight: u64,
     /// At most so much of it is not its own.
     pub error: u64,
-}
-
-impl Default for HeavyHitters {
-    fn default() -> Self {
-        Self { kept: Vec::new(), others: Vec::new(), hasher: RandomState::new(), total: 0, least: 0 }
-    }
 }
 
 impl HeavyHitters {

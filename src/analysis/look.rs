@@ -4,12 +4,10 @@
 //! instructions again. It takes exactly what `serde_json` takes (RFC 8259, numbers that fit an `f64`), and leaves escapes and
 //! the value of numbers to it.
 
-use std::borrow::Cow;
-
 use super::alarm::{self, Part, Role, Severity};
 use super::decimal;
-use super::eight::{EACH, below};
 use super::payload::{Inspection, JSON_DEPTH_MAX, Kind, text_severity};
+use crate::eight::{EACH, below};
 use crate::hash::{self, mix};
 use crate::rpc::message::json;
 
@@ -19,6 +17,23 @@ pub(super) fn inspect_json(role: Role, text: &[u8]) -> Option<Inspection> {
     let inspection = walk.value(role, 0)?;
     walk.peek();
     (walk.at == text.len()).then_some(inspection)
+}
+
+/// A string that stands in the text.
+enum Text<'a> {
+    /// Without its quotes.
+    Plain(&'a [u8]),
+    /// With its quotes, and with escapes that are still to be checked.
+    Escaped(&'a [u8]),
+}
+
+/// What an object's members report, by the part that their names play.
+#[derive(Default)]
+struct Members {
+    own: Option<Severity>,
+    decided: Option<Option<Severity>>,
+    other: Option<Severity>,
+    shapes: u64,
 }
 
 struct Walk<'a> {
@@ -36,31 +51,43 @@ impl<'a> Walk<'a> {
     /// Goes to the next byte that is no white space.
     #[inline(always)]
     fn peek(&mut self) -> u8 {
-        while matches!(self.byte(), b' ' | b'\n' | b'\t' | b'\r') {
+        let mut byte = self.byte();
+        while byte <= b' ' && matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
             self.at += 1;
+            byte = self.byte();
         }
-        self.byte()
+        byte
     }
 
     /// Takes the byte here if it is one of the two.
     #[inline(always)]
     fn takes(&mut self, one: u8, other: u8) -> bool {
-        let is_here = self.byte() == one || self.byte() == other;
+        let byte = self.byte();
+        let is_here = byte == one || byte == other;
         self.at += usize::from(is_here);
         is_here
     }
 
+    #[inline(always)]
     fn value(&mut self, role: Role, depth: usize) -> Option<Inspection> {
-        if depth > JSON_DEPTH_MAX {
-            return None;
-        }
         match self.peek() {
+            b'{' | b'[' if depth == JSON_DEPTH_MAX => None,
             b'{' => self.object(role, depth + 1),
             b'[' => self.array(role, depth + 1),
+            first => self.scalar(first, role),
+        }
+    }
+
+    /// Takes a value that begins with this byte and has no others in it.
+    fn scalar(&mut self, first: u8, role: Role) -> Option<Inspection> {
+        match first {
             b'"' => {
-                let text = self.string()?;
-                // A text that is a value among others is read only for what its name makes of it.
-                let severity = if role == Role::Plain { None } else { text_severity(role, &text) };
+                let severity = match self.string()? {
+                    // A text that is a value among others is read only for what its name makes of it.
+                    Text::Plain(_) if role == Role::Plain => None,
+                    Text::Plain(text) => text_severity(role, text),
+                    Text::Escaped(quoted) => text_severity_of_escaped(role, quoted)?,
+                };
                 Some(leaf(Kind::Json, 1, severity))
             }
             b't' => self.literal(b"true", leaf(Kind::Boolean, 0, reported(role, true))),
@@ -76,28 +103,35 @@ impl<'a> Walk<'a> {
         (self.bytes.get(start..self.at) == Some(word)).then_some(inspection)
     }
 
-    /// Its text, without the quotes and with its escapes resolved.
-    fn string(&mut self) -> Option<Cow<'a, [u8]>> {
+    /// Takes a string; escapes are not looked at yet.
+    #[inline(always)]
+    fn string(&mut self) -> Option<Text<'a>> {
+        let rest = self.bytes.get(self.at + 1..)?;
+        let length = plain_length(rest);
+        let (text, behind) = rest.split_at_checked(length)?;
+        if behind.first() == Some(&b'"') {
+            self.at += length + 2;
+            return Some(Text::Plain(text));
+        }
+        self.escaped(length)
+    }
+
+    /// The same where the first `length` bytes are followed by something else than the closing quote.
+    #[cold]
+    fn escaped(&mut self, length: usize) -> Option<Text<'a>> {
         let open = self.at;
-        let mut has_escapes = false;
-        self.at += 1;
+        self.at += 1 + length;
         loop {
-            self.at += plain_length(&self.bytes[self.at..]);
             match self.byte() {
                 b'"' => break,
-                b'\\' if self.at + 1 < self.bytes.len() => {
-                    has_escapes = true;
-                    self.at += 2;
-                }
+                b'\\' if self.at + 1 < self.bytes.len() => self.at += 2,
                 // A control character or the end.
                 _ => return None,
             }
+            self.at += plain_length(&self.bytes[self.at..]);
         }
         self.at += 1;
-        match has_escapes {
-            true => resolved(&self.bytes[open..self.at]),
-            false => Some(Cow::Borrowed(&self.bytes[open + 1..self.at - 1])),
-        }
+        Some(Text::Escaped(&self.bytes[open..self.at]))
     }
 
     fn number(&mut self, role: Role) -> Option<Inspection> {
@@ -161,42 +195,60 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, role: Role, depth: usize) -> Option<Inspection> {
-        let is_report = matches!(role, Role::Report(_));
-        let (mut own, mut decided, mut other) = (None, None, None);
-        let mut shapes = 0u64;
+        let mut members = Members::default();
         self.at += 1;
         let mut is_done = self.peek() == b'}';
         self.at += usize::from(is_done);
         while !is_done {
-            let name = if self.peek() == b'"' { self.string()? } else { return None };
-            let part = if is_report { alarm::part(&name) } else { Part::Describes };
-            let role_of_name = alarm::role(&name);
-            let is_own = role_of_name != Role::Plain && part != Part::Decides;
-            let role = if is_own || part == Part::Describes { role_of_name } else { role };
-            self.peek();
-            if !self.takes(b':', b':') {
+            if self.peek() != b'"' {
                 return None;
             }
-            let member = self.value(role, depth)?;
-            let severity = member.severity.filter(|_| !alarm::is_about_settings(&name));
-            match part {
-                Part::Decides => decided = decided.max(Some(severity)),
-                Part::Other if !is_own => other = other.max(severity),
-                _ => own = own.max(severity),
+            match self.string()? {
+                Text::Plain(name) => self.member(name, role, depth, &mut members)?,
+                Text::Escaped(quoted) => self.member(&resolved(quoted)?, role, depth, &mut members)?,
             }
-            // A sum, since members have no order.
-            shapes = shapes.wrapping_add(mix(member.shape, hash::of_bytes(&name)));
             is_done = self.ends(b'}')?;
         }
-        let severity = own.max(decided.unwrap_or(other));
-        Some(Inspection { kind: Kind::Json, shape: mix(5, shapes), severity })
+        let severity = members.own.max(members.decided.unwrap_or(members.other));
+        Some(Inspection { kind: Kind::Json, shape: mix(5, members.shapes), severity })
+    }
+
+    /// Takes what stands behind a member's name, in an object under a name of that role.
+    fn member(&mut self, name: &[u8], role: Role, depth: usize, members: &mut Members) -> Option<()> {
+        let part = if matches!(role, Role::Report(_)) { alarm::part(name) } else { Part::Describes };
+        let role_of_name = alarm::role(name);
+        let is_own = role_of_name != Role::Plain && part != Part::Decides;
+        let role = if is_own || part == Part::Describes { role_of_name } else { role };
+        if self.peek() != b':' {
+            return None;
+        }
+        self.at += 1;
+        let member = self.value(role, depth)?;
+        // A sum, since members have no order.
+        members.shapes = members.shapes.wrapping_add(mix(member.shape, hash::of_bytes(name)));
+        if part == Part::Decides || member.severity.is_some() {
+            let severity = member.severity.filter(|_| !alarm::is_about_settings(name));
+            match part {
+                Part::Decides => members.decided = members.decided.max(Some(severity)),
+                Part::Other if !is_own => members.other = members.other.max(severity),
+                _ => members.own = members.own.max(severity),
+            }
+        }
+        Some(())
     }
 }
 
 /// What a string in quotes says that has escapes.
 #[cold]
-fn resolved(quoted: &[u8]) -> Option<Cow<'static, [u8]>> {
-    json::<String>(quoted).map(|text| Cow::Owned(text.into_bytes()))
+fn resolved(quoted: &[u8]) -> Option<Vec<u8>> {
+    json::<String>(quoted).map(String::into_bytes)
+}
+
+/// What it reports under a name of that role.
+#[cold]
+fn text_severity_of_escaped(role: Role, quoted: &[u8]) -> Option<Option<Severity>> {
+    let text = resolved(quoted)?;
+    Some(if role == Role::Plain { None } else { text_severity(role, &text) })
 }
 
 fn leaf(kind: Kind, tag: u64, severity: Option<Severity>) -> Inspection {

@@ -7,7 +7,6 @@ pub mod correlate;
 pub mod decimal;
 pub mod decode;
 pub mod device;
-mod eight;
 pub mod expect;
 pub mod garbled;
 pub mod health;

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::alarm::{self, Role, Severity};
 use super::decode::{Form, decode};
-use super::eight::{HIGH, below};
 use super::look::inspect_json;
+use crate::eight::{HIGH, below};
 use crate::hash::mix;
 
 /// What a payload is taken for.

@@ -1,6 +1,8 @@
 //! A table of topics with something kept for each: flat memory that goes back to the system as a whole.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+
+use foldhash::quality::RandomState;
 
 use crate::analysis::sort::order;
 use crate::limits::{TOPIC_NAMES_MAX_BYTES, TOPICS_TRACKED_MAX};
@@ -27,7 +29,7 @@ struct Row<T> {
 impl<T> Default for Topics<T> {
     fn default() -> Self {
         let (names, rows, index) = (Vec::new(), Vec::new(), Vec::new());
-        Self { names, rows, index, hasher: RandomState::new(), untracked_messages: 0, recent: 0 }
+        Self { names, rows, index, hasher: RandomState::default(), untracked_messages: 0, recent: 0 }
     }
 }
 

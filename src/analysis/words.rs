@@ -1,6 +1,6 @@
 //! Words for numbers of things, and lists of words.
 
-use super::eight::{EACH, HIGH};
+use crate::eight::{EACH, HIGH};
 
 /// `1 message`, `2 messages`.
 pub fn count(number: u64, what: &str) -> String {
@@ -31,7 +31,12 @@ pub fn is_called_but_for(separates: fn(&u8) -> bool, names: &[&str], name: &[u8]
             && (known.as_bytes().last().is_some_and(|end| end.eq_ignore_ascii_case(last)) || separates(last))
     };
     let letters = || name.iter().filter(|byte| !separates(byte)).map(|byte| byte.to_ascii_lowercase());
-    names.iter().any(|known| may_be(known) && known.bytes().eq(letters()))
+    // Where they are as long, nothing can be left out.
+    let is_it = |known: &str| match known.len() == name.len() {
+        true => name.eq_ignore_ascii_case(known.as_bytes()),
+        false => known.bytes().eq(letters()),
+    };
+    names.iter().any(|known| may_be(known) && is_it(known))
 }
 
 /// Cuts the next word off the front: letters, digits and underscores, and all that is not ASCII. Tells whether a phrase

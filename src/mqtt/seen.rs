@@ -7,9 +7,9 @@ use crate::limits::{TOPICS_SEEN_MAX, TOPICS_SEEN_MAX_BYTES};
 /// Topics in the order in which they were first seen. When it is full, new ones are not taken.
 #[derive(Default)]
 pub struct Seen {
-    names: String,
-    /// Where each name ends; it begins where the one before ends.
-    ends: Vec<u16>,
+    names: Vec<u8>,
+    /// Where each name begins and ends.
+    bounds: Vec<[u16; 2]>,
     /// Number + 1 of a name at its hash's place, or 0; its length is a power of two, at most half full.
     index: Vec<u16>,
     full: bool,
@@ -20,38 +20,40 @@ pub struct Seen {
 impl Seen {
     /// Takes note of a topic.
     pub fn note(&mut self, topic: &str) {
-        if self.full || self.ends.get(self.recent).is_some() && self.name(self.recent) == topic {
+        let topic = topic.as_bytes();
+        if self.full || self.recent < self.bounds.len() && self.name(self.recent) == topic {
             return;
         }
         if let Some(number) = self.find(topic) {
             self.recent = number;
             return;
         }
-        self.full = self.ends.len() == TOPICS_SEEN_MAX || self.names.len() + topic.len() > TOPICS_SEEN_MAX_BYTES;
+        self.full = self.bounds.len() == TOPICS_SEEN_MAX || self.names.len() + topic.len() > TOPICS_SEEN_MAX_BYTES;
         if self.full {
             return;
         }
-        self.names.push_str(topic);
-        self.ends.push(self.names.len() as u16);
-        if self.index.len() < self.ends.len() * 2 {
-            self.index = vec![0; (self.ends.len() * 4).next_power_of_two().max(32)];
-            (0..self.ends.len()).for_each(|number| self.place(number));
+        let start = self.names.len() as u16;
+        self.names.extend_from_slice(topic);
+        self.bounds.push([start, self.names.len() as u16]);
+        if self.index.len() < self.bounds.len() * 2 {
+            self.index = vec![0; (self.bounds.len() * 4).next_power_of_two().max(32)];
+            (0..self.bounds.len()).for_each(|number| self.place(number));
         } else {
-            self.place(self.ends.len() - 1);
+            self.place(self.bounds.len() - 1);
         }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.ends.len()).map(|number| self.name(number))
+        (0..self.bounds.len()).map(|number| std::str::from_utf8(self.name(number)).unwrap_or_default())
     }
 
-    fn name(&self, number: usize) -> &str {
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.names[start.into()..self.ends[number].into()]
+    fn name(&self, number: usize) -> &[u8] {
+        let [start, end] = self.bounds[number];
+        &self.names[start.into()..end.into()]
     }
 
-    fn find(&self, topic: &str) -> Option<usize> {
+    fn find(&self, topic: &[u8]) -> Option<usize> {
         let mask = self.index.len().checked_sub(1)?;
         let mut at = hash(topic) & mask;
         while let Some(number) = usize::from(self.index[at]).checked_sub(1) {
@@ -74,8 +76,8 @@ impl Seen {
 }
 
 /// Where a topic is looked for. Whoever makes topics that collide makes us compare a thousand lengths, no more.
-fn hash(topic: &str) -> usize {
-    (hash::of_bytes(topic.as_bytes()) >> 32) as usize
+fn hash(topic: &[u8]) -> usize {
+    (hash::of_bytes(topic) >> 32) as usize
 }
 
 const _: () = assert!(TOPICS_SEEN_MAX_BYTES <= u16::MAX as usize);
@@ -93,7 +95,7 @@ mod tests {
             topics.iter().for_each(|topic| seen.note(topic));
         }
         assert_eq!(seen.iter().collect::<Vec<_>>(), topics);
-        assert_eq!(seen.find("plant"), None);
+        assert_eq!(seen.find(b"plant"), None);
     }
 
     #[test]

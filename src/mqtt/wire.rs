@@ -8,6 +8,7 @@ use mqttrs::{Connect, Packet as Codec, Pid, Protocol, Publish as CodecPublish, Q
 use zeroize::Zeroizing;
 
 use super::url::Credentials;
+use crate::eight::has_below;
 use crate::limits::{CONTROL_PACKET_MAX_BYTES, MARK_PREFIX_BYTES, READ_CHUNK_BYTES, STRING_MAX_BYTES};
 use crate::secret::Secret;
 
@@ -298,7 +299,7 @@ fn decode(packet: &[u8], header_size: usize, payload_bytes: Option<usize>) -> Re
 }
 
 fn publish(message: CodecPublish<'_>, payload_bytes: Option<usize>) -> Result<Packet<'_>, Malformed> {
-    if message.topic_name.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0)) {
+    if has_wildcard(message.topic_name.as_bytes()) {
         return Err(Malformed("PUBLISH with a wildcard or NUL in its topic (3.3.2.1)"));
     }
     let (qos, pid) = match message.qospid {
@@ -315,6 +316,11 @@ fn publish(message: CodecPublish<'_>, payload_bytes: Option<usize>) -> Result<Pa
         retain: message.retain,
         dup: message.dup,
     }))
+}
+
+/// Whether there is a byte that no topic has. Few topics have one as low as these, so that is what is asked first.
+fn has_wildcard(topic: &[u8]) -> bool {
+    has_below(topic, b'+' + 1) && topic.iter().any(|byte| matches!(byte, b'+' | b'#' | 0))
 }
 
 fn fixed_header(first: u8, length: usize) -> ([u8; HEADER_ROOM], usize) {

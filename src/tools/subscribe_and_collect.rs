@@ -118,6 +118,8 @@ async fn run(context: Context, args: Args) -> Ended {
 /// What a call keeps while messages pass.
 struct Collection {
     started: Instant,
+    /// When the last message came, and how long that was after the start.
+    now: (Instant, Duration),
     pruner: Pruner,
     /// What the pruner keeps at most.
     max_bytes: usize,
@@ -151,8 +153,10 @@ impl Collection {
     }
 
     fn empty() -> Self {
+        let started = Instant::now();
         Self {
-            started: Instant::now(),
+            started,
+            now: (started, Duration::ZERO),
             pruner: Pruner::new(0, Duration::ZERO, 0, 0),
             max_bytes: 0,
             topics: Topics::default(),
@@ -322,8 +326,11 @@ impl Recorder for Collection {
         };
         let inspection = payload::inspect_under(role, message.payload, message.payload_bytes, self.payload_limit);
         let facts = facts_of(message, &inspection, now);
-        let elapsed = now.at.saturating_duration_since(self.started);
-        self.pruner.record(elapsed, facts, message.topic, message.payload, &inspection, new_topic);
+        // All messages of one read have the same time.
+        if self.now.0 != now.at {
+            self.now = (now.at, now.at.saturating_duration_since(self.started));
+        }
+        self.pruner.record(self.now.1, facts, message.topic, message.payload, &inspection, new_topic);
         if let Some(until) = &self.until {
             if message.payload.len() < message.payload_bytes || message.payload_bytes > COMPARE_MAX_BYTES {
                 self.not_compared += 1;
