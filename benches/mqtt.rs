@@ -3,11 +3,12 @@
 //!     cargo bench --bench mqtt                              the build of this package
 //!     cargo bench --bench mqtt -- --bin target/…/mqtt-mcp   another build of it as well
 //!     cargo bench --bench mqtt -- --vs 'python -m server'   any stdio MCP server for MQTT as well
+//!     cargo bench --bench mqtt -- --reader PATH             another program that reads, with the options of mosquitto_sub
 //!     cargo bench --bench mqtt -- 'JSON of 64'              only what has this in its name; also `huge`, `Mosquitto`
 //!     cargo bench --bench mqtt -- --json
 //!
 //! A broker inside this program sends as fast as it is read. Readers take turns: a loop that only reads the socket, one
-//! that decodes every packet with mqttrs, `mosquitto_sub`, and the server with `subscribe_and_collect` that keeps one
+//! that decodes every packet with mqttrs, `mosquitto_sub`, other readers, and the server with `subscribe_and_collect` that keeps one
 //! message. Rates are relative to the decoding loop of the same run; counts are checked. Note that the server looks
 //! into every payload (its type, its shape, whether it reports an error), and that no other reader does.
 
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use support::drain::{self, Drain};
 use support::fake_broker::{FakeBroker, Flood, reading};
 use support::mosquitto::Mosquitto;
-use support::options::{self, Subject};
+use support::options::{self, Options, Subject};
 use support::server::Result;
 use support::table::{Table, median};
 use support::through;
@@ -30,13 +31,16 @@ use support::through;
 const ROUNDS: usize = 3;
 /// The same through Mosquitto, where they differ more.
 const ROUNDS_THROUGH: usize = 11;
-/// Readers beside the subjects.
-const READERS: [&str; 3] = ["read only", "mqttrs loop", "mosquitto_sub"];
+/// Loops of our own that read beside the programs.
+const LOOPS: [&str; 2] = ["read only", "mqttrs loop"];
+const MOSQUITTO_SUB: &str = "mosquitto_sub";
 
 fn main() -> ExitCode {
-    let options = options::read();
+    let mut options = options::read();
+    options.readers.insert(0, MOSQUITTO_SUB.to_owned());
     let fake = FakeBroker::start().expect("a loopback port");
-    let names = READERS.iter().map(|name| (*name).to_owned());
+    let loops = LOOPS.iter().map(|name| (*name).to_owned());
+    let names = loops.chain(options.readers.iter().map(|path| options::title(path)));
     let columns = names.chain(options.subjects.iter().map(|subject| subject.name.clone()));
     let mut table = Table::new("Draining a subscription (medians; ratios to the mqttrs loop)", columns);
     let mut failed = false;
@@ -48,17 +52,17 @@ fn main() -> ExitCode {
             if !name.contains(&options.only) {
                 continue;
             }
-            failed |= !compare(&name, messages, &flood, &fake, &options.subjects, &mut table);
+            failed |= !compare(&name, messages, &flood, &fake, &options, &mut table);
         }
     }
     if "through Mosquitto".contains(&options.only) {
-        failed |= !through_mosquitto(&options.subjects, &fake, &mut table);
+        failed |= !through_mosquitto(&options, &fake, &mut table);
     }
     for (column, subject) in options.subjects.iter().enumerate() {
         if !"huge".contains(&options.only) {
             break;
         }
-        if let Err(why) = huge(subject, &fake, READERS.len() + column, &mut table) {
+        if let Err(why) = huge(subject, &fake, first_subject(&options) + column, &mut table) {
             eprintln!("one huge message, {}: {why}", subject.name);
             failed |= subject.is_ours;
         }
@@ -67,31 +71,42 @@ fn main() -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// The column of the first subject.
+fn first_subject(options: &Options) -> usize {
+    LOOPS.len() + options.readers.len()
+}
+
 fn compare(
     name: &str,
     messages: usize,
     flood: &dyn Fn(usize) -> Flood,
     fake: &FakeBroker,
-    subjects: &[Subject],
+    options: &Options,
     table: &mut Table,
 ) -> bool {
+    let Options { subjects, readers, .. } = options;
+    let first_subject = first_subject(options);
     let many = flood(messages);
     // Slower by an order of magnitude or two: fewer messages say the same.
     let few = flood(messages / 10);
     let floods = subjects.iter().map(|subject| fitting(name, subject, fake, messages).map(flood));
     let floods: Vec<Option<Flood>> = floods.collect();
-    let mut drains: Vec<Vec<Drain>> = (0..READERS.len() + subjects.len()).map(|_| Vec::new()).collect();
+    let mut drains: Vec<Vec<Drain>> = (0..first_subject + subjects.len()).map(|_| Vec::new()).collect();
     let mut peaks: Vec<Vec<f64>> = subjects.iter().map(|_| Vec::new()).collect();
     let mut fine = true;
     for _ in 0..ROUNDS {
         drains[0].push(drain::read_only(fake, &many).expect("a loopback socket"));
         drains[1].push(drain::decode(fake, &many).expect("a loopback socket"));
-        drains[2].extend(drain::mosquitto_sub(fake, &few).expect("mosquitto_sub reads"));
+        for (index, reader) in readers.iter().enumerate() {
+            // The first is mosquitto_sub.
+            let flood = if index == 0 { &few } else { &many };
+            drains[LOOPS.len() + index].extend(drain::reader(reader, fake, flood).expect(reader));
+        }
         for (index, subject) in subjects.iter().enumerate() {
             let Some(flood) = &floods[index] else { continue };
             match drain::collect(subject, fake, flood) {
                 Ok((drain, peak)) => {
-                    drains[READERS.len() + index].push(drain);
+                    drains[first_subject + index].push(drain);
                     peaks[index].push(peak);
                 }
                 Err(why) => {
@@ -110,7 +125,7 @@ fn compare(
         table.set(column, &format!("{name}: CPU per message"), "µs", cpu);
     }
     for (index, peaks) in peaks.into_iter().enumerate() {
-        table.set(READERS.len() + index, &format!("{name}: peak above idle"), "kB", median(peaks));
+        table.set(first_subject + index, &format!("{name}: peak above idle"), "kB", median(peaks));
     }
     fine
 }
@@ -122,7 +137,8 @@ fn fitting(name: &str, subject: &Subject, fake: &FakeBroker, messages: usize) ->
 }
 
 /// The same through a real broker, where system calls and the broker's pace weigh as in life.
-fn through_mosquitto(subjects: &[Subject], fake: &FakeBroker, table: &mut Table) -> bool {
+fn through_mosquitto(options: &Options, fake: &FakeBroker, table: &mut Table) -> bool {
+    let Options { subjects, .. } = options;
     let broker = Mosquitto::start().expect("a Mosquitto");
     let mut fine = true;
     let counts = subjects.iter().map(|subject| fitting("through Mosquitto", subject, fake, through::MESSAGES));
@@ -149,8 +165,8 @@ fn through_mosquitto(subjects: &[Subject], fake: &FakeBroker, table: &mut Table)
         table.set(1, &name, "µs", known);
         for (index, times) in ours.into_iter().enumerate().filter(|(_, times)| !times.is_empty()) {
             let cpu = median(times);
-            table.set(READERS.len() + index, &name, "µs", cpu);
-            table.set(READERS.len() + index, &format!("{name} against the mqttrs loop"), "ratio", cpu / known);
+            table.set(first_subject(options) + index, &name, "µs", cpu);
+            table.set(first_subject(options) + index, &format!("{name} against the mqttrs loop"), "ratio", cpu / known);
         }
     }
     fine

@@ -94,17 +94,17 @@ fn whole_packet(input: &[u8]) -> Option<usize> {
     }
 }
 
-/// `mosquitto_sub`, its output thrown away; `None` when it is not installed.
-pub fn mosquitto_sub(fake: &FakeBroker, flood: &Flood) -> io::Result<Option<Drain>> {
+/// A program that takes options as `mosquitto_sub` does, its output thrown away; `None` when it is not installed.
+pub fn reader(program: &str, fake: &FakeBroker, flood: &Flood) -> io::Result<Option<Drain>> {
     fake.prepare(flood);
     let cpu = process::ended_children_cpu_us();
-    let mut command = Command::new("mosquitto_sub");
+    let mut command = Command::new(program);
     command.args(["-h", "127.0.0.1", "-t", "#", "-p", &fake.port.to_string(), "-C", &flood.messages.to_string()]);
     match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
         Err(_) => Ok(None),
         Ok(mut child) => {
             if !child.wait()?.success() {
-                return Err(io::Error::other("mosquitto_sub failed"));
+                return Err(io::Error::other(format!("{program} failed")));
             }
             Ok(Some(Drain::since(fake.began(), flood.messages, process::ended_children_cpu_us() - cpu)))
         }

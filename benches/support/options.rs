@@ -29,15 +29,17 @@ pub struct Options {
     pub json: bool,
     /// What to measure; the first is the build under test.
     pub subjects: Vec<Subject>,
+    /// Further programs that read a subscription, called as `mosquitto_sub` is.
+    pub readers: Vec<String>,
     /// Only what has this in its name.
     pub only: String,
 }
 
-/// Reads `--json`, `--bin PATH` and `--vs 'COMMAND'`, of which the last two may come more than once, and a part of the
-/// names of what is to be measured.
+/// Reads `--json`, `--bin PATH`, `--vs 'COMMAND'` and `--reader PATH`, of which the last three may come more than once, and
+/// a part of the names of what is to be measured.
 pub fn read() -> Options {
     let subjects = vec![ours("mqtt-mcp", env!("CARGO_BIN_EXE_mqtt-mcp"))];
-    let mut options = Options { json: false, subjects, only: String::new() };
+    let mut options = Options { json: false, subjects, readers: Vec::new(), only: String::new() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| usage(&format!("{word} needs a value")));
@@ -45,10 +47,10 @@ pub fn read() -> Options {
             "--json" => options.json = true,
             // Cargo says this to every benchmark.
             "--bench" => {}
+            "--reader" => options.readers.push(value()),
             "--bin" => {
                 let path = value();
-                let name = if path.len() > 18 { format!("…{}", tail(&path, 17)) } else { path.clone() };
-                options.subjects.push(ours(&name, &path));
+                options.subjects.push(ours(&title(&path), &path));
             }
             "--vs" => {
                 let text = value();
@@ -64,6 +66,11 @@ pub fn read() -> Options {
         }
     }
     options
+}
+
+/// What a program is called at the head of its column.
+pub fn title(path: &str) -> String {
+    if path.len() > 18 { format!("…{}", tail(path, 17)) } else { path.to_owned() }
 }
 
 fn ours(name: &str, path: &str) -> Subject {
@@ -89,5 +96,5 @@ fn tail(text: &str, characters: usize) -> &str {
 }
 
 fn usage(problem: &str) -> ! {
-    panic!("{problem}; options: --json, --bin PATH, --vs 'COMMAND', NAME")
+    panic!("{problem}; options: --json, --bin PATH, --vs 'COMMAND', --reader PATH, NAME")
 }
