@@ -22,9 +22,35 @@ pub(crate) fn has_below(bytes: &[u8], limit: u8) -> bool {
     }
 }
 
+/// Whether they are the same: the ends are looked at first, where names differ most often.
+pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let are_same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other);
+    match one.last_chunk().zip(other.last_chunk()) {
+        Some(last) => are_same(last) && one.as_chunks().0.iter().zip(other.as_chunks().0).all(are_same),
+        None => one.iter().zip(other).all(|(one, other)| one == other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_differs_anywhere_is_not_equal() {
+        let bytes: Vec<u8> = (0..30).collect();
+        for length in 0..=bytes.len() {
+            assert!(equal(&bytes[..length], &bytes[..length]));
+            assert!(length == 0 || !equal(&bytes[..length], &bytes[..length - 1]));
+            for at in 0..length {
+                let mut other = bytes[..length].to_vec();
+                other[at] ^= 1;
+                assert!(!equal(&bytes[..length], &other), "{at} of {length}");
+            }
+        }
+    }
 
     #[test]
     fn a_low_byte_is_found_wherever_it_stands() {

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 
 use crate::analysis::sort::order;
+use crate::eight::equal;
 use crate::limits::{TOPIC_NAMES_MAX_BYTES, TOPICS_TRACKED_MAX};
 
 /// Topics by name, in the order in which they were first seen. Beyond its limits new topics are only counted.
@@ -37,7 +38,7 @@ impl<T> Topics<T> {
     /// The value for `topic`, made by `new` when it is seen for the first time (then the flag is true). `None` when
     /// the limits are reached; such messages are counted.
     pub fn entry(&mut self, topic: &str, new: impl FnOnce() -> T) -> Option<(&mut T, bool)> {
-        if self.rows.get(self.recent).is_some_and(|row| self.name_bytes(row) == topic.as_bytes()) {
+        if self.rows.get(self.recent).is_some_and(|row| equal(self.name_bytes(row), topic.as_bytes())) {
             return Some((&mut self.rows[self.recent].value, false));
         }
         let hash = self.hasher.hash_one(topic) as u32;
@@ -114,7 +115,7 @@ impl<T> Topics<T> {
         let mut at = hash as usize & mask;
         loop {
             let row = (self.index[at] as usize).checked_sub(1)?;
-            if self.rows[row].hash == hash && self.name_bytes(&self.rows[row]) == topic.as_bytes() {
+            if self.rows[row].hash == hash && equal(self.name_bytes(&self.rows[row]), topic.as_bytes()) {
                 return Some(row);
             }
             at = (at + 1) & mask;

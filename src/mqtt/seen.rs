@@ -1,6 +1,7 @@
 //! The topics that a session has shown, by name: what completion offers. Bounded, and cheap enough to be asked for every
 //! message.
 
+use crate::eight::equal;
 use crate::hash;
 use crate::limits::{TOPICS_SEEN_MAX, TOPICS_SEEN_MAX_BYTES};
 
@@ -21,7 +22,7 @@ impl Seen {
     /// Takes note of a topic.
     pub fn note(&mut self, topic: &str) {
         let topic = topic.as_bytes();
-        if self.full || self.recent < self.bounds.len() && self.name(self.recent) == topic {
+        if self.full || self.recent < self.bounds.len() && equal(self.name(self.recent), topic) {
             return;
         }
         if let Some(number) = self.find(topic) {
@@ -57,7 +58,7 @@ impl Seen {
         let mask = self.index.len().checked_sub(1)?;
         let mut at = hash(topic) & mask;
         while let Some(number) = usize::from(self.index[at]).checked_sub(1) {
-            if self.name(number) == topic {
+            if equal(self.name(number), topic) {
                 return Some(number);
             }
             at = (at + 1) & mask;
