@@ -299,8 +299,10 @@ impl<'a> Measured<'a> {
     /// Seconds with a connection.
     fn connected_seconds(&self) -> f64 {
         let total = self.before + self.heard.elapsed;
-        let away =
-            |gap: &Interruption| gap.to.map_or(total, |to| self.of_run(to)).saturating_sub(self.of_run(gap.from));
+        // Before the subscription was in force, a time without connection is none of the time that counts.
+        let away = |gap: &Interruption| {
+            gap.to.map_or(total, |to| self.of_run(to)).saturating_sub(self.of_run(gap.from).max(self.before))
+        };
         let away: Duration = self.heard.interruptions.iter().map(away).sum();
         self.heard.elapsed.saturating_sub(away).max(Duration::from_millis(1)).as_secs_f64()
     }

@@ -49,7 +49,10 @@ fn a_call_on_a_lost_connection_waits_for_it() {
     let mut peer = broker.welcome();
     assert_eq!(peer.grant(), "w");
     peer.send(&publish("w", b"now", 0, 0, false));
-    assert_eq!(payloads(&server.outcome(&id)), ["now"]);
+    let collected = server.outcome(&id);
+    assert_eq!(payloads(&collected), ["now"]);
+    let gap = &collected["interruptions"][0];
+    assert!(gap["from"].as_str() < gap["to"].as_str(), "what came before the call heard anything is told: {collected}");
 }
 
 #[test]

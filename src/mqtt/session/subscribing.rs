@@ -29,6 +29,9 @@ impl Session {
         });
         let served = self.subscriptions.want(filter, qos);
         if self.state != State::Connected {
+            // What comes before it is back is missed as well.
+            let capture = self.captures.get_mut(id).filter(|_| self.state == State::Reconnecting);
+            capture.into_iter().for_each(|capture| capture.interrupted(now));
             return id;
         }
         // An active subscription serves at once if its retained messages are not wanted again.

@@ -61,7 +61,7 @@ impl Measured<'_> {
             let away = tenths(duration - self.connected_seconds());
             let _ = write!(
                 out,
-                " The connection was lost {}, for {away} s in all; rates are of the time with a connection.",
+                " The connection was lost {}, for {away} s of the time measured; rates are of the time with a connection.",
                 count(self.heard.interruptions.len() as u64, "time")
             );
         }

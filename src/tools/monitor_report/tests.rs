@@ -89,6 +89,17 @@ fn rates_are_of_the_time_with_a_connection() {
 }
 
 #[test]
+fn a_wait_for_the_connection_before_the_subscription_is_no_part_of_the_time() {
+    let mut traffic = Traffic::default();
+    (0..300).for_each(|n| traffic.record(Duration::from_millis(5000 + n * 100), "t", 1, false));
+    let now = Now::read().unix_ms;
+    let gap = Interruption { from: Timestamp(now - 36_000), to: Some(Timestamp(now - 30_000)) };
+    let (_, value) = report_after(Duration::from_secs(5), &traffic, &heard(vec![gap]), 1, 32_768);
+    let mean = value["rate"]["mean"].as_f64().expect("a number");
+    assert!((mean - 10.0).abs() < 0.1, "{value}");
+}
+
+#[test]
 fn what_had_to_wait_for_its_subscription_says_so() {
     let summary = |before: u64| {
         let before = Duration::from_millis(before);
