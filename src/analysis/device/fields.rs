@@ -42,9 +42,8 @@ pub struct Field {
     pub(super) rises: u32,
     pub(super) falls: u32,
     last_rise: f64,
-    /// The smallest change …
+    /// The smallest change and the greatest.
     least_step: f64,
-    /// … and the greatest.
     greatest_step: f64,
     pub(super) pace: Pace,
     /// The number of the latest message that had it.
@@ -68,6 +67,8 @@ pub struct Field {
     pub lost_at: At,
     /// Whether its sender said so.
     pub is_bad: bool,
+    /// Whether it was a word for that it failed.
+    pub(super) is_failure: bool,
     /// When it fell as an uptime does after a restart.
     pub fell_at: Option<(At, f64, f64)>,
     /// How often it jumped back to where it had fallen from, as no uptime does.
@@ -102,8 +103,9 @@ pub struct Away {
 /// An uptime in seconds grows no faster, whatever delays the messages.
 const UPTIME_STEP: f64 = 2.0;
 const UPTIME_SLACK: f64 = 10.0;
-/// So far a value must jump to be looked at as one that cannot be …
+/// So far a value must jump to be looked at as one that cannot be. What then goes so many times as far counts instead …
 pub(super) const FAR: f64 = 50.0;
+const FARTHER: f64 = 10.0;
 /// … and so much of the jump it may stay away from where it was when it is back.
 const BACK: f64 = 0.2;
 
@@ -198,7 +200,10 @@ impl Fields {
         match value {
             Value::Number(number) => self.number(at, path, number.as_f64().unwrap_or_default(), limit),
             Value::Null => self.lost(at, path),
-            Value::String(text) if texts::is_no_number(text) => self.lost(at, path),
+            Value::String(text) if texts::is_no_number(text) => {
+                self.lost(at, path);
+                self.field(path).into_iter().for_each(|field| field.is_failure = texts::is_failure(text));
+            }
             Value::String(text) => self.text(at, path, text, limit),
             Value::Object(members) if depth < FIELD_DEPTH_MAX => {
                 let bad = quality::bad_value(members);
@@ -349,6 +354,7 @@ impl Field {
             lost: 0,
             lost_at: at,
             is_bad: false,
+            is_failure: false,
             fell_at: None,
             jumps_back: 0,
             leaps: 0,
@@ -412,7 +418,7 @@ impl Field {
     fn note_away(&mut self, at: At, value: f64) {
         let far = self.away.map_or(FAR, |away| (away.value - away.from).abs());
         match &mut self.away {
-            Some(away) if !away.is_over => {
+            Some(away) if !away.is_over && (value - self.last).abs() < FARTHER * far => {
                 away.is_over = (value - away.from).abs() <= BACK * (away.value - away.from).abs();
                 away.length += u32::from(!away.is_over);
             }

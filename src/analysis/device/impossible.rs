@@ -20,6 +20,14 @@ const STAND_INS: [f64; 11] = [6553.5, 3276.7, 3276.8, 655.35, 327.67, 327.68, 99
 /// The greatest numbers of two and four bytes, and what KNX has for "invalid data": whatever is measured, it is none.
 const ENDS: [f64; 7] = [65_535.0, 32_767.0, 32_768.0, u32::MAX as f64, i32::MAX as f64, 2_147_483_648.0, 670_760.96];
 
+/// What a byte says that has no share to tell.
+const NO_SHARE: f64 = 255.0;
+
+/// Whether it is far below nothing, and all nines: what programs have in place of a number that they do not know.
+fn is_filler(value: f64) -> bool {
+    [-999.0, -9999.0, -99_999.0, -999_999.0, -9_999_999.0].contains(&value)
+}
+
 /// Whether it is one of those.
 pub(super) fn is_end(value: f64) -> bool {
     ENDS.contains(&value.abs())
@@ -27,7 +35,8 @@ pub(super) fn is_end(value: f64) -> bool {
 
 /// Adds what is impossible in a number of one thing.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
-    let Some(away) = field.away.filter(|away| is_impossible(field, away, topic)) else { return };
+    let away = field.away.filter(|away| is_impossible(field, away, topic)).or_else(|| outside(field, topic));
+    let Some(away) = away else { return };
     found.push(Finding {
         kind: "impossible_value",
         severity: Grade::Warning,
@@ -40,6 +49,18 @@ pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Find
         )],
         advice: "the sensor, its wiring or what reads it is at fault: receivers should drop such a value",
     });
+}
+
+/// What went out of a narrow range by a step far greater than all before, however small that is, and stays there.
+fn outside(field: &Field, topic: &str) -> Option<Away> {
+    const WIDEST: f64 = 180.0;
+    const BEFORE: u32 = 3;
+    let range = meaning::range(&field.path, topic).filter(|range| *range.end() <= WIDEST)?;
+    let run = field.run;
+    let from = [field.least, field.greatest].into_iter().find(|from| range.contains(from))?;
+    let is_there = run.began_far_off && run.length >= 2 && field.seen - run.length >= BEFORE;
+    let away = Away { from, value: run.value, at: run.began, length: run.length, is_over: false };
+    (is_there && !range.contains(&run.value)).then_some(away)
 }
 
 fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
@@ -59,7 +80,9 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
     let is_measured = || meaning::is_measurement(&field.path, topic) || !field.is_whole;
     let is_stand_in = || {
         let is_restless = || meaning::is_restless(&field.path, topic);
-        is_odd && (is_one_of(&STAND_INS) && is_restless() || is_end() && is_measured())
+        let is_byte = || value == NO_SHARE && meaning::is_share(&field.path, topic) && (0.0..=100.0).contains(&from);
+        let is_none = || (is_end() || is_filler(value)) && is_measured();
+        is_odd && (is_one_of(&STAND_INS) && is_restless() || is_none() || is_byte())
     };
     // A sensor at the end of what it can tell: what is really there moves on.
     let is_stuck = || {
@@ -94,7 +117,19 @@ mod tests {
             ("lat", &[51.0, 51.0, 451.1, 51.0], true),
             ("pressure", &[1012.0, 1012.1, 65_535.0, 1012.0], true),
             ("power", &[10.0, 10.0, 2999.0, 10.0], false),
-            ("battery", &[80.0, 80.0, 255.0, 80.0], false),
+            ("battery", &[80.0, 80.0, 255.0, 80.0], true),
+            ("battery", &[80.0, 80.0, 250.0, 80.0], false),
+            ("battery_mv", &[80.0, 80.0, 255.0, 80.0], false),
+            ("load_pct", &[41.0, 44.0, 255.0, 255.0], true),
+            ("level", &[80.0, 80.0, 255.0, 80.0], false),
+            ("power", &[-20.0, 310.0, -999_999.0, -999_999.0], true),
+            ("power", &[-20.0, 310.0, -999_998.0, -999_999.0], false),
+            ("lat", &[48.1, 48.1, 48.2, 91.7, 91.7], true),
+            ("lat", &[48.1, 48.1, 48.2, 91.7], false),
+            ("pH", &[7.2, 7.1, 7.3, 27.3, 27.3], true),
+            ("pH", &[720.0, 710.0, 2730.0, 2730.0], false),
+            ("ph", &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0], false),
+            ("humidity", &[97.0, 99.0, 105.5, 106.0, 98.0], false),
             ("voltage_l1", &[231.0, 230.8, 65_535.0, 65_535.0, 231.0], true),
             ("voltage_l1", &[231.0, 230.8, 999.0, 999.0, 231.0], false),
             ("U1", &[231.0, 230.0, 65_535.0, 231.0], true),

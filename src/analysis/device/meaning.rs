@@ -1,6 +1,6 @@
 //! What a number is, told by the name of its member and by its topic.
 
-use crate::analysis::words::is_in;
+use crate::analysis::words::{is_called, is_in};
 
 /// Whether it is measured, and would not stop to be a number.
 pub(super) fn is_measurement(path: &str, topic: &str) -> bool {
@@ -126,6 +126,8 @@ pub(in crate::analysis) fn range(path: &str, topic: &str) -> Option<std::ops::Ra
     } else if is_humidity(path, topic) || has_part(name, &["moist"]) || is_charge(name) {
         // Not all are calibrated.
         Some(-5.0..=105.0)
+    } else if is_in(&["ph"], name) {
+        Some(-1.0..=15.0)
     } else if has_part(name, &["pct", "percent"]) {
         // Some go both ways, and some go over.
         Some(-105.0..=f64::INFINITY)
@@ -133,6 +135,14 @@ pub(in crate::analysis) fn range(path: &str, topic: &str) -> Option<std::ops::Ra
         // In thousandths they are all higher.
         is_temperature(path, topic).then_some(-273.15..=10_000.0)
     }
+}
+
+/// Whether it is a share in percent, by its name or because nothing else of that name is told.
+pub(super) fn is_share(path: &str, topic: &str) -> bool {
+    let name = own_name(path, topic);
+    has_part(name, &["pct", "percent"])
+        || is_called(&["battery", "batt", "bat", "batterylevel"], name)
+        || is_charge(name)
 }
 
 /// Whether it is a battery's state of charge: `vehicleSoc`, not `soc_temp` or `socket`.
@@ -240,6 +250,7 @@ mod tests {
             ("idsoc", 850.0, None),
             ("load_pct", -273.0, Some(false)),
             ("loadPercent", 130.0, Some(true)),
+            ("pool.pH", 27.3, Some(false)),
         ] {
             assert_eq!(range(path, "t").map(|range| range.contains(&value)), expected, "{path}");
         }

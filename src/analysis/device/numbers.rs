@@ -105,7 +105,11 @@ fn lost(name: &str, field: &Field, (topic, model): (&str, &TopicModel), several:
             format!("{name} is bad, says its sender in {}", messages(field.lost)),
             "what reads it does not reach the controller or the sensor: look at the gateway's log and at the wiring",
         )
-    } else if (measures && field.lost > 0 || is_lost_otherwise(field, model, topic)) && field.seen >= 3 {
+    } else if (measures && field.lost > 0
+        || field.is_failure && field.lost >= 3
+        || is_lost_otherwise(field, model, topic))
+        && field.seen >= 3
+    {
         (format!("{name} was a number and was none in {}", messages(field.lost)), sensor)
     } else {
         return None;
@@ -139,7 +143,8 @@ fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
     // A fine number that moved with most messages, and of which there is none since, while all else goes on.
     let is_measured = || {
         let moves = field.rises > 0 && field.falls > 0 && field.changes * 2 >= field.seen;
-        field.decimals > 0 && moves && field.lost == without && model.fields.is_alone(field)
+        let is_share = || meaning::has_part(field.name(topic), &["batt", "pct", "percent", "energy"]);
+        (field.decimals > 0 && moves || is_share()) && field.lost == without && model.fields.is_alone(field)
     };
     field.is_bad
         || is_null()
@@ -368,6 +373,19 @@ mod tests {
         assert_eq!(kinds((0..24).map(rests)), [""; 0], "next to nothing is left out");
         let turns = |n: u32| if n % 12 < 11 { json!({"power": 120, "n": 1}) } else { json!({"n": 1}) };
         assert_eq!(kinds((0..60).map(turns)), [""; 0], "now and then");
+    }
+
+    #[test]
+    fn what_says_that_it_failed_is_lost_whatever_it_measures() {
+        let then = |name: &'static str, before: Value, behind: Value, times: u32| {
+            kinds((0..12 + times).map(move |n| json!({name: if n < 12 { &before } else { &behind }, "n": n})))
+        };
+        assert_eq!(then("uptime_total", json!(7), json!("FAIL"), 3), ["lost_value"]);
+        assert_eq!(then("uptime_total", json!(7), json!("FAIL"), 2), [""; 0], "not for long");
+        assert_eq!(then("eta", json!(7), json!("unknown"), 9), [""; 0], "there is none");
+        assert_eq!(then("battery", json!(87), json!(null), 5), ["lost_value"]);
+        assert_eq!(then("battery", json!(87), json!(null), 4), [""; 0]);
+        assert_eq!(then("user", json!(87), json!(null), 9), [""; 0]);
     }
 
     #[test]

@@ -12,7 +12,10 @@ use crate::limits::{NEVER_MOVED_FOR, NEVER_MOVED_MESSAGES};
 
 /// Adds the values of a topic that moved and do no more, or never did.
 pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mut Vec<Finding>) {
-    let freezes = |field: &&Field| !field.is_counter(topic) && !meaning::is_setting(&field.path, topic);
+    // As many pictures in a second as are asked for may come for a while.
+    let is_rate = |field: &Field| meaning::has_part(field.name(topic), &["fps"]);
+    let freezes =
+        |field: &&Field| !field.is_counter(topic) && !meaning::is_setting(&field.path, topic) && !is_rate(field);
     let frozen: Vec<(&Field, Run)> = model
         .fields
         .iter()

@@ -11,7 +11,7 @@ use crate::analysis::words::is_in;
 /// none. A single empty one may only delete what the broker keeps.
 pub(super) fn value(topic: &str, text: &str, is_empty_again: bool) -> Option<Value> {
     if is_empty_again || is_no_number(text) {
-        return Some(Value::Null);
+        return Some(if is_failure(text) { text.into() } else { Value::Null });
     }
     if supply::is_of_battery(last_level(topic)) {
         return Some(text.into());
@@ -88,9 +88,15 @@ const DAY: f64 = 24.0 * HOUR;
 
 /// What sensors say when they have no number.
 pub(super) fn is_no_number(text: &str) -> bool {
-    const NONE: &[&str] =
-        &["nan", "null", "unavailable", "unknown", "undef", "n/a", "none", "inf", "-inf", "err", "error", "--", "---"];
-    is_in(NONE, text.trim())
+    const NONE: &[&str] = &["null", "unknown", "n/a", "none", "inf", "-inf"];
+    let text = text.trim();
+    let is_filled = || !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'-' | b'*' | b'#' | b'?' | b'.'));
+    is_in(NONE, text) || is_failure(text) || is_filled()
+}
+
+/// What they say when they should have one.
+pub(super) fn is_failure(text: &str) -> bool {
+    is_in(&["nan", "unavailable", "undef", "err", "error", "fail", "failed"], text.trim())
 }
 
 #[cfg(test)]
@@ -105,6 +111,8 @@ mod tests {
             ("d/temperature", "", true, Some(Value::Null)),
             ("d/temperature", "N/A", false, Some(Value::Null)),
             ("d/temperature", "---", false, Some(Value::Null)),
+            ("d/temperature", "-----", false, Some(Value::Null)),
+            ("d/temperature", "FAIL", false, Some("FAIL".into())),
             ("d/temperature", "21,5", false, Some(Value::from(21.5))),
             ("d/signal", "-93 dBm", false, Some(Value::from(-93.0))),
             ("d/code", "0021", false, None),
