@@ -150,3 +150,18 @@ fn topics_that_take_turns_are_all_among_the_rest() {
     let counts = ["stuck", "a", "b", "c"].map(|topic| chosen.iter().filter(|message| message.1 == topic).count());
     assert!(chosen.len() == 20 && counts.iter().all(|count| *count >= 4), "{counts:?}");
 }
+
+#[test]
+fn of_more_topics_than_there_is_room_for_some_of_everywhere_are_kept() {
+    let mut stream = Stream::new(50);
+    for n in 0..1000 {
+        stream.add(n / 100, &format!("t/{n}"), "1");
+    }
+    for keep in [50, 20] {
+        let (chosen, _) = stream.chosen(keep);
+        let topics: HashSet<&str> = chosen.iter().map(|message| message.1.as_str()).collect();
+        assert_eq!((chosen.len(), topics.len()), (keep, keep));
+        let parts: Vec<_> = (0..10).map(|part| chosen.iter().filter(|m| m.0 / 100 == part).count()).collect();
+        assert!(parts.iter().all(|count| count * 20 >= keep), "{parts:?}");
+    }
+}

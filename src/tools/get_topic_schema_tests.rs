@@ -117,3 +117,16 @@ fn an_anomaly_whose_payload_is_not_shown_says_so() {
     }
     assert!(unseen > 0, "some have no room for it");
 }
+
+#[test]
+fn what_is_too_deep_to_be_described_is_told() {
+    let nested = |open: &str, inner: &str, close: &str, depth| open.repeat(depth) + inner + &close.repeat(depth);
+    for (depth, truncated) in [(SCHEMA_DEPTH_MAX - 1, false), (SCHEMA_DEPTH_MAX, true)] {
+        for payload in [nested("{\"a\":", "{\"b\":1}", "}", depth), nested("[", "[1]", "]", depth)] {
+            let (result, _) = shown(&[("t", &payload)], 32_768);
+            let group = &result["schemas"][0];
+            assert_eq!(group.get("schema_truncated").is_some(), truncated, "{result}");
+            assert_eq!(result.get("schemas_truncated").is_some(), truncated);
+        }
+    }
+}

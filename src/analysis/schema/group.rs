@@ -148,11 +148,19 @@ impl<'a> Part<'a> {
         let levels = self.names[0].len();
         let names = self.names_at(level);
         let is_last = level + 1 == levels;
-        let numbered = names.iter().all(|name| name.bytes().any(|byte| byte.is_ascii_digit()));
+        let numbered = names.iter().all(|name| is_numbered(name));
+        // Where only numbers follow, it is what stands before them that says what they are of.
+        let is_before_numbers = level + 2 == levels
+            && !self.tells_itself
+            && !names.iter().any(|name| is_numbered(name))
+            && self.names.iter().all(|names| is_numbered(names[levels - 1]))
+            && self.names_at(levels - 1).len() > 1;
         // What kind of thing it is stands before its name, and behind that is what is told.
         let is_component = level + 2 < levels && names.iter().all(|name| is_word(COMPONENTS, name));
-        let says_what =
-            is_component || names.iter().any(|name| is_word(SAYS_WHAT, name)) || self.is_sensor_of_esphome(level);
+        let says_what = is_component
+            || is_before_numbers
+            || names.iter().any(|name| is_word(SAYS_WHAT, name))
+            || self.is_sensor_of_esphome(level);
         let is_whole_end = is_last && !numbered && !(self.tells_itself && is_alone);
         // Systems side by side are no places of one system, unless their messages show it.
         let is_apart = level == 0 && !is_alone && !self.tells_itself;
@@ -167,6 +175,7 @@ impl<'a> Part<'a> {
                 () if is_apart && !is_word(SAYS_WHAT, name) => self.below(&own),
                 // Registers, relays, phases: numbers are of one kind, whatever else is beside them.
                 () if is_last && name.bytes().all(|byte| byte.is_ascii_digit()) => vec![String::new()],
+                () if is_last && self.are_among_numbered(&own) => vec![String::new()],
                 () => vec![name.to_owned()],
             };
             match kinds.iter_mut().find(|(known, _)| is_shared(known, &key)) {
@@ -186,10 +195,24 @@ impl<'a> Part<'a> {
         self.class == Class::Number && self.names.iter().all(is)
     }
 
+    /// Whether what is beside each of these topics is numbered, too.
+    fn are_among_numbered(&self, topics: &[usize]) -> bool {
+        topics.iter().all(|index| {
+            let parent = |names: &[&'a str]| names[..names.len() - 1] == self.names[*index][..names.len() - 1];
+            let mut beside = self.names.iter().filter(|names| parent(names)).filter_map(|names| names.last());
+            beside.clone().count() > 1 && beside.all(|name| is_numbered(name) && !is_word(SAYS_WHAT, name))
+        })
+    }
+
     /// What these topics are called below their first level.
     fn below(&self, topics: &[usize]) -> Vec<String> {
         topics.iter().map(|index| self.names[*index][1..].join("/")).collect()
     }
+}
+
+/// It has a number, as names of one kind have.
+fn is_numbered(name: &str) -> bool {
+    name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Half of the shorter list, or more, is in both.
@@ -385,6 +408,23 @@ mod tests {
     fn numbered_ends_become_wildcards() {
         assert_eq!(filters(&[("temp/1", "1"), ("temp/2", "1"), ("temp/17", "1")]), ["temp/+ 3"]);
         assert_eq!(filters(&[("air/co2", "400"), ("air/pm25", "3")]), ["air/co2 1", "air/pm25 1"]);
+    }
+
+    #[test]
+    fn numbered_ends_are_of_the_kind_that_stands_before_them() {
+        let numbers = |topics: &[&'static str]| filters(&topics.iter().map(|topic| (*topic, "1")).collect::<Vec<_>>());
+        let shelly = ["s/a/input/0", "s/a/input/1", "s/b/input/0", "s/a/emeter/0", "s/b/emeter/0"];
+        assert_eq!(numbers(&shelly), ["s/+/emeter/0 2", "s/+/input/+ 3"]);
+        let things = ["plant/tank/1", "plant/tank/2", "plant/pump/1"];
+        assert_eq!(numbers(&things), ["plant/pump/1 1", "plant/tank/+ 2"]);
+        let lines = ["modbus/1/40001", "modbus/2/40001", "modbus/2/40002"];
+        assert_eq!(numbers(&lines), ["modbus/+/+ 3"]);
+        let beside = ["x/meters/A8F2", "x/meters/B771", "x/rooms/bath", "x/rooms/hall", "x/air/co2", "x/air/pm25"];
+        let apart = ["x/air/co2 1", "x/air/pm25 1", "x/meters/+ 2", "x/rooms/bath 1", "x/rooms/hall 1"];
+        assert_eq!(numbers(&beside), apart);
+        let envelopes =
+            [("q/a/1", r#"{"v":1,"ts":2}"#), ("q/b/1", r#"{"v":1,"ts":2}"#), ("q/b/2", r#"{"v":1,"ts":2}"#)];
+        assert_eq!(filters(&envelopes), ["q/+/+ 3"]);
     }
 
     #[test]

@@ -80,7 +80,10 @@ impl Strings {
     /// All that were seen, when they are so few and so often repeated that there are hardly others.
     pub fn few(&self) -> Option<impl Iterator<Item = &str>> {
         let repeated = self.count >= 3 && self.count as usize >= 2 * self.values.len();
-        let few = !self.many && repeated && self.format().is_none();
+        // What changes and has so many digits is a time or a number, however often it came: there will be others.
+        let is_reading = |(text, _): &(Box<str>, u32)| text.bytes().filter(u8::is_ascii_digit).count() > 5;
+        let readings = self.values.len() > 1 && self.values.iter().any(is_reading);
+        let few = !self.many && repeated && !readings && self.format().is_none();
         few.then(|| self.values.iter().map(|(text, _)| text.as_ref()))
     }
 
@@ -112,6 +115,9 @@ mod tests {
         assert_eq!(few(&["C", "C", "C"]), Some(1));
         assert_eq!(few(&["a", "b", "c"]), None, "never repeated");
         assert_eq!(few(&["127.0.0.1"; 9]), None, "a format says more");
+        let times = ["2026-01-01T00:00:00", "2026-01-01T00:00:10"];
+        assert_eq!(few(&[times, times, times].concat()), None, "the next one is another");
+        assert_eq!(few(&["1.2.10", "1.2.11", "1.2.10", "1.2.11"]), Some(2));
         let long = "x".repeat(500);
         assert_eq!(few(&[long.as_str(); 9]), None);
     }

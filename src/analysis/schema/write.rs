@@ -83,12 +83,12 @@ fn node(node: &Node, part: Part, empties: Option<u32>, out: &mut Vec<u8>) -> boo
             key(out, "items");
             is_whole &= self::node(&items.node, below, None, out);
         } else {
-            is_whole &= items.node.count() == 0;
+            is_whole &= items.most == 0;
         }
     }
     if let Some(object) = node.object() {
         let limit = [0, part.members, usize::MAX][part.depth.min(2)];
-        is_whole &= object.members.len() <= limit && (part.depth > 0 || object.open.is_none());
+        is_whole &= !object.cut && object.members.len() <= limit && (part.depth > 0 || object.open.is_none());
         let members = || object.members.iter().take(limit);
         let always = members().filter(|(_, node)| node.count() == object.count());
         let required: Vec<&str> = always.map(|(name, _)| name.as_ref()).collect();
