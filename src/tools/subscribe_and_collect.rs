@@ -184,14 +184,15 @@ impl Collection {
             // Previews get shorter first, then fewer messages are shown, then previews get shorter still.
             if payload_limit > SHORT_PREVIEW {
                 payload_limit = (payload_limit / 2).max(SHORT_PREVIEW);
-            } else if keep > 1 {
+            } else if keep > if with_omitted { FEW } else { 1 } {
                 keep = keep.min(this.pruner.seen() as usize);
                 keep = (keep * 3 / 4).max(1);
+            } else if with_omitted {
+                // Messages are worth more than the report of what was left out.
+                with_omitted = false;
+                keep = args.size("keep");
             } else if payload_limit > SHORTEST_PREVIEW {
                 payload_limit /= 2;
-            } else if with_omitted {
-                // A message is worth more than the report of what was left out.
-                with_omitted = false;
             } else {
                 keep = 0;
             }
@@ -294,6 +295,8 @@ impl Collection {
     }
 }
 
+/// No more messages are left out for the report of those that were.
+const FEW: usize = 4;
 /// In the pruning report a topic is cut here: the report must not outweigh the messages.
 const OMITTED_TOPIC_BYTES: usize = 100;
 /// Payloads get this short before messages are left out …

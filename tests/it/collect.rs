@@ -195,6 +195,11 @@ fn results_keep_to_every_budget_and_counts_stay_exact() {
         assert!(cut.clone().count() > 0, "{budget}");
         assert!(cut.clone().all(|message| message["payload_bytes"] == text.len()));
     }
+    let arguments = json!({"topic_pattern": "s/#", "max_messages": 60, "max_response_bytes": 1500});
+    let collected = collect(&mut server, &session, arguments, || {
+        client.publish_all((0..60).map(|n| (format!("s/{}/{n}", "ü".repeat(40)), n.to_string().into_bytes())));
+    });
+    assert!(messages(&collected).len() > 2, "messages before the report of what was left out: {collected}");
 }
 
 #[test]

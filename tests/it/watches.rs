@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::Client;
 use crate::support::fake_broker::FakeBroker;
-use crate::support::mosquitto::Mosquitto;
+use crate::support::mosquitto::{Mosquitto, Setup};
 use crate::support::packets::*;
 use crate::support::server::Server;
 use crate::support::tools::payloads;
@@ -195,6 +195,28 @@ fn retained_messages_are_deleted_only_when_that_was_asked_for() {
     assert_eq!(play.server.call("clear_retained", all)["topic_count"], 0);
     let broker_topics = json!({"session_id": play.session, "topic_pattern": "$SYS/#", "dry_run": false});
     assert_eq!(play.server.fail("clear_retained", broker_topics)["parameter"], "topic_pattern");
+}
+
+#[test]
+fn what_is_still_retained_was_not_deleted_whatever_the_broker_acknowledged() {
+    let users = [("keeper", "k"), ("guest", "g")];
+    let acl = "user keeper\ntopic readwrite #\nuser guest\ntopic read r/#\ntopic write r/free\n";
+    let (broker, mut server) =
+        (Mosquitto::with(&Setup { users: &users, acl: Some(acl), ..Setup::default() }), Server::start());
+    let [keeper, guest] =
+        ["keeper:k", "guest:g"].map(|user| server.connect(&format!("mqtt://{user}@127.0.0.1:{}", broker.port())));
+    for topic in ["r/free", "r/held", "r/kept"] {
+        let retained = json!({"session_id": keeper, "topic": topic, "payload": "x", "qos": 1, "retain": true});
+        assert_eq!(server.call("publish_message", retained)["delivery"], "acknowledged");
+    }
+    let mut clear = |session: &str| {
+        server.call("clear_retained", json!({"session_id": session, "topic_pattern": "r/#", "dry_run": false}))
+    };
+    let tried = clear(&guest);
+    assert_eq!((&tried["listed"], &tried["cleared"]), (&json!(3), &json!(1)), "{tried}");
+    let failed = tried["failed"].as_str().expect("why");
+    assert!(failed.contains("still retained") && failed.contains("left: 2"), "{failed}");
+    assert_eq!(clear(&keeper)["cleared"], 2);
 }
 
 /// A conversation over a topic whose messages are numbered: what each read owes, and what came of all of them.
