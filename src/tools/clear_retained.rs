@@ -66,6 +66,9 @@ struct Cleared {
     /// Why not all that are listed were deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
+    /// What an empty list may mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
 
 /// Retained messages, one per topic; what does not fit is counted.
@@ -130,9 +133,11 @@ async fn run(context: Context, args: Args) -> Ended {
     }
     let failed = failed.map(|why| format!("{why}; left: {}", topics.len() - cleared));
     let topic_count = found.ring.seen() + found.others;
-    Ok(body(found, Cleared { status: "success", dry_run, topic_count, listed: topics.len(), cleared, failed }))
+    let note = (topic_count == 0).then_some(NOTHING);
+    Ok(body(found, Cleared { status: "success", dry_run, topic_count, listed: topics.len(), cleared, failed, note }))
 }
 
+const NOTHING: &str = "nothing is retained on this filter, or the user may not read it: brokers do not tell";
 const STILL_RETAINED: &str = "the broker acknowledged all and has some still retained: the user may lack the right to \
 publish there, or they were published anew";
 

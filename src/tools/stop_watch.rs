@@ -11,7 +11,8 @@ use crate::mcp::server::body;
 pub(super) const TOOL: Tool = Tool {
     name: "stop_watch",
     title: "Stop recording",
-    description: "Ends a watch, takes its subscription back and returns its totals. What was not read is gone.",
+    description: "Ends a watch, takes its subscription back and returns its totals. Of them `dropped` were given up for room, \
+read or not. What was not read is gone.",
     params: &[WATCH_ID],
     output: r#""watch_id":{"type":"string"},"session_id":{"type":"string"},"message_count":{"type":"integer"},"bytes_received":{"type":"integer"},"dropped":{"type":"integer"},"listening_since":{"type":"string"},"stopped_at":{"type":"string"}"#,
     effect: Effect::Session,
