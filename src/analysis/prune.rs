@@ -1,8 +1,8 @@
 //! Which of many messages are worth returning: chosen while they arrive, so that memory follows what is kept and never
 //! what was seen. Deterministic: the same messages at the same times give the same choice.
 //!
-//! In this order of claim: the first and the last; those that report an error or warning, newest first; one per topic,
-//! of more topics than there is room for some from first to last; one per payload shape; the rest spread evenly over time.
+//! In this order of claim: the first and the last; those that report an error or warning, newest first; one per topic, of
+//! more topics than there is room for those that chance picks; one per payload shape; the rest spread evenly over time.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use super::alarm::Severity;
 use super::payload::Inspection;
 use super::store::{Facts, Slot, Store};
 use crate::limits::SHAPES_MAX;
-use crate::sorted;
+use crate::{hash, sorted};
 
 /// Keeps candidates while messages pass.
 pub struct Pruner {
@@ -24,8 +24,8 @@ pub struct Pruner {
     last: Last,
     seen: u64,
     errors: VecDeque<u64>,
-    /// Of the topics, never more than messages to keep.
-    topics: Bucket,
+    /// Those with the least hash, and the message of each. Every n-th may always be of one kind, and the first of one branch.
+    topics: Vec<(u64, u64)>,
     /// Sorted.
     shapes: Vec<u64>,
     last_shape: Option<u64>,
@@ -45,8 +45,7 @@ struct Last {
     stored: bool,
 }
 
-/// A part of the call's time, of which every `stride`-th message is a candidate, or all topics, of which every
-/// `stride`-th one is.
+/// A part of the call's time, of which every `stride`-th message is a candidate.
 struct Bucket {
     /// A power of two.
     stride: u64,
@@ -88,10 +87,10 @@ impl Pruner {
             last: Last { stored: true, ..Last::default() },
             seen: 0,
             errors: VecDeque::new(),
-            topics: Bucket::new(),
+            topics: Vec::new(),
             shapes: Vec::new(),
             last_shape: None,
-            spread: (0..keep.clamp(1, BUCKETS_MAX)).map(|_| Bucket::new()).collect(),
+            spread: (0..keep.clamp(1, BUCKETS_MAX)).map(|_| Bucket { stride: 1, seen: 0, kept: Vec::new() }).collect(),
             spread_total: 0,
             place: (Duration::ZERO, 0),
         }
@@ -123,7 +122,7 @@ impl Pruner {
         if inspection.severity >= Some(Severity::Warning) {
             claims |= ERROR;
         }
-        if new_topic && self.topics.takes(facts.sequence) {
+        if new_topic && self.topic_claim(topic, facts.sequence) {
             claims |= TOPIC;
         }
         // Most messages have the shape of the one before.
@@ -148,9 +147,6 @@ impl Pruner {
             {
                 self.store.release(oldest, ERROR);
             }
-        }
-        if self.topics.kept.len() > self.keep {
-            self.topics.thin(&mut self.store, TOPIC);
         }
         if self.spread_total > 2 * self.keep {
             self.thin();
@@ -188,10 +184,8 @@ impl Pruner {
         let having = |claim: u8| (0..slots.len()).filter(move |index| slots[*index].claims & claim != 0);
         kept.first_and_last = having(FIRST | LAST).map(|index| take(&mut chosen, index)).sum();
         kept.errors = having(ERROR).rev().map(|index| take(&mut chosen, index)).sum();
-        let topics: Vec<usize> = having(TOPIC).filter(|index| !chosen[*index]).collect();
-        // From first to last, also where there is no room for all.
-        let shown = topics.len().min(room.get());
-        kept.topics = (0..shown).map(|n| take(&mut chosen, topics[n * topics.len() / shown])).sum();
+        let of = |(_, sequence): &(u64, u64)| slots.binary_search_by_key(sequence, |slot| slot.facts.sequence).ok();
+        kept.topics = self.topics.iter().filter_map(of).map(|index| take(&mut chosen, index)).sum();
         kept.shapes = having(SHAPE).map(|index| take(&mut chosen, index)).sum();
         let rest = self.evenly(&chosen, room.get());
         kept.spread = rest.into_iter().map(|index| take(&mut chosen, index)).sum();
@@ -210,6 +204,22 @@ impl Pruner {
         self.store.used_bytes() + self.spread.iter().map(|bucket| bucket.kept.len() * 8).sum::<usize>()
     }
 
+    /// Whether a new topic is among those that have a message.
+    fn topic_claim(&mut self, topic: &str, sequence: u64) -> bool {
+        let place = (hash::mix(hash::of_bytes(topic.as_bytes()), 0), sequence);
+        let at = self.topics.partition_point(|known| *known < place);
+        if at >= self.keep {
+            return false;
+        }
+        if self.topics.len() == self.keep
+            && let Some((_, other)) = self.topics.pop()
+        {
+            self.store.release(other, TOPIC);
+        }
+        self.topics.insert(at, place);
+        true
+    }
+
     fn spread_claim(&mut self, elapsed: Duration, sequence: u64) -> u8 {
         // All messages of one read have the same time.
         if self.place.0 != elapsed {
@@ -218,16 +228,32 @@ impl Pruner {
             let place = micros(elapsed) * parts as u64 / micros(self.duration);
             self.place = (elapsed, (place as usize).min(parts - 1));
         }
-        let takes = self.spread[self.place.1].takes(sequence);
-        self.spread_total += usize::from(takes);
-        if takes { SPREAD } else { 0 }
+        let bucket = &mut self.spread[self.place.1];
+        let turn = bucket.seen & (bucket.stride - 1) == 0;
+        bucket.seen += 1;
+        if !turn {
+            return 0;
+        }
+        bucket.kept.push(sequence);
+        self.spread_total += 1;
+        SPREAD
     }
 
     /// Halves the fullest part of the time.
     fn thin(&mut self) {
-        if let Some(bucket) = self.spread.iter_mut().max_by_key(|bucket| bucket.kept.len()) {
-            self.spread_total -= bucket.thin(&mut self.store, SPREAD);
-        }
+        let Some(bucket) = self.spread.iter_mut().max_by_key(|bucket| bucket.kept.len()) else { return };
+        bucket.stride *= 2;
+        let mut index = 0;
+        let store = &mut self.store;
+        bucket.kept.retain(|sequence| {
+            index += 1;
+            let keep = index % 2 == 1;
+            if !keep {
+                store.release(*sequence, SPREAD);
+            }
+            keep
+        });
+        self.spread_total -= index / 2;
     }
 
     /// `room` candidates that are not chosen yet, spread over the parts of the time and evenly within each; of those near
@@ -266,37 +292,6 @@ impl Pruner {
             }
         }
         taken.split_off(before)
-    }
-}
-
-impl Bucket {
-    fn new() -> Self {
-        Self { stride: 1, seen: 0, kept: Vec::new() }
-    }
-
-    /// Whether the next one is a candidate.
-    fn takes(&mut self, sequence: u64) -> bool {
-        let turn = self.seen & (self.stride - 1) == 0;
-        self.seen += 1;
-        if turn {
-            self.kept.push(sequence);
-        }
-        turn
-    }
-
-    /// Gives up every second candidate; how many that are.
-    fn thin(&mut self, store: &mut Store, claim: u8) -> usize {
-        self.stride *= 2;
-        let mut index = 0;
-        self.kept.retain(|sequence| {
-            index += 1;
-            let keep = index % 2 == 1;
-            if !keep {
-                store.release(*sequence, claim);
-            }
-            keep
-        });
-        index / 2
     }
 }
 

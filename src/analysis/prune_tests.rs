@@ -152,16 +152,21 @@ fn topics_that_take_turns_are_all_among_the_rest() {
 }
 
 #[test]
-fn of_more_topics_than_there_is_room_for_some_of_everywhere_are_kept() {
+fn of_more_topics_than_there_is_room_for_some_of_everywhere_and_of_all_kinds_are_kept() {
     let mut stream = Stream::new(50);
     for n in 0..1000 {
-        stream.add(n / 100, &format!("t/{n}"), "1");
+        let kind = ["a", "b", "c", "d"][n as usize % 4];
+        stream.add(n / 100, &format!("t/{n}/{kind}"), "1");
     }
     for keep in [50, 20] {
         let (chosen, _) = stream.chosen(keep);
         let topics: HashSet<&str> = chosen.iter().map(|message| message.1.as_str()).collect();
         assert_eq!((chosen.len(), topics.len()), (keep, keep));
-        let parts: Vec<_> = (0..10).map(|part| chosen.iter().filter(|m| m.0 / 100 == part).count()).collect();
-        assert!(parts.iter().all(|count| count * 20 >= keep), "{parts:?}");
+        let early = chosen.iter().filter(|message| message.0 < 500).count();
+        assert!((keep / 3..=keep * 2 / 3).contains(&early), "{early} of {keep}");
+        for kind in ["a", "b", "c", "d"] {
+            let of_kind = chosen.iter().filter(|message| message.1.ends_with(kind)).count();
+            assert!(of_kind * 10 >= keep, "{of_kind} of {kind}");
+        }
     }
 }
