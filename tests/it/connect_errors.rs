@@ -65,6 +65,7 @@ fn a_refusal_is_told_for_what_it_is_and_neither_password_nor_the_peers_bytes_are
     let (nobody, user) = (broker.url(), broker.url().replace("//", "//svc:s3cr3t-word@"));
     for (url, answer, message, hint) in [
         (&user, connack(false, 1), "the broker refuses the protocol version MQTT 3.1.1", "takes 3.1.1"),
+        (&user, b"\x20\x03\x00\x84\x00".into(), "the broker refuses the protocol version MQTT 3.1.1", "takes 3.1.1"),
         (&nobody, connack(false, 5), "(CONNACK 5)", "none were given"),
         (&user, connack(false, 5), "(CONNACK 5)", "may be wrong, or this user may not connect"),
         (&user, b"HTTP/1.1 400 Bad Request\r\n\r\n".into(), "it sent the answer of an HTTP server", "MQTT port"),
