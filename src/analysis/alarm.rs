@@ -147,6 +147,10 @@ pub fn role_of_topic(topic: &str) -> Option<Role> {
         Some(report @ Role::Report(_)) if before.ends_with('s') && part(last.as_bytes()) != Part::Describes => report,
         _ => Role::Plain,
     };
+    // Homie 5: ID/$alert/NAME says what is wrong.
+    if before.ends_with("/$alert") {
+        return Some(Role::Report(Severity::Warning));
+    }
     if last == "rejected" && before.starts_with("$aws/") {
         return Some(Role::Report(Severity::Error));
     }

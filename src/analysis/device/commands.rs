@@ -111,14 +111,17 @@ impl Commands {
             let tells_asked = says_again || sure && is_same(&command.payload, payload) == Some(true);
             let moment = if tells_asked { Moment::Any } else { moment };
             let keeps_on = !is_news && command.asks_for_another_number(topic, payload);
+            let is_opposite = command.asks_for_opposite(topic, payload);
             let is_old = !is_news && !tells_asked && (delay > ANSWER_WAIT || keeps_on || is_due_anyway());
-            command.kept_on += u8::from(keeps_on && command.kept_on < KEPT_ON);
+            let is_old = is_old || is_opposite;
+            command.kept_on += u8::from((keeps_on || is_opposite) && command.kept_on < KEPT_ON);
             let (preview, bytes) = (|| preview(payload), payload.len());
             let answer = || Answer { topic: topic.into(), payload: preview(), bytes, delay, sure, is_old, moment };
             let is_better = |known: &Answer| !(is_old || known.is_due() && moment == Moment::Due);
             if sure && command.answer.as_ref().is_none_or(is_better) {
                 command.answer = Some(answer());
             } else if is_news
+                && !is_opposite
                 && delay <= ANSWER_WAIT
                 && command.next.len() < NEXT_MAX
                 && command.next.iter().all(|known| *known.topic != *topic)
@@ -215,10 +218,33 @@ impl Command {
             && self.asks_for_other(topic, value)
     }
 
+    /// Whether it switches on or off what is told there, in a member of the same name, to be off or on.
+    fn asks_for_opposite(&self, topic: &str, payload: &str) -> bool {
+        if self.base() != Some(topic) || !self.payload.starts_with('{') {
+            return false;
+        }
+        let (asked, told): (Map<String, Value>, Map<String, Value>) = (read(&self.payload), read(payload));
+        let is_on = |value: &Value| match value {
+            Value::Bool(is_on) => Some(*is_on),
+            Value::String(word) => [("on", true), ("off", false)]
+                .into_iter()
+                .find_map(|(on, is_on)| word.eq_ignore_ascii_case(on).then_some(is_on)),
+            _ => None,
+        };
+        asked.iter().any(|(name, asked)| {
+            let told = told.get(name).and_then(is_on);
+            is_on(asked).zip(told).is_some_and(|(asked, told)| asked != told)
+        })
+    }
+
+    /// The topic on which what it sets is told, if it is named after that.
+    fn base(&self) -> Option<&str> {
+        ["/set", "/command"].iter().find_map(|end| self.topic.strip_suffix(end))
+    }
+
     /// Whether it sets what is told on that topic, to another value than this one.
     fn asks_for_other(&self, topic: &str, value: &str) -> bool {
-        let base = ["/set", "/command"].iter().find_map(|end| self.topic.strip_suffix(end));
-        base == Some(topic)
+        self.base() == Some(topic)
             && is_same(&self.payload, value) == Some(false)
             && !self.payload.is_empty()
             && !self.payload.starts_with('{')

@@ -47,6 +47,29 @@ fn what_comes_anyway_and_says_nothing_new_is_no_answer() {
 }
 
 #[test]
+fn what_is_told_to_be_on_again_was_not_switched_off() {
+    for (asked, told, expected) in [
+        ("{\"state\":\"OFF\"}", ["{\"state\":\"ON\",\"power\":7}", "{\"state\":\"ON\",\"power\":8}"], true),
+        ("{\"state\":\"OFF\"}", ["{\"state\":\"ON\",\"power\":7}", "{\"state\":\"OFF\",\"power\":0}"], false),
+        ("{\"child_lock\":true}", ["{\"child_lock\":false,\"t\":7}", "{\"child_lock\":false,\"t\":8}"], true),
+        ("{\"state\":\"TOGGLE\"}", ["{\"state\":\"ON\",\"power\":7}", "{\"state\":\"ON\",\"power\":8}"], false),
+        ("{\"state\":\"STOP\"}", ["{\"state\":\"OPEN\",\"p\":7}", "{\"state\":\"OPEN\",\"p\":8}"], false),
+    ] {
+        let mut commands = Commands::default();
+        commands.record(at(0), "z/plug/set", asked, false);
+        for (ms, told) in [(900, told[0]), (9000, told[1])] {
+            commands.answer(at(ms), "z/plug", told, true, Moment::Any);
+        }
+        let command = commands.iter().next().expect("a command");
+        assert_eq!(
+            command.is_unanswered(at(60_000).elapsed, ["z/plug"].into_iter(), |_| false),
+            expected,
+            "{asked} {told:?}"
+        );
+    }
+}
+
+#[test]
 fn a_beat_that_still_tells_the_old_value_is_no_answer_and_a_response_is_one_anywhere() {
     for (asked, told, moment, expected) in [
         ("now", "pv", Moment::Due, true),

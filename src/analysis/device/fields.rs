@@ -15,12 +15,12 @@ use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX};
 /// The numbers of one topic.
 #[derive(Default)]
 pub struct Fields {
-    all: Vec<Field>,
+    pub(super) all: Vec<Field>,
     /// Messages that were objects.
-    messages: u32,
+    pub(super) messages: u32,
     /// What the latest says in words, and the message since which it does.
     words: u64,
-    words_since: u32,
+    pub(super) words_since: u32,
     /// Whether what comes is said to be bad.
     is_bad: bool,
     /// Whether a unit stands beside what comes.
@@ -47,7 +47,7 @@ pub struct Field {
     greatest_step: f64,
     pub(super) pace: Pace,
     /// The number of the latest message that had it.
-    last_message: u32,
+    pub(super) last_message: u32,
     /// The least value …
     pub least: f64,
     /// … and the greatest.
@@ -61,10 +61,9 @@ pub struct Field {
     pub(super) second: u32,
     /// As a counter.
     pub steps: Steps,
-    /// How often it was null, or no number, after it had been one.
+    /// How often it was null, or no number, after it had been one, and when that was last.
     pub lost: u32,
-    /// When that was last.
-    pub lost_at: At,
+    pub(super) lost_at: At,
     /// Whether its sender said so.
     pub is_bad: bool,
     /// Whether it was a word for that it failed.
@@ -153,29 +152,6 @@ impl Fields {
     /// The connection was away.
     pub(super) fn interrupted(&mut self) {
         self.all.iter_mut().for_each(|field| field.steps.interrupted());
-    }
-
-    /// Messages without a number that had been in each of no fewer than `least`, from the first to the last that had it.
-    pub fn absent(&self, field: &Field, least: u32) -> u32 {
-        let was_always = field.seen >= least && field.seen == field.last_message;
-        if was_always { self.without(field) } else { 0 }
-    }
-
-    /// Messages since the last that had a number.
-    pub fn without(&self, field: &Field) -> u32 {
-        self.messages - field.last_message
-    }
-
-    /// Whether all else is as it was when a number was there last: the same numbers come, and what the messages say in
-    /// words, or by a number that is rarely another, has not changed.
-    pub fn is_alone(&self, field: &Field) -> bool {
-        let since = self.without(field);
-        let is_same = |other: &Field| {
-            let has_turned = other.is_whole && other.run.length <= since && other.changes * 4 <= other.seen;
-            let has_come = other.last_message == self.messages || other.last_message == field.last_message;
-            other.seen == other.last_message && has_come && !has_turned
-        };
-        self.words_since <= field.last_message && self.all.iter().all(is_same)
     }
 
     fn walk(&mut self, at: At, value: &Value, path: &mut String, depth: usize, limit: usize) {

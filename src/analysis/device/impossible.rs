@@ -25,7 +25,7 @@ const NO_SHARE: f64 = 255.0;
 
 /// Whether it is far below nothing, and all nines: what programs have in place of a number that they do not know.
 fn is_filler(value: f64) -> bool {
-    [-999.0, -9999.0, -99_999.0, -999_999.0, -9_999_999.0].contains(&value)
+    [-9999.0, -99_999.0, -999_999.0, -9_999_999.0].contains(&value)
 }
 
 /// Whether it is one of those.

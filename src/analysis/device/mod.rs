@@ -1,6 +1,7 @@
 //! What a device's messages tell of its health: fed while they pass, judged at the end. It takes all messages of a call
 //! and picks the device's; memory is bounded by limits, whatever passes.
 
+mod alone;
 mod answers;
 pub mod beats;
 pub mod breaks;

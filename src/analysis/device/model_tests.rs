@@ -162,6 +162,8 @@ fn refusals_and_calls_for_help_are_reports() {
         ("cmd/d/res", &br#"{"id":"c1","code":500,"message":"actuator jammed"}"#[..], &["reports_errors"][..]),
         ("homie/d/$state", b"alert", &["reports_warnings"]),
         ("homie/d/$state", b"ready", &[]),
+        ("homie/5/d/$alert/hot", b"the compressor is overheated", &["reports_warnings"]),
+        ("homie/5/d/$alert/hot", b"", &[]),
         ("homie/5/d/$log/error", b"flow sensor does not respond", &["reports_errors"]),
     ] {
         assert_eq!(kinds(&[(topic, payload)]), expected, "{topic}");

@@ -385,6 +385,7 @@ mod tests {
         assert_eq!(then("eta", json!(7), json!("unknown"), 9), [""; 0], "there is none");
         assert_eq!(then("battery", json!(87), json!(null), 5), ["lost_value"]);
         assert_eq!(then("battery", json!(87), json!(null), 4), [""; 0]);
+        assert_eq!(then("battery", json!(87), json!(null), 20), ["lost_value"], "longer than it was there");
         assert_eq!(then("user", json!(87), json!(null), 9), [""; 0]);
     }
 

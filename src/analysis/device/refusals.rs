@@ -64,6 +64,8 @@ fn of_member(topic: &str, all: &Map<String, Value>, (name, value): (&String, &Va
         ("status" | "result" | "response" | "ack", Value::String(answer)) => {
             (is_no(answer) && is_answer(topic), Severity::Warning)
         }
+        // Of what was read from a controller, as OPC has it.
+        ("q", Value::String(how)) => (is_in(&["bad"], how), Severity::Warning),
         ("healthy", Value::Bool(false)) => (true, Severity::Warning),
         ("health", Value::String(how)) => (is_in(&["unhealthy", "degraded"], how), Severity::Warning),
         _ => return None,
@@ -119,6 +121,8 @@ mod tests {
             ("ems-esp/heartbeat", json!({"bus_status": "connected"}), None),
             ("d/state", json!({"healthy": false}), Some(Warning)),
             ("d/state", json!({"healthy": true}), None),
+            ("d/data", json!({"temperature": 0.0, "q": "BAD"}), Some(Warning)),
+            ("d/data", json!({"temperature": 21.0, "q": "GOOD"}), None),
             ("d/state", json!({"health": "unhealthy"}), Some(Warning)),
             ("d/state", json!({"health": "healthy"}), None),
             ("d/state", json!({"status": "NOK"}), Some(Warning)),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fields::{Field, Run, decimals};
+use super::fields::{Field, Fields, Run, decimals};
 use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::numbers::of_topic;
@@ -23,10 +23,13 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
         .filter_map(|field| {
             let frozen = field.frozen(meaning::is_gas(&field.path, topic));
             let may_rest = |run: &Run| {
-                is_standby(field, run, topic) || is_new_state(field, run, topic) || is_held(field, run, topic)
+                is_standby(field, run, topic)
+                    || is_new_state(field, run, topic, &model.fields)
+                    || is_held(field, run, topic)
             };
             let frozen = frozen.filter(|run| is_told_anyway(field, model) && !may_rest(run));
-            Some((field, frozen.or_else(|| stands(device, field, (topic, model)))?))
+            let frozen = frozen.or_else(|| stands(device, field, (topic, model)));
+            Some((field, frozen.or_else(|| hangs(field, topic))?))
         })
         .collect();
     if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
@@ -64,9 +67,11 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
 }
 
 /// Whether a value may well stay where it is, other than what a sensor measures around it: it went there by a step far
-/// greater than those before, as when a load goes on at another power, or it is a whole number, as a speed that has settled.
-fn is_new_state(field: &Field, run: &Run, topic: &str) -> bool {
-    (run.began_far_off || field.is_whole) && !meaning::is_of_surroundings(&field.path, topic)
+/// greater than those before, as when a load goes on at another power, or it is a whole number, as a speed that has settled,
+/// or the words beside it are others since.
+fn is_new_state(field: &Field, run: &Run, topic: &str, all: &Fields) -> bool {
+    let has_turned = || run.length == field.run.length && all.turned_with(field);
+    (run.began_far_off || field.is_whole || has_turned()) && !meaning::is_of_surroundings(&field.path, topic)
 }
 
 /// Whether it is a direct voltage at an end of where it was, as one that a charger holds, or that a battery gives when
@@ -100,6 +105,16 @@ fn stands(device: &Device, field: &Field, (topic, model): (&str, &TopicModel)) -
     };
     let is_stuck = || is_of_amount(field, topic) && !rests(run.value) && (has_noise() || is_lonely());
     (field.decimals == 2 && moved && is_long && is_stuck()).then_some(run)
+}
+
+/// Since when a sign of life stands that had gone on with each message: a gateway may go on to send what a controller that
+/// has stopped said last.
+fn hangs(field: &Field, topic: &str) -> Option<Run> {
+    const LONG: u32 = 10;
+    const SIGNS: &[&str] = &["heartbeat", "watchdog", "lifebit", "life_bit", "lifesign", "alive"];
+    let run = field.run;
+    let went_on = run.changes_before >= LONG && run.changes_before + run.length == field.seen;
+    (went_on && run.length >= LONG && meaning::has_part(field.name(topic), SIGNS)).then_some(run)
 }
 
 /// Whether it stands far below what it was, as the current of a television that is on standby, and not near it, as the
@@ -436,6 +451,26 @@ mod tests {
         let beside = |by| move |n| json!({"temperature": far(by)(n), "humidity": 47.22});
         assert_eq!((told(beside(0.1), 40), told(beside(0.02), 40)), (0, 1), "told when it is far from before");
         assert_eq!((told(bme(81.2), 31), told(bme(81.0), 31), told(bme(81.2), 24)), (1, 0, 0));
+    }
+
+    #[test]
+    fn what_stands_since_the_words_beside_it_are_others_may_rest() {
+        let robot = |state: &'static str| {
+            move |n: u32| {
+                let (x, state) = if n < 20 { (f64::from(n * 7919 % 97) / 10.0, "cleaning") } else { (4.2, state) };
+                json!({"x": x, "state": state})
+            }
+        };
+        assert_eq!((told(robot("docked"), 60), told(robot("cleaning"), 60)), (0, 1));
+    }
+
+    #[test]
+    fn a_sign_of_life_that_stands_is_told() {
+        let counts = |until: u32| move |n: u32| json!({"heartbeat": n.min(until)});
+        let toggles = |n: u32| json!({"plc": {"life_bit": n < 30 && n % 2 == 1}, "lifebit": n.min(30) % 2});
+        assert_eq!((told(counts(20), 31), told(counts(20), 28), told(counts(99), 40)), (1, 0, 0));
+        assert_eq!((told(toggles, 45), told(|_| json!({"heartbeat": 1}), 45)), (1, 0));
+        assert_eq!(told(|n| json!({"parts": n.min(20)}), 40), 0, "no sign of life");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::At;
 use super::fields::{Field, Fields};
 use super::findings::{Finding, Grade};
-use super::meaning::{has_part, is_uptime, own_name};
+use super::meaning::{has_part, has_word, is_uptime, own_name};
 use super::numbers::of_topic;
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::{count, is_called, is_in};
@@ -98,7 +98,7 @@ pub(super) fn judge_kept(topic: &str, json: &Value) -> Option<Box<Finding>> {
 }
 
 /// What batteries are called whose charge is told, in percent or in words.
-const BATTERY: [&str; 14] = [
+const BATTERY: [&str; 15] = [
     "battery",
     "batterylevel",
     "batterypercent",
@@ -111,6 +111,7 @@ const BATTERY: [&str; 14] = [
     "batt",
     "bat",
     "batpct",
+    "battpct",
     "batterychargestate",
     "socbattery",
 ];
@@ -119,14 +120,26 @@ const BATTERY: [&str; 14] = [
 /// by those who do not know.
 fn is_battery(own: &str, field: &Field, topic: &str) -> bool {
     const HIGHER_THAN_VOLTS: f64 = 60.0;
-    let is_named_percent = is_called(&["batterypercent", "batterypercentage", "batterypct", "batpct"], own);
+    let is_named_percent = is_called(&["batterypercent", "batterypercentage", "batterypct", "batpct", "battpct"], own);
     // ChirpStack has no whole numbers.
     let is_percent = is_named_percent
         || field.greatest > HIGHER_THAN_VOLTS
         || (topic.starts_with("application/") && topic.ends_with("/event/status"));
     let is_low =
         (BATTERY_LOW.contains(&field.last) && (field.is_whole || is_percent)) || (is_percent && field.last == 1.0);
-    (is_low && is_called(&BATTERY, own)) || (is_called(&["batteryok"], own) && field.last == 0.0)
+    (is_low && (is_called(&BATTERY, own) || is_whose(own))) || (is_called(&["batteryok"], own) && field.last == 0.0)
+}
+
+/// Whether a name says whose battery it is, as Home Assistant's do: `phone_battery`, `back_door_battery_level`, and neither
+/// what goes in and out of it nor that of a house.
+fn is_whose(own: &str) -> bool {
+    const ENDS: [&str; 4] = ["_battery", "_batt", "_battery_level", "_batt_pct"];
+    const OTHERS: &[&str] = &[
+        "power", "current", "volt", "energy", "temp", "time", "char", "grid", "pv", "solar", "home", "house", "storage",
+    ];
+    let ends =
+        |end: &str| own.get(own.len().saturating_sub(end.len())..).is_some_and(|last| last.eq_ignore_ascii_case(end));
+    ENDS.into_iter().any(ends) && !has_part(own, OTHERS) && !has_word(own, &["to", "from", "in", "out"])
 }
 
 /// The voltage of a RuuviTag's cell, which it tells instead of a share.
@@ -204,6 +217,11 @@ mod tests {
             ("battery", &[1.0, 1.0], None),
             ("battery_voltage", &[3.0], None),
             ("batt1", &[1.0], None),
+            ("phone_battery", &[4.0], Some("low_battery")),
+            ("door_battery_level", &[4.0], Some("low_battery")),
+            ("batt_pct", &[4.0], Some("low_battery")),
+            ("power_to_battery", &[4.0], None),
+            ("pv_battery", &[4.0], None),
             ("wifi_signal", &[-92.0, -89.0, -90.0], Some("weak_signal")),
             ("wifi_signal", &[-92.0, -70.0, -90.0], None),
             ("rssi", &[-110.0, -109.0, -110.0], None),
