@@ -66,7 +66,7 @@ fn number(topic: &str, model: &TopicModel, field: &Field, (first, found): (usize
             }
             return;
         }
-        found.extend((!has_restarted).then(|| restarted(&name, (at, from, to))));
+        found.extend((!has_restarted).then(|| restarted(&name, field.falls, (at, from, to))));
     }
     if !several {
         impossible::judge(&name, field, topic, found);
@@ -119,12 +119,13 @@ fn lost(name: &str, field: &Field, (topic, model): (&str, &TopicModel), several:
     Some(Finding { kind: "lost_value", severity: Grade::Warning, finding, evidence, advice })
 }
 
-fn restarted(name: &str, (at, from, to): (At, f64, f64)) -> Finding {
-    let to = Decimal(to);
+fn restarted(name: &str, falls: u32, (at, from, to): (At, f64, f64)) -> Finding {
+    let (from, to) = (Decimal(from), Decimal(to));
+    let times = if falls > 1 { format!(" {}, the last time", count(falls.into(), "time")) } else { String::new() };
     Finding {
         kind: "restarted",
         severity: Grade::Warning,
-        finding: format!("the device restarted: {name} fell from {} to {to}", Decimal(from)),
+        finding: format!("the device restarted{times}: {name} fell from {from} to {to}"),
         evidence: vec![format!("{} {name} = {to}", time(at))],
         advice: "if nobody restarted it, look for its reset reason: power, watchdog, crash",
     }
@@ -190,13 +191,9 @@ fn senders(name: &str, field: &Field, (at, from, to): (At, f64, f64)) -> Finding
             time(at),
             Decimal(to)
         )],
-        advice: TWO_SENDERS,
+        advice: twins::TWO_SENDERS,
     }
 }
-
-/// What to do where two send under one name.
-pub(super) const TWO_SENDERS: &str =
-    "two devices may have the same name or configuration: compare client ids and where the messages come from";
 
 /// So many messages without a number that had been in each: some programs leave out a sensor that fails.
 const ABSENT_FROM: u32 = 5;
@@ -469,6 +466,9 @@ mod tests {
         let both = |n| json!({"Uptime": format!("0T{:02}:00:{:02}", uptime(n) / 3600, uptime(n) % 60), "UptimeSec": uptime(n)});
         assert_eq!(kinds((0..20).map(both)), ["restarted"]);
         assert_eq!(kinds((0..20).map(|n| json!({"up": uptime(n)}))), ["restarted"]);
+        let told = |falls| restarted("up", falls, (At::default(), 9.0, 1.0)).finding;
+        assert_eq!(told(1), "the device restarted: up fell from 9 to 1");
+        assert_eq!(told(6), "the device restarted 6 times, the last time: up fell from 9 to 1");
         assert_eq!(kinds((0..20).map(|n| json!({"up": 3 - n / 15}))), [""; 0], "of three links one is down");
     }
 

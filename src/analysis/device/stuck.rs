@@ -32,7 +32,7 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
             Some((field, frozen.or_else(|| hangs(field, topic))?))
         })
         .collect();
-    if let Some((_, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
+    if let Some((longest, run)) = frozen.iter().max_by_key(|(_, run)| run.length) {
         let names: Vec<_> = frozen.iter().map(|(field, _)| of_topic(topic, &field.path)).collect();
         let value =
             |(_, run): &(&Field, Run)| format!("{} {} times from {}", Decimal(run.value), run.length, time(run.began));
@@ -41,7 +41,10 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
             severity: Grade::Warning,
             finding: format!("{} moved before and then was the same in {} messages", names.join(", "), run.length),
             evidence: frozen.iter().map(value).collect(),
-            advice: "the sensor may hang while the device goes on to send its last value: change what it measures and look again",
+            advice: match is_sign_of_life(longest, topic) {
+                true => "the controller may have stopped while its gateway goes on to send what it said last: look at the controller",
+                false => "the sensor may hang while the device goes on to send its last value: change what it measures and look again",
+            },
         });
         return;
     }
@@ -111,10 +114,13 @@ fn stands(device: &Device, field: &Field, (topic, model): (&str, &TopicModel)) -
 /// has stopped said last.
 fn hangs(field: &Field, topic: &str) -> Option<Run> {
     const LONG: u32 = 10;
-    const SIGNS: &[&str] = &["heartbeat", "watchdog", "lifebit", "life_bit", "lifesign", "alive"];
     let run = field.run;
     let went_on = run.changes_before >= LONG && run.changes_before + run.length == field.seen;
-    (went_on && run.length >= LONG && meaning::has_part(field.name(topic), SIGNS)).then_some(run)
+    (went_on && run.length >= LONG && is_sign_of_life(field, topic)).then_some(run)
+}
+
+fn is_sign_of_life(field: &Field, topic: &str) -> bool {
+    meaning::has_part(field.name(topic), &["heartbeat", "watchdog", "lifebit", "life_bit", "lifesign", "alive"])
 }
 
 /// Whether it stands far below what it was, as the current of a television that is on standby, and not near it, as the

@@ -4,9 +4,12 @@ use super::fields::Field;
 use super::findings::{Finding, Grade};
 use super::meaning;
 use super::model::TopicModel;
-use super::numbers::TWO_SENDERS;
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::count;
+
+/// What to do where two send under one name.
+pub(super) const TWO_SENDERS: &str =
+    "two devices may have the same name or configuration: compare client ids and where the messages come from";
 
 /// Air that is another with each message, and again what it was, is told of two places by two.
 pub(super) fn in_turn(topic: &str, model: &TopicModel) -> Option<Finding> {
