@@ -239,7 +239,7 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
     let mut greeting = Some(stages);
     let mut pace = Pace::new(Instant::now());
     let mut readable = true;
-    let mut awaits_since = None;
+    let (mut awaits_since, mut sent_before) = (None, 0);
     loop {
         let seen = connection.wake.epoch();
         let progress = match turn(connection, buffer, link, readable) {
@@ -252,12 +252,13 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
             greeting.take().iter_mut().for_each(|stages| stages.done(|| Stage::Connect));
         }
         connection.tell_changes();
-        let (next, wants_input, has_output, awaits_answer, rest) = {
+        let (next, wants_input, has_output, awaits_answer, rest, sent) = {
             let session = connection.session.borrow();
             let (has_output, awaits_answer) = (!session.output().is_empty(), session.awaits_answer());
             let is_empty = readable && !progress;
             let rest = pace.rest(Instant::now(), &session.counters(), is_empty, awaits_answer);
-            (session.next_deadline(), session.wants_input(), has_output, awaits_answer, rest)
+            let sent = session.counters().bytes_out;
+            (session.next_deadline(), session.wants_input(), has_output, awaits_answer, rest, sent)
         };
         if connection.is_closed() {
             let close_by = *close_by.get_or_insert_with(|| Instant::now() + DISCONNECT_WAIT);
@@ -282,7 +283,8 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
             timer_at = Some(at);
             timer.set_at(at);
         }
-        if awaits_answer {
+        // The kernel begins to put it off where both sides send.
+        if awaits_answer || std::mem::replace(&mut sent_before, sent) != sent {
             link.acknowledge_at_once();
         }
         readable = false;

@@ -242,6 +242,26 @@ fn a_broker_that_does_not_acknowledge_the_request_is_what_is_told() {
 }
 
 #[test]
+fn an_answer_behind_another_message_is_not_held_back_by_our_own_delay() {
+    let (mut server, broker) = (Server::start(), FakeBroker::new());
+    let (session, mut peer) = server.meet(&broker);
+    peer.delay();
+    let arguments = json!({"payload": {"id": 1}, "correlation_pointer": "/id", "response_topic": "#", "repeat": 5});
+    let id = ask(&mut server, &session, arguments);
+    peer.grant();
+    for _ in 0..5 {
+        let request = peer.expect(PUBLISH).payload().to_vec();
+        peer.send(&publish("ask", &request, 0, 0, false));
+        peer.send(&publish("answer", &request, 0, 0, false));
+    }
+    let unsubscribe = peer.expect(UNSUBSCRIBE);
+    peer.send(&ack(UNSUBACK, unsubscribe.pid()));
+    let answered = server.outcome(&id);
+    let took = answered["round_trip_ms"]["median"].as_f64().expect("a time");
+    assert!(took < 35.0, "{answered}");
+}
+
+#[test]
 fn an_answer_after_a_reconnect_counts_and_the_gap_is_told() {
     let (mut server, broker) = (Server::start(), FakeBroker::new());
     let (session, mut peer) = server.meet(&broker);

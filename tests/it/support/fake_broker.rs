@@ -124,6 +124,12 @@ impl Peer {
         sent
     }
 
+    /// From now on small packets wait until the ones before are acknowledged, as with Mosquitto's default.
+    #[cfg(feature = "analysis")]
+    pub fn delay(&self) {
+        self.stream.get_ref().set_nodelay(false).expect("delay");
+    }
+
     /// Says that nothing more will be sent, and goes on reading.
     pub fn close_half(&self) {
         self.stream.get_ref().shutdown(Shutdown::Write).expect("a connection");
