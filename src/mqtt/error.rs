@@ -99,7 +99,9 @@ impl fmt::Display for Trouble {
             Self::Unreachable(why) => ("the broker could not be reached: ", why.as_str()),
             Self::Timeout(stage) => ("no answer in time while waiting for ", *stage),
             Self::Protocol(why) => ("the peer did not speak MQTT 3.1.1 as it should: ", why.as_str()),
-            Self::Version => ("the broker refuses the protocol version MQTT 3.1.1", ""),
+            Self::Version => {
+                ("the broker refuses the protocol version MQTT 3.1.1 (CONNACK 1, or as MQTT 5 has it)", "")
+            }
             Self::IdentifierRejected => ("the broker refused the client id (CONNACK 2)", ""),
             Self::BrokerUnavailable => ("the broker says that it is not available (CONNACK 3)", ""),
             Self::BadCredentials => ("the broker refused user name or password (CONNACK 4)", ""),
