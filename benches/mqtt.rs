@@ -8,8 +8,8 @@
 //!     cargo bench --bench mqtt -- --json
 //!
 //! A broker inside this program sends as fast as it is read. Readers take turns: a loop that only reads the socket, one
-//! that decodes every packet with mqttrs, `mosquitto_sub`, other readers, and the server with `subscribe_and_collect` that keeps one
-//! message. Rates are relative to the decoding loop of the same run; counts are checked. Note that the server looks
+//! that decodes every packet with mqttrs, `mosquitto_sub`, other readers, and the server with `subscribe_and_collect` that
+//! keeps one message. Rates are relative to the decoding loop of the same run; counts are checked. Note that the server looks
 //! into every payload (its type, its shape, whether it reports an error), and that no other reader does.
 
 // Its output is its purpose.
@@ -138,7 +138,7 @@ fn fitting(name: &str, subject: &Subject, fake: &FakeBroker, messages: usize) ->
 
 /// The same through a real broker, where system calls and the broker's pace weigh as in life.
 fn through_mosquitto(options: &Options, fake: &FakeBroker, table: &mut Table) -> bool {
-    let Options { subjects, .. } = options;
+    let (subjects, first_subject) = (&options.subjects, first_subject(options));
     let broker = Mosquitto::start().expect("a Mosquitto");
     let mut fine = true;
     let counts = subjects.iter().map(|subject| fitting("through Mosquitto", subject, fake, through::MESSAGES));
@@ -165,8 +165,8 @@ fn through_mosquitto(options: &Options, fake: &FakeBroker, table: &mut Table) ->
         table.set(1, &name, "µs", known);
         for (index, times) in ours.into_iter().enumerate().filter(|(_, times)| !times.is_empty()) {
             let cpu = median(times);
-            table.set(first_subject(options) + index, &name, "µs", cpu);
-            table.set(first_subject(options) + index, &format!("{name} against the mqttrs loop"), "ratio", cpu / known);
+            table.set(first_subject + index, &name, "µs", cpu);
+            table.set(first_subject + index, &format!("{name} against the mqttrs loop"), "ratio", cpu / known);
         }
     }
     fine

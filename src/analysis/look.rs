@@ -52,7 +52,7 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn peek(&mut self) -> u8 {
         let mut byte = self.byte();
-        while byte <= b' ' && matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+        while matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
             self.at += 1;
             byte = self.byte();
         }
@@ -82,11 +82,11 @@ impl<'a> Walk<'a> {
     fn scalar(&mut self, first: u8, role: Role) -> Option<Inspection> {
         match first {
             b'"' => {
+                // A text that is a value among others is read only for what its name makes of it.
+                let severity = |text: &[u8]| if role == Role::Plain { None } else { text_severity(role, text) };
                 let severity = match self.string()? {
-                    // A text that is a value among others is read only for what its name makes of it.
-                    Text::Plain(_) if role == Role::Plain => None,
-                    Text::Plain(text) => text_severity(role, text),
-                    Text::Escaped(quoted) => text_severity_of_escaped(role, quoted)?,
+                    Text::Plain(text) => severity(text),
+                    Text::Escaped(quoted) => severity(&resolved(quoted)?),
                 };
                 Some(leaf(Kind::Json, 1, severity))
             }
@@ -242,13 +242,6 @@ impl<'a> Walk<'a> {
 #[cold]
 fn resolved(quoted: &[u8]) -> Option<Vec<u8>> {
     json::<String>(quoted).map(String::into_bytes)
-}
-
-/// What it reports under a name of that role.
-#[cold]
-fn text_severity_of_escaped(role: Role, quoted: &[u8]) -> Option<Option<Severity>> {
-    let text = resolved(quoted)?;
-    Some(if role == Role::Plain { None } else { text_severity(role, &text) })
 }
 
 fn leaf(kind: Kind, tag: u64, severity: Option<Severity>) -> Inspection {

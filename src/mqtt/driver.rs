@@ -284,9 +284,10 @@ async fn pump(connection: &Connection, buffer: &ReadBuffer, link: &mut Link, sta
             timer.set_at(at);
         }
         // The kernel begins to put it off where both sides send.
-        if awaits_answer || std::mem::replace(&mut sent_before, sent) != sent {
+        if awaits_answer || sent != sent_before {
             link.acknowledge_at_once();
         }
+        sent_before = sent;
         readable = false;
         poll_fn(|cx| {
             readable |= rest.is_none() && wants_input && link.poll_readable(cx).is_ready();

@@ -214,10 +214,7 @@ impl Session {
                     }
                 }
                 Ok(None) => break Ok(()),
-                // A refusal in a form that MQTT 5 alone has.
-                Err(_) if self.connected_at.is_none() && matches!(bytes, [0x20, 3..=0x7f, 0, 0x80..=0xff, ..]) => {
-                    break Err(Trouble::Version);
-                }
+                Err(_) if self.connected_at.is_none() && wire::refuses_version(bytes) => break Err(Trouble::Version),
                 Err(Malformed(why)) => {
                     let stranger = wire::stranger(bytes).filter(|_| self.connected_at.is_none());
                     break Err(Trouble::sent(stranger.unwrap_or(why)));

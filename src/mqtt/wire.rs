@@ -219,6 +219,11 @@ pub fn stranger(first: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Whether it is a CONNACK that refuses, in a form that MQTT 5 alone has (MQTT 5, 3.2).
+pub fn refuses_version(first: &[u8]) -> bool {
+    matches!(first, [0x20, 3..=0x7f, 0, 0x80..=0xff, ..])
+}
+
 /// Type and flags, remaining length and size of the fixed header, checked for what a broker may send (2.2.2).
 fn read_header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, Malformed> {
     let Some(first) = bytes.first().copied() else { return Ok(None) };

@@ -112,8 +112,8 @@ impl Commands {
             let moment = if tells_asked { Moment::Any } else { moment };
             let keeps_on = !is_news && command.asks_for_another_number(topic, payload);
             let is_opposite = command.asks_for_opposite(topic, payload);
-            let is_old = !is_news && !tells_asked && (delay > ANSWER_WAIT || keeps_on || is_due_anyway());
-            let is_old = is_old || is_opposite;
+            let is_old =
+                is_opposite || !is_news && !tells_asked && (delay > ANSWER_WAIT || keeps_on || is_due_anyway());
             command.kept_on += u8::from((keeps_on || is_opposite) && command.kept_on < KEPT_ON);
             let (preview, bytes) = (|| preview(payload), payload.len());
             let answer = || Answer { topic: topic.into(), payload: preview(), bytes, delay, sure, is_old, moment };

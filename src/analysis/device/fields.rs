@@ -175,10 +175,9 @@ impl Fields {
         }
         match value {
             Value::Number(number) => self.number(at, path, number.as_f64().unwrap_or_default(), limit),
-            Value::Null => self.lost(at, path),
+            Value::Null => _ = self.lost(at, path),
             Value::String(text) if texts::is_no_number(text) => {
-                self.lost(at, path);
-                self.field(path).into_iter().for_each(|field| field.is_failure = texts::is_failure(text));
+                self.lost(at, path).into_iter().for_each(|field| field.is_failure = texts::is_failure(text));
             }
             Value::String(text) => self.text(at, path, text, limit),
             Value::Object(members) if depth < FIELD_DEPTH_MAX => {
@@ -282,13 +281,13 @@ impl Fields {
         }
     }
 
-    fn lost(&mut self, at: At, path: &str) {
+    fn lost(&mut self, at: At, path: &str) -> Option<&mut Field> {
         let is_bad = self.is_bad;
-        if let Some(field) = self.field(path) {
-            field.lost += 1;
-            field.is_bad |= is_bad;
-            field.lost_at = at;
-        }
+        let field = self.field(path)?;
+        field.lost += 1;
+        field.is_bad |= is_bad;
+        field.lost_at = at;
+        Some(field)
     }
 }
 
