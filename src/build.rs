@@ -1,5 +1,6 @@
 //! Hands the linker the order of functions in `order.ld`, so that what starts and serves the program stands together: the
-//! kernel maps code in pieces of 64 KiB around what is touched, and scattered functions would make all of it resident.
+//! kernel maps code in pieces of 64 KiB around what is touched, and scattered functions would make all of it resident. And the
+//! names of functions in `ring.ld`, for static builds whose cryptography leaves its large tables out.
 
 use std::env::var;
 use std::io::Write;
@@ -13,6 +14,11 @@ fn main() -> std::io::Result<()> {
     let flags = said("CARGO_ENCODED_RUSTFLAGS");
     let other = ["mold", "gold", "wild"].iter().any(|linker| flags.contains(linker));
     let is_linux_release = said("CARGO_CFG_TARGET_OS") == "linux" && said("PROFILE") == "release";
+    if said("CARGO_CFG_TARGET_ENV") == "musl" {
+        // Does nothing where ring was built with all of its functions.
+        writeln!(cargo, "cargo::rerun-if-changed=src/ring.ld")?;
+        writeln!(cargo, "cargo::rustc-link-arg={}/src/ring.ld", said("CARGO_MANIFEST_DIR"))?;
+    }
     if is_linux_release && !other && said("MQTT_MCP_UNORDERED").is_empty() {
         writeln!(cargo, "cargo::rustc-link-arg-bins=-T{}/src/order.ld", said("CARGO_MANIFEST_DIR"))?;
     }
