@@ -11,12 +11,14 @@ use crate::eight::{EACH, below};
 use crate::hash::{self, mix};
 use crate::rpc::message::json;
 
-/// Looks at a text, which is UTF-8, under a name of that role; `None` when it is not JSON that every client can read.
-pub(super) fn inspect_json(role: Role, text: &[u8]) -> Option<Inspection> {
-    let mut walk = Walk { bytes: text, at: 0 };
+/// Looks at a payload under a name of that role; `None` when it is not JSON that every client can read.
+pub(super) fn inspect_json(role: Role, bytes: &[u8]) -> Option<Inspection> {
+    let mut walk = Walk { bytes, at: 0 };
     let inspection = walk.value(role, 0)?;
     walk.peek();
-    (walk.at == text.len()).then_some(inspection)
+    // What the walk took is UTF-8 but for what stands in strings.
+    let is_whole = walk.at == bytes.len() && (bytes.is_ascii() || std::str::from_utf8(bytes).is_ok());
+    is_whole.then_some(inspection)
 }
 
 /// A string that stands in the text.

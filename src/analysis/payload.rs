@@ -63,18 +63,21 @@ pub fn inspect_under(role: Option<Role>, payload: &[u8], payload_bytes: usize, l
 }
 
 fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
+    if whole
+        && matches!(
+            payload.first(),
+            Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b' ' | b'\t'..=b'\r')
+        )
+        && let Some(inspection) = inspect_json(role, payload)
+    {
+        return inspection;
+    }
     let Some(text) = text_bytes(payload, whole) else {
         return if payload.is_empty() { plain(Kind::Empty, None) } else { inspect_binary(role, payload, whole) };
     };
     let trimmed = text.trim_ascii();
-    match trimmed.first() {
-        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') if whole => {
-            if let Some(inspection) = inspect_json(role, trimmed) {
-                return inspection;
-            }
-        }
-        Some(b'{' | b'[') => return plain(Kind::Json, alarm::text(trimmed)),
-        _ => {}
+    if !whole && matches!(trimmed.first(), Some(b'{' | b'[')) {
+        return plain(Kind::Json, alarm::text(trimmed));
     }
     let opens_tag = matches!(trimmed, [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'?' | b'!', ..]);
     if opens_tag && (!whole || trimmed.ends_with(b">")) {
@@ -237,6 +240,12 @@ mod tests {
             (b"\xff\x00", Kind::Binary),
             (b"a\x01b", Kind::Binary),
             (b"{\"a\":\"\\ud800\"}", Kind::Text),
+            (b"{\"\xc3\xa9\":\"\xc3\xbc\"}", Kind::Json),
+            (b"{\"a\":\"\xff\"}", Kind::Binary),
+            (b"{\"\xff\":1}", Kind::Binary),
+            (b"{\"a\":\"\x01\"}", Kind::Binary),
+            (b"\x0c{}", Kind::Binary),
+            (b"{}\x0c", Kind::Binary),
         ] {
             assert_eq!(kind(payload), expected, "{}", String::from_utf8_lossy(payload));
         }

@@ -51,33 +51,29 @@ pub fn next_word<'a>(rest: &mut &'a str) -> Option<(&'a str, bool)> {
     Some((word, ends_phrase))
 }
 
-/// Whether one of the words is such a one. Each byte of each text passes here, so eight letters and digits at a time:
-/// adding what a character lacks to 128 sets the high bit of those from it on, and no sum is carried over, as all are ASCII.
+/// Whether one of the words is such a one. Each byte of each text passes here, so eight letters at a time: adding what a
+/// character lacks to 128 sets the high bit of those from it on, and no sum is carried over where all are ASCII.
 pub fn any_word(bytes: &[u8], is_such: fn(&[u8]) -> bool) -> bool {
     let from = |chunk: u64, first: u8| chunk.wrapping_add(EACH * u64::from(0x80 - first));
-    let all_in_word = |chunk: &[u8; 8]| {
+    let all_letters = |chunk: &[u8; 8]| {
         let chunk = u64::from_ne_bytes(*chunk);
         let small = chunk | (0x20 * EACH);
-        let letter = from(small, b'a') & !from(small, b'z' + 1);
-        let digit = from(chunk, b'0') & !from(chunk, b'9' + 1);
-        chunk & HIGH == 0 && (letter | digit) & HIGH == HIGH
+        from(small, b'a') & !from(small, b'z' + 1) & !chunk & HIGH == HIGH
     };
-    let (mut begins, mut at) = (0, 0);
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        if rest.first_chunk().is_some_and(all_in_word) {
-            at += 8;
-            continue;
-        }
-        for byte in &rest[..rest.len().min(8)] {
-            if !IN_WORD[usize::from(*byte)] {
-                if is_such(&bytes[begins..at]) {
-                    return true;
+    let (mut begins, mut rest) = (0, bytes);
+    while !rest.is_empty() {
+        let (part, behind) = rest.split_at(rest.len().min(8));
+        if !part.try_into().is_ok_and(all_letters) {
+            for (at, byte) in (bytes.len() - rest.len()..).zip(part) {
+                if !IN_WORD[usize::from(*byte)] {
+                    if is_such(&bytes[begins..at]) {
+                        return true;
+                    }
+                    begins = at + 1;
                 }
-                begins = at + 1;
             }
-            at += 1;
         }
+        rest = behind;
     }
     is_such(&bytes[begins..])
 }

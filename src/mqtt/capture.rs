@@ -32,6 +32,8 @@ pub trait Recorder {
 pub enum Flow {
     /// Go on.
     More,
+    /// Go on; it had a message on that topic before.
+    Known,
     /// Go on, and let the call look at what came.
     Look,
     /// This message was the last one.
@@ -211,7 +213,7 @@ impl Captures {
             self.hidden += 1;
             return false;
         }
-        let (mut wanted, mut any) = (false, false);
+        let (mut wanted, mut is_new) = (false, false);
         let (mut topic, mut mark) = (None, None);
         for capture in self.list.iter_mut().filter(|capture| capture.takes(message.topic)) {
             let taken = match (message.retain, capture.retained) {
@@ -229,11 +231,12 @@ impl Captures {
             };
             let taken = taken && (is_news() || !message.retain);
             if taken {
-                any = true;
-                wanted |= capture.record(message, now);
+                let flow = capture.record(message, now);
+                wanted |= matches!(flow, Flow::Look | Flow::Enough);
+                is_new |= flow != Flow::Known;
             }
         }
-        if any {
+        if is_new {
             self.seen.note(message.topic);
         }
         wanted
@@ -326,13 +329,13 @@ impl Capture {
         }
     }
 
-    /// True when the call should look.
-    fn record(&mut self, message: &Publish<'_>, now: Now) -> bool {
+    fn record(&mut self, message: &Publish<'_>, now: Now) -> Flow {
         // A panic in a recorder is a bug of one call; the session and its other calls go on.
         let recorded = catch_unwind(AssertUnwindSafe(|| self.recorder.borrow_mut().record(message, now)));
         self.broken |= recorded.is_err();
-        self.done |= !matches!(recorded, Ok(Flow::More | Flow::Look));
-        !matches!(recorded, Ok(Flow::More))
+        let flow = recorded.unwrap_or(Flow::Enough);
+        self.done |= flow == Flow::Enough;
+        flow
     }
 
     /// A SUBSCRIBE for this capture goes out: retained messages are expected.

@@ -346,7 +346,7 @@ impl Recorder for Collection {
             self.stopped_by = Some("max_messages");
             return Flow::Enough;
         }
-        Flow::More
+        if new_topic { Flow::More } else { Flow::Known }
     }
 
     fn holds_max_bytes(&self) -> usize {
