@@ -48,8 +48,8 @@ struct Detail {
 
 /// The result, shortened until it fits: payloads first, then messages and rows of each list, findings last.
 pub(super) fn fitting(seen: &Seen<'_>, budget: usize) -> Rc<dyn Body> {
-    let found = findings::judge(seen.device, seen.end);
     let connection = findings::connection(seen.device, seen.end);
+    let found = findings::judge_as(seen.device, connection.0, seen.end);
     let shown =
         |step: usize, rows: usize| to_json(&Report::new(seen, &connection, &found, Detail { rows, ..DETAILS[step] }));
     fitting::fitting(budget, &DETAILS.map(|detail| detail.rows), ROWS_MAX, &shown)

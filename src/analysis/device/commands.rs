@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::At;
 use super::answers::{
@@ -34,6 +34,8 @@ pub struct Command {
     pub bytes: usize,
     /// The broker keeps it: the device gets it again whenever it connects.
     pub retained: bool,
+    /// What it says, if that is JSON and no longer than what is kept of it.
+    asked: Value,
     call: Option<Call>,
     /// What followed on a topic that belongs to the command's.
     answer: Option<Answer>,
@@ -75,13 +77,15 @@ impl Commands {
     pub fn record(&mut self, at: At, topic: &str, payload: &str, retained: bool) {
         self.count += 1;
         if self.kept.len() < COMMANDS_KEPT {
+            let json = read(payload);
             self.kept.push(Command {
                 at,
                 topic: topic.into(),
                 payload: preview(payload),
                 bytes: payload.len(),
                 retained,
-                call: Call::read(topic, payload),
+                call: Call::read(topic, &json),
+                asked: if payload.len() > PREVIEW_BYTES { Value::Null } else { json },
                 answer: None,
                 kept_on: 0,
                 next: Vec::new(),
@@ -97,13 +101,15 @@ impl Commands {
                 && in_time
                 && command.answer.as_ref().is_none_or(|answer| answer.is_old || answer.is_due())
         };
+        let mut told = None;
         for command in self.kept.iter_mut().rev().take(WAITING_MAX).filter(waits) {
-            if (asks_for_birth(command) && !topic.contains("/NBIRTH/")) || tells_other_metrics(command, topic, payload)
-            {
+            // Read only where somebody waits.
+            let told: &Value = told.get_or_insert_with(|| read(payload));
+            if (asks_for_birth(command) && !topic.contains("/NBIRTH/")) || tells_other_metrics(command, topic, told) {
                 continue;
             }
             let delay = at.elapsed.saturating_sub(command.at.elapsed);
-            let says_again = repeats(&command.payload, payload);
+            let says_again = repeats(&command.asked, told);
             let sure = says_again
                 || command.call.is_none()
                     && (belongs(&command.topic, topic) || is_response(payload) || names(&command.payload, topic));
@@ -111,7 +117,7 @@ impl Commands {
             let tells_asked = says_again || sure && is_same(&command.payload, payload) == Some(true);
             let moment = if tells_asked { Moment::Any } else { moment };
             let keeps_on = !is_news && command.asks_for_another_number(topic, payload);
-            let is_opposite = command.asks_for_opposite(topic, payload);
+            let is_opposite = command.asks_for_opposite(topic, told);
             let is_old =
                 is_opposite || !is_news && !tells_asked && (delay > ANSWER_WAIT || keeps_on || is_due_anyway());
             command.kept_on += u8::from((keeps_on || is_opposite) && command.kept_on < KEPT_ON);
@@ -219,11 +225,8 @@ impl Command {
     }
 
     /// Whether it switches on or off what is told there, in a member of the same name, to be off or on.
-    fn asks_for_opposite(&self, topic: &str, payload: &str) -> bool {
-        if self.base() != Some(topic) || !self.payload.starts_with('{') {
-            return false;
-        }
-        let (asked, told): (Map<String, Value>, Map<String, Value>) = (read(&self.payload), read(payload));
+    fn asks_for_opposite(&self, topic: &str, told: &Value) -> bool {
+        let asked = self.asked.as_object().filter(|_| self.base() == Some(topic));
         let is_on = |value: &Value| match value {
             Value::Bool(is_on) => Some(*is_on),
             Value::String(word) => [("on", true), ("off", false)]
@@ -231,7 +234,7 @@ impl Command {
                 .find_map(|(on, is_on)| word.eq_ignore_ascii_case(on).then_some(is_on)),
             _ => None,
         };
-        asked.iter().any(|(name, asked)| {
+        asked.into_iter().flatten().any(|(name, asked)| {
             let told = told.get(name).and_then(is_on);
             is_on(asked).zip(told).is_some_and(|(asked, told)| asked != told)
         })
@@ -291,8 +294,8 @@ impl Answer {
 }
 
 impl Call {
-    fn read(topic: &str, payload: &str) -> Option<Self> {
-        let json: Value = topic.ends_with("/rpc").then(|| serde_json::from_str(payload).ok()).flatten()?;
+    fn read(topic: &str, json: &Value) -> Option<Self> {
+        topic.ends_with("/rpc").then_some(())?;
         Some(Self { from: json["src"].as_str()?.into(), id: json.get("id")?.clone(), is_heard: false })
     }
 }
@@ -308,21 +311,18 @@ fn is_same(asked: &str, told: &str) -> Option<bool> {
 }
 
 /// Whether an object says again all that was asked for, in an object or a list of one, or what the two are matched by.
-fn repeats(asked: &str, told: &str) -> bool {
+fn repeats(asked: &Value, told: &Value) -> bool {
     const MATCHED_BY: &[&str] = &["corr", "correlation", "correlationid", "requestid", "reqid", "transactionid"];
-    if !asked.starts_with(['{', '[']) || !told.starts_with('{') {
-        return false;
-    }
-    let (mut asked, told): (Value, Value) = (read(asked), read(told));
-    if let Some([Value::Object(_)]) = asked.as_array().map(Vec::as_slice) {
-        asked = asked[0].take();
-    }
+    let asked = match asked.as_array().map(Vec::as_slice) {
+        Some([one]) => one,
+        _ => asked,
+    };
     let is_again = |(name, value): (&String, &Value)| told.get(name) == Some(value);
     let is_match = |(name, value): (&String, &Value)| is_called(MATCHED_BY, name) && is_again((name, value));
     asked.as_object().is_some_and(|asked| asked.iter().any(is_match) || asked.len() > 1 && asked.iter().all(is_again))
 }
 
-fn read<T: serde::de::DeserializeOwned + Default>(text: &str) -> T {
+fn read(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
@@ -333,14 +333,13 @@ fn asks_for_birth(command: &Command) -> bool {
 
 /// Whether a Sparkplug command sets numbers, and data tell others, as they do at their times. Metrics whose names are not
 /// known are told apart by their values; one alone is told because it has changed.
-fn tells_other_metrics(command: &Command, topic: &str, payload: &str) -> bool {
+fn tells_other_metrics(command: &Command, topic: &str, told: &Value) -> bool {
     const NEAR: f64 = 1e-6;
-    let asked: Map<String, Value> = if sparkplug::parts(topic).is_some() { read(&command.payload) } else { Map::new() };
+    let (Some(asked), Some(told)) = (command.asked.as_object(), told.as_object()) else { return false };
     let mut numbers = asked.iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).peekable();
-    if numbers.peek().is_none() {
+    if numbers.peek().is_none() || sparkplug::parts(topic).is_none() {
         return false;
     }
-    let told: Map<String, Value> = read(payload);
     let is_unnamed = |name: &str| name.starts_with(sparkplug::UNNAMED);
     let is_near =
         |value: &Value, asked: f64| value.as_f64().is_some_and(|value| (value - asked).abs() <= asked.abs() * NEAR);

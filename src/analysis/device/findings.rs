@@ -95,8 +95,13 @@ pub fn connection(device: &Device, end: At) -> (Connection, Vec<String>) {
 
 /// All findings, the worst first.
 pub fn judge(device: &Device, end: At) -> Vec<Finding> {
+    judge_as(device, connection(device, end).0, end)
+}
+
+/// The same of a device that is known to be there or not.
+pub fn judge_as(device: &Device, state: Connection, end: At) -> Vec<Finding> {
     let mut found = Vec::new();
-    presences(device, end, &mut found);
+    presences(device, state, end, &mut found);
     alerts(device, &mut found);
     reports(device, &mut found);
     beats::judge(device, end, &mut found);
@@ -167,8 +172,7 @@ pub(super) fn span(duration: Duration) -> String {
     }
 }
 
-fn presences(device: &Device, end: At, found: &mut Vec<Finding>) {
-    let (state, _) = connection(device, end);
+fn presences(device: &Device, state: Connection, end: At, found: &mut Vec<Finding>) {
     for presence in device.presences.of_whole() {
         let changes = presence.changes.iter().map(|(at, value)| format!("{} {value:?}", time(*at)));
         let evidence: Vec<_> = std::iter::once(shown(presence)).chain(changes).collect();

@@ -4,7 +4,7 @@ use super::fields::{Away, DISCONNECTED, FAR, Field, POWER_ON};
 use super::findings::{Finding, Grade, time};
 use super::meaning;
 use crate::analysis::decimal::Decimal;
-use crate::analysis::words::count;
+use crate::analysis::words::{count, is_in};
 
 /// No temperature goes so far away and comes back …
 const TEMPERATURE_FAR: f64 = 100.0;
@@ -14,8 +14,9 @@ const SHORT: u32 = 3;
 /// So many equal values behind as many changes have no noise.
 const STUCK: u32 = 5;
 
-/// What sensors and their drivers say in place of a number.
-const STAND_INS: [f64; 11] = [6553.5, 3276.7, 3276.8, 655.35, 327.67, 327.68, 999.0, 999.9, 9999.0, 9999.9, 99_999.0];
+/// What sensors and their drivers say in place of a number; LoRa's thermometers have the first two for a probe that they
+/// were never given.
+const STAND_INS: [f64; 11] = [327.67, 327.68, 6553.5, 3276.7, 3276.8, 655.35, 999.0, 999.9, 9999.0, 9999.9, 99_999.0];
 
 /// The greatest numbers of two and four bytes, and what KNX has for "invalid data": whatever is measured, it is none.
 const ENDS: [f64; 7] = [65_535.0, 32_767.0, 32_768.0, u32::MAX as f64, i32::MAX as f64, 2_147_483_648.0, 670_760.96];
@@ -36,19 +37,67 @@ pub(super) fn is_end(value: f64) -> bool {
 /// Adds what is impossible in a number of one thing.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
     let away = field.away.filter(|away| is_impossible(field, away, topic)).or_else(|| outside(field, topic));
-    let Some(away) = away else { return };
+    let (severity, finding, value, at, length) = if let Some(away) = away {
+        let finding = format!("{name} went from {} to {}, which cannot be", Decimal(away.from), Decimal(away.value));
+        (Grade::Warning, finding, away.value, away.at, away.length)
+    } else if let Some(severity) = never_was(field, topic) {
+        let why = match severity {
+            Grade::Info => "no share in percent: it is told in another scale, or stands for none",
+            _ => "which cannot be",
+        };
+        let finding = format!("{name} is {} and was never anything better: {why}", Decimal(field.last));
+        (severity, finding, field.last, field.run.began, field.run.length)
+    } else {
+        return;
+    };
     found.push(Finding {
         kind: "impossible_value",
-        severity: Grade::Warning,
-        finding: format!("{name} went from {} to {}, which cannot be", Decimal(away.from), Decimal(away.value)),
+        severity,
+        finding,
         evidence: vec![format!(
             "{} {name} = {}, so far in {}",
-            time(away.at),
-            Decimal(away.value),
-            count(away.length.into(), "message")
+            time(at),
+            Decimal(value),
+            count(length.into(), "message")
         )],
         advice: "the sensor, its wiring or what reads it is at fault: receivers should drop such a value",
     });
+}
+
+/// How bad it is that a number has been none from the first message on, in any scale in which its like are told: hundredths
+/// of a degree, thousandths of a share, counts of a converter and millivolts of a battery are numbers.
+fn never_was(field: &Field, topic: &str) -> Option<Grade> {
+    let (least, greatest) = (field.least, field.greatest);
+    let is = |is: fn(&str, &str) -> bool| is(&field.path, topic);
+    let is_same = |numbers: &[f64]| least == greatest && numbers.contains(&least.abs());
+    let is_none = || least == greatest && (is_end(least) || is_filler(least)) || is_same(&STAND_INS[2..6]);
+    let is_no_temperature = || {
+        // In thousandths, too, it would be colder than anything.
+        let is_too_cold = greatest < if field.is_whole { -273_150.0 } else { -273.15 };
+        is_too_cold || is_none() || field.seen > 1 && is_same(&STAND_INS[6..])
+    };
+    let is_air = || is(meaning::is_humidity);
+    let is_bad = if is(meaning::is_setting) {
+        false
+    } else if is(meaning::is_temperature) {
+        is_no_temperature()
+    } else if is(meaning::is_latitude) {
+        // In millionths, or written as degrees and minutes, it is far more.
+        least > 90.0 && greatest <= 360.0 || greatest < -90.0 && least >= -360.0
+    } else if is_in(&["ph"], field.name(topic)) {
+        least > 15.0 && greatest <= 100.0 && !field.is_whole
+    } else {
+        is_air() && greatest < -5.0
+            || is(meaning::is_restless) && is_none()
+            || is(meaning::is_measurement) && is_filler(least) && least == greatest
+    };
+    // Zigbee counts halves.
+    let is_share = is(meaning::is_share) && !meaning::is_setting(&field.path, topic);
+    let is_no_share = is_share && (least > 105.0 && greatest <= 200.0 && field.is_whole || is_same(&[NO_SHARE]));
+    match is_bad {
+        true => Some(Grade::Warning),
+        false => (is_no_share || is_air() && least > 105.0).then_some(Grade::Info),
+    }
 }
 
 /// What went out of a narrow range by a step far greater than all before, however small that is, and stays there.
@@ -81,7 +130,8 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
     let is_stand_in = || {
         let is_restless = || meaning::is_restless(&field.path, topic);
         let is_byte = || value == NO_SHARE && meaning::is_share(&field.path, topic) && (0.0..=100.0).contains(&from);
-        let is_none = || (is_end() || is_filler(value)) && is_measured();
+        // Nothing that is counted or set is so far below nothing.
+        let is_none = || (is_end() || is_filler(value)) && (is_measured() || value < -9999.0 && from >= 0.0);
         is_odd && (is_one_of(&STAND_INS) && is_restless() || is_none() || is_byte())
     };
     // A sensor at the end of what it can tell: what is really there moves on.
@@ -99,6 +149,57 @@ mod tests {
     use crate::analysis::device::At;
     use crate::analysis::device::fields::Fields;
     use serde_json::json;
+
+    fn told(name: &str, values: &[f64]) -> Option<Grade> {
+        let (mut fields, mut found) = (Fields::default(), Vec::new());
+        values.iter().for_each(|value| _ = fields.record(At::default(), &json!({name: value}), 100));
+        judge(name, fields.iter().next().expect("a field"), "t", &mut found);
+        found.first().map(|finding| finding.severity)
+    }
+
+    #[test]
+    fn what_never_was_anything_else_cannot_be_in_any_scale() {
+        use Grade::{Info, Warning};
+        for (name, values, expected) in [
+            ("temperature", &[-999_999.0, -999_999.0][..], Some(Warning)),
+            ("temperature", &[-999_999.0, 21.5], None),
+            ("temperature", &[32_767.0], Some(Warning)),
+            ("temperature", &[3276.7, 3276.7], Some(Warning)),
+            ("temperature", &[999.0, 999.0], Some(Warning)),
+            ("temperature", &[999.0], None),
+            ("temperature", &[-274.5, -274.6], Some(Warning)),
+            ("temperature", &[-350.0, -351.0], None),
+            ("temperature", &[2150.0, 2151.0], None),
+            ("temperature", &[-5000.0, -5100.0], None),
+            ("temperature", &[293.1, 293.2], None),
+            ("TempC_DS", &[327.67, 327.67], None),
+            ("color_temp_startup", &[65_535.0, 65_535.0], None),
+            ("humidity", &[-999.0, -999.0], Some(Warning)),
+            ("humidity", &[655.35, 655.35], Some(Warning)),
+            ("humidity", &[445.0, 446.0], Some(Info)),
+            ("battery", &[45.0, 199.0], None),
+            ("soil_moisture", &[445.0, 446.0], None),
+            ("pressure", &[999.0, 999.0], None),
+            ("pressure", &[65_535.0, 65_535.0], Some(Warning)),
+            ("power", &[-9999.0, -9999.0], Some(Warning)),
+            ("power", &[65_535.0, 65_535.0], None),
+            ("alarm_low", &[-9999.0, -9999.0], None),
+            ("battery", &[255.0, 255.0], Some(Info)),
+            ("battery", &[200.0, 199.0], Some(Info)),
+            ("battery", &[3012.0, 3011.0], None),
+            ("battery", &[126.5, 126.4], None),
+            ("battery_mv", &[255.0, 255.0], None),
+            ("lat", &[91.0, 91.0], Some(Warning)),
+            ("lat", &[4807.038, 4807.039], None),
+            ("lat", &[481_370_000.0, 481_370_001.0], None),
+            ("lng", &[200.1, 200.2], None),
+            ("ph", &[27.3, 27.3], Some(Warning)),
+            ("ph", &[72.0, 71.0], None),
+            ("ph", &[231.4, 231.6], None),
+        ] {
+            assert_eq!(told(name, values), expected, "{name} {values:?}");
+        }
+    }
 
     #[test]
     fn what_cannot_be_is_told_from_what_changes_fast() {
@@ -124,6 +225,8 @@ mod tests {
             ("level", &[80.0, 80.0, 255.0, 80.0], false),
             ("power", &[-20.0, 310.0, -999_999.0, -999_999.0], true),
             ("power", &[-20.0, 310.0, -999_998.0, -999_999.0], false),
+            ("consPac", &[310.0, 312.0, -999_999.0, -999_999.0], true),
+            ("offset_x", &[-310.0, 312.0, -312.0, -999_999.0], false),
             ("lat", &[48.1, 48.1, 48.2, 91.7, 91.7], true),
             ("lat", &[48.1, 48.1, 48.2, 91.7], false),
             ("pH", &[7.2, 7.1, 7.3, 27.3, 27.3], true),
@@ -149,10 +252,7 @@ mod tests {
             ("actual", &[210.1, 210.2, -273.1, -273.1, 210.2], true),
             ("actual", &[210.1, 210.2, 273.1, 273.1, 210.2], false),
         ] {
-            let (mut fields, mut found) = (Fields::default(), Vec::new());
-            values.iter().for_each(|value| _ = fields.record(At::default(), &json!({name: value}), 100));
-            judge(name, fields.iter().next().expect("a field"), "t", &mut found);
-            assert_eq!(!found.is_empty(), expected, "{name} {values:?}");
+            assert_eq!(told(name, values) == Some(Grade::Warning), expected, "{name} {values:?}");
         }
     }
 }

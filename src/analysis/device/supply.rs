@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::At;
 use super::fields::{Field, Fields};
 use super::findings::{Finding, Grade};
 use super::meaning::{has_part, has_word, is_uptime, own_name};
 use super::numbers::of_topic;
+use super::{At, impossible};
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::{count, is_called, is_in};
 use crate::limits::FIELDS_PER_TOPIC_MAX;
@@ -89,7 +89,9 @@ pub(super) fn judge_kept(topic: &str, json: &Value) -> Option<Box<Finding>> {
     let (mut fields, mut found) = (Fields::default(), Vec::new());
     fields.record(At::default(), json, FIELDS_PER_TOPIC_MAX);
     for field in fields.iter() {
-        judge(&of_topic(topic, &field.path), field, (topic, &fields), false, &mut found);
+        let name = of_topic(topic, &field.path);
+        impossible::judge(&name, field, topic, &mut found);
+        judge(&name, field, (topic, &fields), false, &mut found);
     }
     judge_words(topic, &fields, &mut found);
     let mut finding = found.pop()?;
