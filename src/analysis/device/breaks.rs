@@ -239,7 +239,7 @@ fn is_by(factor: f64, from: f64, to: f64, noise: f64) -> bool {
 }
 
 /// Whether it counts what was used or made since ever: what is of a day, a month or a charge begins anew.
-fn is_total(path: &str, topic: &str) -> bool {
+pub(super) fn is_total(path: &str, topic: &str) -> bool {
     let place = if path.is_empty() { last_level(topic) } else { path };
     let any_of = |is: fn(&str) -> bool| is(path) || topic.rsplit('/').take(2).any(is);
     // The total of what flows now is that of several, added up.

@@ -16,7 +16,7 @@ use crate::limits::{FIELD_DEPTH_MAX, FIELDS_PER_TOPIC_MAX};
 #[derive(Default)]
 pub struct Fields {
     pub(super) all: Vec<Field>,
-    /// Messages that were objects.
+    /// Messages that were objects, or numbers.
     pub(super) messages: u32,
     /// What the latest says in words, and the message since which it does.
     words: u64,
@@ -135,7 +135,9 @@ impl Fields {
     pub fn record(&mut self, at: At, value: &Value, room: usize) -> usize {
         let before = self.all.len();
         let limit = FIELDS_PER_TOPIC_MAX.min(before + room);
-        self.messages += u32::from(value.is_object());
+        // On a topic of one number alone its other messages have none.
+        let is_of_one = || self.all.first().is_none_or(|first| first.path.is_empty());
+        self.messages += u32::from(value.is_object() || is_of_one());
         let words = std::mem::take(&mut self.words);
         self.walk(at, value, &mut String::new(), 0, limit);
         if self.words != words {

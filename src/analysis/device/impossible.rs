@@ -2,7 +2,7 @@
 
 use super::fields::{Away, DISCONNECTED, FAR, Field, POWER_ON};
 use super::findings::{Finding, Grade, time};
-use super::meaning;
+use super::{meaning, supply};
 use crate::analysis::decimal::Decimal;
 use crate::analysis::words::{count, is_in};
 
@@ -23,6 +23,14 @@ const ENDS: [f64; 7] = [65_535.0, 32_767.0, 32_768.0, u32::MAX as f64, i32::MAX 
 
 /// What a byte says that has no share to tell.
 const NO_SHARE: f64 = 255.0;
+
+/// What ships have for a course that they do not know.
+const NO_COURSE: f64 = 409.5;
+
+/// Whether it is told in percent, by a name of its own or of what has the battery.
+fn is_share(field: &Field, topic: &str) -> bool {
+    meaning::is_share(&field.path, topic) || supply::is_whose(meaning::own_name(&field.path, topic))
+}
 
 /// Whether it is far below nothing, and all nines: what programs have in place of a number that they do not know.
 fn is_filler(value: f64) -> bool {
@@ -92,8 +100,9 @@ fn never_was(field: &Field, topic: &str) -> Option<Grade> {
             || is(meaning::is_measurement) && is_filler(least) && least == greatest
     };
     // Zigbee counts halves.
-    let is_share = is(meaning::is_share) && !meaning::is_setting(&field.path, topic);
-    let is_no_share = is_share && (least > 105.0 && greatest <= 200.0 && field.is_whole || is_same(&[NO_SHARE]));
+    let is_no_share = is_share(field, topic)
+        && !is(meaning::is_setting)
+        && (least > 105.0 && greatest <= 200.0 && field.is_whole || is_same(&[NO_SHARE]));
     match is_bad {
         true => Some(Grade::Warning),
         false => (is_no_share || is_air() && least > 105.0).then_some(Grade::Info),
@@ -129,10 +138,12 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
     let is_measured = || meaning::is_measurement(&field.path, topic) || !field.is_whole;
     let is_stand_in = || {
         let is_restless = || meaning::is_restless(&field.path, topic);
-        let is_byte = || value == NO_SHARE && meaning::is_share(&field.path, topic) && (0.0..=100.0).contains(&from);
+        let is_byte = || value == NO_SHARE && is_share(field, topic) && (0.0..=100.0).contains(&from);
         // Nothing that is counted or set is so far below nothing.
         let is_none = || (is_end() || is_filler(value)) && (is_measured() || value < -9999.0 && from >= 0.0);
-        is_odd && (is_one_of(&STAND_INS) && is_restless() || is_none() || is_byte())
+        let is_scaled = || is_one_of(&STAND_INS[2..6]) && meaning::is_voltage(&field.path, topic);
+        let is_course = || value == NO_COURSE && meaning::has_word(field.name(topic), &["course", "heading", "cog"]);
+        is_odd && (is_one_of(&STAND_INS) && is_restless() || is_none() || is_byte() || is_scaled() || is_course())
     };
     // A sensor at the end of what it can tell: what is really there moves on.
     let is_stuck = || {
@@ -238,6 +249,13 @@ mod tests {
             ("U1", &[231.0, 230.0, 65_535.0, 231.0], true),
             ("UDC1", &[412.3, 411.8, 2_147_483_648.0, 412.0], true),
             ("distance_mm", &[400.0, 410.0, 65_535.0, 405.0], true),
+            ("UL1_voltage", &[231.2, 230.9, 6553.5, 6553.5], true),
+            ("pv_voltage", &[231.2, 230.9, 655.35, 655.35], false),
+            ("power", &[231.2, 230.9, 6553.5, 6553.5], false),
+            ("course", &[231.2, 230.9, 409.5, 409.5], true),
+            ("power", &[231.2, 230.9, 409.5, 409.5], false),
+            ("phone_battery", &[81.0, 81.0, 255.0, 255.0], true),
+            ("home_battery", &[81.0, 81.0, 255.0, 255.0], false),
             ("pulses", &[65_400.0, 65_470.0, 65_535.0, 65_600.0], false),
             ("value", &[21.5, 21.6, 670_760.96, 21.5], true),
             ("device_temperature", &[31.0, 31.0, 214_748_364.0, 31.0], true),

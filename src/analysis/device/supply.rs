@@ -134,7 +134,7 @@ fn is_battery(own: &str, field: &Field, topic: &str) -> bool {
 
 /// Whether a name says whose battery it is, as Home Assistant's do: `phone_battery`, `back_door_battery_level`, and neither
 /// what goes in and out of it nor that of a house.
-fn is_whose(own: &str) -> bool {
+pub(super) fn is_whose(own: &str) -> bool {
     const ENDS: [&str; 4] = ["_battery", "_batt", "_battery_level", "_batt_pct"];
     const OTHERS: &[&str] = &[
         "power", "current", "volt", "energy", "temp", "time", "char", "grid", "pv", "solar", "home", "house", "storage",
