@@ -25,6 +25,8 @@ pub enum Magic {
     SparkplugB,
     /// Protocol Buffers.
     Protobuf,
+    /// One JSON text on each line.
+    JsonLines,
     /// Text, but for what is named.
     Garbled(&'static str),
 }
@@ -42,6 +44,7 @@ impl Magic {
             Self::MessagePack => "MessagePack",
             Self::SparkplugB => "Sparkplug B (Protobuf)",
             Self::Protobuf => "Protobuf",
+            Self::JsonLines => "JSON lines",
             Self::Garbled(what) => what,
         }
     }

@@ -1,6 +1,6 @@
 //! Does a payload contain what was expected? Objects match when every expected member matches; arrays match item by
-//! item; numbers match by value; a string matches a JSON string or a text payload equal to it. CBOR and MessagePack are
-//! compared as what they say.
+//! item; numbers match by value; a string matches a JSON string or a text payload equal to it. CBOR, MessagePack
+//! and JSON lines are compared as what they say.
 
 use serde_json::Value;
 
@@ -20,16 +20,14 @@ pub fn is_same(a: &Value, b: &Value) -> bool {
 
 /// The same for a payload: all of it differs when it is neither JSON nor the text that was expected.
 pub fn payload_mismatches(expected: &Value, payload: &[u8]) -> Vec<String> {
-    match std::str::from_utf8(payload) {
-        Ok(text) if expected.as_str() == Some(text) => Vec::new(),
-        Ok(text) => match serde_json::from_str(text) {
-            Ok(actual) => mismatches(expected, &actual),
-            Err(_) => vec![String::new()],
-        },
-        Err(_) => match decode(payload, Form::Exact).and_then(|decoded| serde_json::from_str(&decoded.json).ok()) {
-            Some(actual) => mismatches(expected, &actual),
-            None => vec![String::new()],
-        },
+    let text = std::str::from_utf8(payload).ok();
+    if text.is_some() && expected.as_str() == text {
+        return Vec::new();
+    }
+    let decoded = || serde_json::from_str(&decode(payload, Form::Exact)?.json).ok();
+    match text.and_then(|text| serde_json::from_str(text).ok()).or_else(decoded) {
+        Some(actual) => mismatches(expected, &actual),
+        None => vec![String::new()],
     }
 }
 
@@ -96,5 +94,6 @@ mod tests {
         assert!(!payload_contains(&json!("ON"), b"NOT ON"));
         assert!(payload_contains(&json!(21), b"21.0"));
         assert!(!payload_contains(&json!({"a": 1}), b"\xff"));
+        assert!(payload_contains(&json!([{"a": 1}, {"b": 2}]), b"{\"a\":1}\n{\"b\":2,\"c\":3}\n"));
     }
 }

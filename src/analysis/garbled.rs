@@ -61,17 +61,38 @@ fn utf_16(payload: &[u8]) -> Option<String> {
     }
 }
 
-/// Mostly ASCII, and most of that as in words and numbers or begun like JSON or XML, read as Latin-1.
+/// Mostly ASCII, and most of that as in words and numbers or begun like JSON or XML, read as Latin-1. What is short must
+/// be more than that.
 fn one_byte(payload: &[u8]) -> Option<String> {
     let others = payload.iter().filter(|byte| !byte.is_ascii()).count();
     let wordy = payload.iter().filter(|byte| byte.is_ascii_alphanumeric() || **byte == b' ').count();
     let is_structure = matches!(payload, [b'{' | b'[' | b'<', ..]);
     let is_long = payload.len() > 9 && (is_structure || wordy * 4 >= payload.len() * 3);
+    let share = if is_long || payload.starts_with(b"{\"") { 8 } else { 4 };
     let mut characters = payload.iter().map(|byte| char::from(*byte));
-    let is_text = (is_long || payload.starts_with(b"{\""))
-        && (1..=payload.len() / 8).contains(&others)
+    let is_text = (share == 8 || are_words(payload) || is_measured(payload))
+        && (1..=payload.len() / share).contains(&others)
         && characters.all(|c| !c.is_control() || c.is_ascii_whitespace());
     is_text.then(|| payload.iter().map(|byte| char::from(*byte)).collect())
+}
+
+/// Letters alone, capitals only where a word begins: five bytes of any value are that once in 10,000.
+fn are_words(payload: &[u8]) -> bool {
+    let mut before = b' ';
+    payload.len() > 4
+        && payload.iter().all(|byte| match (std::mem::replace(&mut before, *byte), *byte) {
+            (_, b'a'..=b'z' | 0xdf..=0xf6 | 0xf8..) => true,
+            (b' ', b'A'..=b'Z' | 0xc0..=0xd6 | 0xd8..) => true,
+            (before, byte) => byte == b' ' && before != b' ',
+        })
+}
+
+/// A number with its unit, of which ° and µ or a power is not ASCII.
+fn is_measured(payload: &[u8]) -> bool {
+    let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'-');
+    let unit = payload.iter().position(|byte| !is_number(byte)).unwrap_or(0);
+    let is_unit = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'/' | 0xb0 | 0xb2 | 0xb3 | 0xb5);
+    unit > 1 && payload[unit..].iter().all(is_unit)
 }
 
 #[cfg(test)]
@@ -105,6 +126,15 @@ mod tests {
             (b"\xff\xfeT\0", None),
             (b"outside 21.5 \xb0C", Some(("text that is not UTF-8", "outside 21.5 \u{b0}C"))),
             (b"{ \"u\": \"\xb0C\", \"v\": 1 }", Some(("text that is not UTF-8", "{ \"u\": \"\u{b0}C\", \"v\": 1 }"))),
+            (b"Ger\xe4t aus", Some(("text that is not UTF-8", "Ger\u{e4}t aus"))),
+            (b"K\xfcche", Some(("text that is not UTF-8", "K\u{fc}che"))),
+            (b"\xd6lstand zu tief", Some(("text that is not UTF-8", "\u{d6}lstand zu tief"))),
+            (b"21.5 \xb0C", Some(("text that is not UTF-8", "21.5 \u{b0}C"))),
+            (b"12\xb5g/m\xb3", None),
+            (b"12.5 \xb5g/m\xb3", Some(("text that is not UTF-8", "12.5 \u{b5}g/m\u{b3}"))),
+            (b"K\xdcche", None),
+            (b"T\xfcr", None),
+            (b"1\xb0", None),
             (b"\xdbl?bFKS<", None),
             (b"\xde\x93nN\xc2\xabPTZ\0", Some(("text with NUL at its end", "\u{793}nN\u{ab}PTZ"))),
             (b"\xfe\xff\x7f\0", None),

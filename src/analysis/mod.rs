@@ -12,6 +12,7 @@ pub mod garbled;
 pub mod health;
 pub mod heavy;
 pub mod histogram;
+mod lines;
 mod look;
 pub mod payload;
 pub mod prune;

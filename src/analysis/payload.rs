@@ -73,7 +73,8 @@ fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
         return inspection;
     }
     let Some(text) = text_bytes(payload, whole) else {
-        return if payload.is_empty() { plain(Kind::Empty, None) } else { inspect_binary(role, payload, whole) };
+        let kind = if payload.is_empty() { Kind::Empty } else { Kind::Binary };
+        return inspect_decoded(kind, role, payload, whole).unwrap_or(plain(kind, None));
     };
     let trimmed = text.trim_ascii();
     if !whole && matches!(trimmed.first(), Some(b'{' | b'[')) {
@@ -83,19 +84,20 @@ fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
     if opens_tag && (!whole || trimmed.ends_with(b">")) {
         return plain(Kind::Xml, xml_severity(std::str::from_utf8(trimmed).unwrap_or_default()));
     }
+    if let Some(inspection) = inspect_decoded(Kind::Text, role, trimmed, whole) {
+        return inspection;
+    }
     // The names and half words of JSON that broke off report nothing.
     let is_broken = role == Role::Plain && trimmed.starts_with(b"{\"");
     plain(Kind::Text, if is_broken { None } else { text_severity(role, trimmed) })
 }
 
-/// What bytes say that are no text, if they are CBOR or MessagePack.
+/// What a payload says that is no JSON, if it is CBOR, MessagePack or JSON lines.
 #[cold]
-fn inspect_binary(role: Role, payload: &[u8], whole: bool) -> Inspection {
-    let decoded = if whole { decode(payload, Form::Plain) } else { None };
-    match decoded.and_then(|decoded| inspect_json(role, decoded.json.as_bytes())) {
-        Some(inspection) => Inspection { kind: Kind::Binary, shape: mix(1, inspection.shape), ..inspection },
-        None => plain(Kind::Binary, None),
-    }
+fn inspect_decoded(kind: Kind, role: Role, payload: &[u8], whole: bool) -> Option<Inspection> {
+    let decoded = if whole { decode(payload, Form::Plain)? } else { return None };
+    let inspection = inspect_json(role, decoded.json.as_bytes())?;
+    Some(Inspection { kind, shape: mix(1, inspection.shape), ..inspection })
 }
 
 /// What a text reports under a name that names a level, or is that of reports.

@@ -201,7 +201,8 @@ impl Pruner {
 
     /// Bytes in use, for tests of the bound.
     pub fn used_bytes(&self) -> usize {
-        self.store.used_bytes() + self.spread.iter().map(|bucket| bucket.kept.len() * 8).sum::<usize>()
+        let spread: usize = self.spread.iter().map(|bucket| bucket.kept.len()).sum();
+        self.store.used_bytes() + 8 * (spread + self.errors.len() + self.shapes.len() + 2 * self.topics.len())
     }
 
     /// Whether a new topic is among those that have a message.

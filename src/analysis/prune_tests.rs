@@ -127,6 +127,8 @@ fn memory_follows_what_is_kept_and_not_what_was_seen() {
         stream.add(n, &format!("t/{n}"), "{\"error\":\"always\"}");
     }
     assert!(stream.pruner.used_bytes() < 200_000, "{}", stream.pruner.used_bytes());
+    let lists = 8 * (50 + 2 * 50);
+    assert!(stream.pruner.used_bytes() >= stream.pruner.store.used_bytes() + lists, "errors and topics count, too");
 }
 
 #[test]

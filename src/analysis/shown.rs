@@ -6,9 +6,10 @@ use base64ct::{Base64, Encoding};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::binary::Magic;
 use super::decode::{Decoded, Form, decode};
-use super::garbled;
 use super::payload::{compact_json, readable};
+use super::{garbled, lines};
 
 /// A payload for a result.
 pub struct Shown<'a> {
@@ -64,7 +65,7 @@ pub fn show(kept: &[u8], payload_bytes: usize, limit: usize) -> Shown<'_> {
     let (payload, encoding, says) = match readable(part, whole) {
         Some(text) => match compact_json(text).filter(|_| whole) {
             Some(raw) => (ShownPayload::Json(raw), "json", None),
-            None => (ShownPayload::Text(text.into()), "text", None),
+            None => (ShownPayload::Text(text.into()), "text", are_lines(kept, payload_bytes)),
         },
         None if part.is_empty() && whole => (ShownPayload::Text("".into()), "text", None),
         None => {
@@ -73,6 +74,12 @@ pub fn show(kept: &[u8], payload_bytes: usize, limit: usize) -> Shown<'_> {
         }
     };
     Shown { payload, encoding, truncated: !whole, says: says.unwrap_or_default() }
+}
+
+/// JSON lines are read as they are; only their name is told.
+fn are_lines(kept: &[u8], payload_bytes: usize) -> Option<Says> {
+    lines::read(kept).filter(|_| kept.len() == payload_bytes)?;
+    Some(Says { looks_like: Some(Magic::JsonLines.name()), ..Says::default() })
 }
 
 #[cold]

@@ -149,6 +149,7 @@ fn shown(uri: &str, payload: &[u8]) -> Rc<dyn Body> {
     let mime_type = match (payload::inspect(payload, true).kind, &decoded) {
         (Kind::Json | Kind::Number | Kind::Boolean, _) => "application/json",
         (Kind::Xml, _) => "application/xml",
+        (Kind::Text, Some(_)) => "application/x-ndjson",
         (Kind::Text | Kind::Empty, _) => "text/plain",
         (Kind::Binary, Some(Decoded { magic: Magic::Cbor, .. })) => "application/cbor",
         (Kind::Binary, Some(_)) => "application/vnd.msgpack",
@@ -159,7 +160,7 @@ fn shown(uri: &str, payload: &[u8]) -> Rc<dyn Body> {
     let blob = text.is_none().then(|| Base64::encode_string(payload));
     let mut contents = vec![Content { uri, mime_type, text, blob }];
     // What its bytes say stands beside them.
-    contents.extend(decoded.as_ref().map(|decoded| Content::json(uri, &decoded.json)));
+    contents.extend(decoded.as_ref().filter(|_| !is_text).map(|decoded| Content::json(uri, &decoded.json)));
     body(&Contents { contents })
 }
 

@@ -399,7 +399,8 @@ fn row(group: &Described<'_>, detail: &Detail) -> Row {
         member(&mut out, "looks_like", &profile.magic.map_or("unknown", Magic::name));
     }
     if profile.binaries > profile.count_of(Class::Binary) {
-        member(&mut out, "schema_of", &"decoded value");
+        let lines = profile.count_of(Class::JsonLines) == profile.binaries;
+        member(&mut out, "schema_of", &if lines { "array of the lines" } else { "decoded value" });
     }
     let large = profile.count_of(Class::Large);
     if large > 0 {

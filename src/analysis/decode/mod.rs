@@ -1,4 +1,4 @@
-//! What CBOR and MessagePack payloads say, as JSON text: whoever reads JSON reads them.
+//! What CBOR, MessagePack and JSON lines say, as JSON text: whoever reads JSON reads them. Lines are an array.
 //!
 //! Only a map that has members, and printable text for their keys, is taken for one of them, or what calls itself CBOR:
 //! other items are too easily made by chance, and every byte must have its place. What JSON cannot say is an object whose members begin with `$`:
@@ -26,10 +26,9 @@ mod message_pack;
 mod writer;
 
 use super::binary::Magic;
+use super::lines;
 #[cfg(feature = "binary")]
 pub use form::is_well_formed;
-#[cfg(feature = "binary")]
-pub use writer::decode;
 
 /// What a payload says.
 #[derive(Debug, PartialEq)]
@@ -52,9 +51,17 @@ pub enum Form {
 /// The tag that says "this is CBOR", and nothing else.
 pub(super) const SELF_DESCRIBED: &[u8] = b"\xd9\xd9\xf7";
 
-/// Nothing is recognised in a build without the feature `binary`.
+/// What a whole payload says, if it is one of them.
+pub fn decode(payload: &[u8], form: Form) -> Option<Decoded> {
+    lines::read(payload).map(|json| Decoded { magic: Magic::JsonLines, json }).or_else(|| packed(payload, form))
+}
+
+#[cfg(feature = "binary")]
+use writer::decode as packed;
+
+/// Of these nothing is recognised in a build without the feature `binary`.
 #[cfg(not(feature = "binary"))]
-pub fn decode(_: &[u8], _: Form) -> Option<Decoded> {
+fn packed(_: &[u8], _: Form) -> Option<Decoded> {
     None
 }
 

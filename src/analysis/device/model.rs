@@ -197,19 +197,15 @@ impl Device {
         self.retained += u64::from(retain);
         let is_whole = payload.len() == payload_bytes;
         let decoded = match inspection.kind {
-            Kind::Binary if is_whole && payload_bytes <= INSPECT_MAX_BYTES => decode(payload, Form::Plain),
+            Kind::Text | Kind::Binary if is_whole && payload_bytes <= INSPECT_MAX_BYTES => decode(payload, Form::Plain),
             _ => None,
         };
         let text = match &decoded {
             Some(decoded) => Some(decoded.json.as_str()),
             None => payload::readable(&payload[..payload.len().min(INSPECT_MAX_BYTES)], is_whole),
         };
-        let json = match inspection.kind {
-            Kind::Json | Kind::Number | Kind::Boolean | Kind::Binary => {
-                text.and_then(|text| serde_json::from_str(text).ok())
-            }
-            _ => None,
-        };
+        let is_value = decoded.is_some() || matches!(inspection.kind, Kind::Json | Kind::Number | Kind::Boolean);
+        let json = text.filter(|_| is_value).and_then(|text| serde_json::from_str(text).ok());
         let json = match sparkplug::parts(topic) {
             Some(parts) if is_whole && json.is_none() => self.aliases.metrics(&parts, payload),
             _ => json,

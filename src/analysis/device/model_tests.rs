@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::analysis::alarm::Severity;
 use crate::analysis::device::findings::{connection, judge};
 
 /// A random number from the one before: the same in every run.
@@ -320,4 +321,16 @@ fn a_room_that_is_told_when_it_changes_has_not_stopped() {
     };
     assert_eq!(told(|n| 19.0 + 0.2 * n as f64), [""; 0]);
     assert_eq!(told(|n| 19.0 + 0.2 * (n / 2) as f64), ["stopped"], "it told the same again");
+}
+
+#[test]
+fn json_lines_are_read_line_by_line_and_are_no_fault() {
+    let batch = ("d/batch", &b"{\"t\":1}\n{\"t\":2}\n"[..]);
+    assert_eq!(kinds(&[batch; 4]), [""; 0]);
+    assert_eq!(kinds(&[batch, batch, batch, ("d/batch", b"{\"t\":1}\n{\"t\":")]), ["malformed_json"]);
+    let mut device = Device::new(Name::new("d", false));
+    let payload = b"{\"t\":1}\n{\"error\":\"overheated\"}";
+    let message = Message { at: At::default(), topic: "d/batch", payload, payload_bytes: payload.len(), retain: false };
+    let severity = device.record(&message).and_then(|taken| taken.inspection.severity);
+    assert_eq!(severity, Some(Severity::Error));
 }

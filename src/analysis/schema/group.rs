@@ -7,6 +7,7 @@
 
 use super::{Class, Sample};
 use crate::analysis::sort::sort_by;
+use crate::hash;
 use crate::limits::SCHEMA_TOPIC_MEMBERS_MAX;
 
 /// What a topic carries, as far as grouping needs it.
@@ -16,6 +17,8 @@ pub struct Traits {
     objects: u32,
     /// Top-level members of its objects with how many objects have them.
     members: Vec<(Box<str>, u32)>,
+    /// Its texts, each as one bit.
+    texts: u64,
 }
 
 /// Topics that belong together.
@@ -44,6 +47,9 @@ impl Traits {
         match self.counts.iter_mut().find(|(known, _)| *known == class) {
             Some((_, count)) => *count += 1,
             None => self.counts.push((class, 1)),
+        }
+        if let Some(text) = value.and_then(serde_json::Value::as_str) {
+            self.texts |= 1 << (hash::of_bytes(text.as_bytes()) >> 58);
         }
         let Some(members) = value.and_then(serde_json::Value::as_object) else { return };
         self.objects += 1;
@@ -96,11 +102,15 @@ pub fn groups(topics: &[(&str, &Traits)]) -> Vec<Group> {
     }
     let mut found = Vec::new();
     for cluster in clusters {
-        let names = cluster.topics.iter().map(|index| topics[*index].0.split('/').collect()).collect();
         let has_members = matches!(cluster.class, Class::Object | Class::Cbor | Class::MessagePack);
         let tells_itself =
             has_members && cluster.members.len() > 1 || cluster.class == Class::Binary && cluster.fixed.is_some();
-        split(Part { class: cluster.class, tells_itself, topics: cluster.topics, names }, &mut found);
+        let of = |index: &usize| {
+            let (whole, traits) = topics[*index];
+            Topic { index: *index, whole, levels: whole.split('/').collect(), texts: traits.texts }
+        };
+        let topics = cluster.topics.iter().map(of).collect();
+        split(Part { class: cluster.class, tells_itself, topics }, &mut found);
     }
     adopt(topics, &mut found);
     sort_by(&mut found, |a, b| a.filter.cmp(&b.filter).then(a.topics.cmp(&b.topics)));
@@ -130,34 +140,43 @@ struct Part<'a> {
     class: Class,
     /// The payload shows what it is about without the topic's last level.
     tells_itself: bool,
-    topics: Vec<usize>,
-    /// Their levels.
-    names: Vec<Vec<&'a str>>,
+    topics: Vec<Topic<'a>>,
+}
+
+#[derive(Default)]
+struct Topic<'a> {
+    index: usize,
+    whole: &'a str,
+    levels: Vec<&'a str>,
+    texts: u64,
 }
 
 impl<'a> Part<'a> {
     /// What its topics are called at that level, sorted.
     fn names_at(&self, level: usize) -> Vec<&'a str> {
-        let mut names = sorted(self.names.iter().map(|names| names[level]).collect());
+        let mut names = sorted(self.topics.iter().map(|topic| topic.levels[level]).collect());
         names.dedup();
         names
     }
 
     /// Its topics, those together that a level keeps together. One that says nothing of them keeps all.
     fn kinds_at(&self, level: usize, is_alone: bool) -> Vec<Vec<usize>> {
-        let levels = self.names[0].len();
+        let levels = self.topics[0].levels.len();
         let names = self.names_at(level);
         let is_last = level + 1 == levels;
         let numbered = names.iter().all(|name| is_numbered(name));
-        // Where only numbers follow, it is what stands before them that says what they are of.
+        // Where only numbers follow, it is what stands before them that says what they are of, unless they have names
+        // that are the same everywhere, such as L1.
         let is_before_numbers = level + 2 == levels
             && !self.tells_itself
             && !names.iter().any(|name| is_numbered(name))
-            && self.names.iter().all(|names| is_numbered(names[levels - 1]))
+            && self.topics.iter().all(|topic| is_numbered(topic.levels[levels - 1]))
             && self.names_at(levels - 1).len() > 1;
         // What kind of thing it is stands before its name, and behind that is what is told.
-        let is_component = level + 2 < levels && names.iter().all(|name| is_word(COMPONENTS, name));
+        let is_kind = |name: &&str| is_word(COMPONENTS, name) || is_plural(name);
+        let is_component = level + 2 < levels && names.iter().all(is_kind);
         let says_what = is_component
+            || self.says_other_things_by(level, &names)
             || is_before_numbers
             || names.iter().any(|name| is_word(SAYS_WHAT, name))
             || self.is_sensor_of_esphome(level);
@@ -167,16 +186,18 @@ impl<'a> Part<'a> {
         if !(says_what || is_whole_end || is_apart) {
             return Vec::new();
         }
-        let mut kinds: Vec<(Vec<String>, Vec<usize>)> = Vec::new();
+        let mut kinds: Vec<(Vec<&str>, Vec<usize>)> = Vec::new();
         for name in names {
-            let own: Vec<usize> = (0..self.topics.len()).filter(|index| self.names[*index][level] == name).collect();
+            let is_own = |index: &usize| self.topics[*index].levels[level] == name;
+            let own: Vec<usize> = (0..self.topics.len()).filter(is_own).collect();
             let key = match () {
                 // Nor where the same is below them, as with devices of one make.
                 () if is_apart && !is_word(SAYS_WHAT, name) => self.below(&own),
                 // Registers, relays, phases: numbers are of one kind, whatever else is beside them.
-                () if is_last && name.bytes().all(|byte| byte.is_ascii_digit()) => vec![String::new()],
-                () if is_last && self.are_among_numbered(&own) => vec![String::new()],
-                () => vec![name.to_owned()],
+                () if is_last && is_digits(name) => vec![""],
+                () if is_last && self.are_among_numbered(&own) => vec![""],
+                () if is_before_numbers => self.named_ends(name, &own),
+                () => vec![name],
             };
             match kinds.iter_mut().find(|(known, _)| is_shared(known, &key)) {
                 Some((known, topics)) => {
@@ -191,23 +212,56 @@ impl<'a> Part<'a> {
 
     /// `NODE/sensor/ID/state`: numbers of one ID are not those of another.
     fn is_sensor_of_esphome(&self, level: usize) -> bool {
-        let is = |names: &Vec<&str>| level == 2 && matches!(names[..], [_, "sensor", _, "state"]);
-        self.class == Class::Number && self.names.iter().all(is)
+        let is = |topic: &Topic<'_>| level == 2 && matches!(topic.levels[..], [_, "sensor", _, "state"]);
+        self.class == Class::Number && self.topics.iter().all(is)
     }
 
     /// Whether what is beside each of these topics is numbered, too.
     fn are_among_numbered(&self, topics: &[usize]) -> bool {
         topics.iter().all(|index| {
-            let parent = |names: &[&'a str]| names[..names.len() - 1] == self.names[*index][..names.len() - 1];
-            let mut beside = self.names.iter().filter(|names| parent(names)).filter_map(|names| names.last());
+            let [parent @ .., _] = &self.topics[*index].levels[..] else { return false };
+            let mut beside = self.topics.iter().filter_map(|topic| topic.levels.strip_prefix(parent)?.first());
             beside.clone().count() > 1 && beside.all(|name| is_numbered(name) && !is_word(SAYS_WHAT, name))
         })
     }
 
-    /// What these topics are called below their first level.
-    fn below(&self, topics: &[usize]) -> Vec<String> {
-        topics.iter().map(|index| self.names[*index][1..].join("/")).collect()
+    /// A thing and the last levels of its topics that are not numbers alone.
+    fn named_ends(&self, name: &'a str, topics: &[usize]) -> Vec<&'a str> {
+        let mut ends = vec![name];
+        for index in topics {
+            ends.extend(self.topics[*index].levels.last().filter(|end| !is_digits(end)));
+        }
+        ends
     }
+
+    /// Whether what is below one name of a level never says what is said below the others, as lights that are `on` or
+    /// `off` beside blinds that are `open` or `closed`. Two topics of each that say the same show that it is no chance.
+    fn says_other_things_by(&self, level: usize, names: &[&str]) -> bool {
+        let mut all = 0;
+        names.iter().all(|name| {
+            let (mut any, mut twice) = (0u64, 0);
+            for topic in self.topics.iter().filter(|topic| topic.levels[level] == *name) {
+                twice |= any & topic.texts;
+                any |= topic.texts;
+            }
+            let is_apart = all & any == 0 && twice != 0 && any.count_ones() > 1;
+            all |= any;
+            is_apart
+        })
+    }
+
+    /// What these topics are called below their first level.
+    fn below(&self, topics: &[usize]) -> Vec<&'a str> {
+        let below = |index: &usize| {
+            let Topic { whole, levels, .. } = &self.topics[*index];
+            &whole[levels[0].len()..]
+        };
+        topics.iter().map(below).collect()
+    }
+}
+
+fn is_digits(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// It has a number, as names of one kind have.
@@ -215,34 +269,33 @@ fn is_numbered(name: &str) -> bool {
     name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
+/// Several are of a kind: `lights`, `meters`.
+fn is_plural(name: &str) -> bool {
+    name.len() > 4 && name.ends_with('s') && !name.ends_with("ss") && !is_numbered(name)
+}
+
 /// Half of the shorter list, or more, is in both.
-fn is_shared(a: &[String], b: &[String]) -> bool {
+fn is_shared(a: &[&str], b: &[&str]) -> bool {
     2 * a.iter().filter(|name| b.contains(name)).count() >= a.len().min(b.len())
 }
 
-fn split(part: Part<'_>, found: &mut Vec<Group>) {
-    let levels = part.names[0].len();
-    let varies = |level: usize| part.names.iter().any(|names| names[level] != part.names[0][level]);
-    let varying: Vec<usize> = (0..levels).filter(|level| varies(*level)).collect();
+fn split(mut part: Part<'_>, found: &mut Vec<Group>) {
+    let first = &part.topics[0].levels;
+    let varies = |level: &usize| part.topics.iter().any(|topic| topic.levels[*level] != first[*level]);
+    let varying: Vec<usize> = (0..first.len()).filter(varies).collect();
     let kinds_at = |level: &usize| part.kinds_at(*level, varying.len() == 1);
     let Some(kinds) = varying.iter().rev().map(kinds_at).find(|kinds| kinds.len() > 1) else {
-        let name = |level: usize| if varying.contains(&level) { "+" } else { part.names[0][level] };
-        let filter = (0..levels).map(name).collect::<Vec<_>>().join("/");
-        let same_end = !varying.contains(&(levels - 1));
-        found.push(Group { filter, class: part.class, topics: part.topics, same_end });
+        let mut levels = first.clone();
+        varying.iter().for_each(|level| levels[*level] = "+");
+        let same_end = !varying.contains(&(levels.len() - 1));
+        let topics = part.topics.iter().map(|topic| topic.index).collect();
+        found.push(Group { filter: levels.join("/"), class: part.class, topics, same_end });
         return;
     };
     for mut own in kinds {
         sort_by(&mut own, usize::cmp);
-        split(
-            Part {
-                class: part.class,
-                tells_itself: part.tells_itself,
-                topics: own.iter().map(|index| part.topics[*index]).collect(),
-                names: own.iter().map(|index| part.names[*index].clone()).collect(),
-            },
-            found,
-        );
+        let topics = own.iter().map(|index| std::mem::take(&mut part.topics[*index])).collect();
+        split(Part { topics, ..part }, found);
     }
 }
 
@@ -299,150 +352,5 @@ fn is_word(words: &str, name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::analysis::payload;
-
-    fn filters(messages: &[(&str, &str)]) -> Vec<String> {
-        let mut names: Vec<&str> = messages.iter().map(|(topic, _)| *topic).collect();
-        names.sort();
-        names.dedup();
-        let traits: Vec<Traits> = names
-            .iter()
-            .map(|name| {
-                let mut traits = Traits::default();
-                for (topic, payload) in messages.iter().filter(|(topic, _)| topic == name) {
-                    let payload = payload.as_bytes();
-                    let kind = payload::inspect(payload, true).kind;
-                    let sample = Sample { topic, payload, payload_bytes: payload.len(), kind, unix_ms: 0 };
-                    traits.add(&sample, sample.value().as_ref());
-                }
-                traits
-            })
-            .collect();
-        let topics: Vec<_> = names.iter().copied().zip(&traits).collect();
-        let groups = groups(&topics);
-        let mut seen: Vec<usize> = groups.iter().flat_map(|group| group.topics.clone()).collect();
-        seen.sort();
-        assert_eq!(seen, (0..names.len()).collect::<Vec<_>>(), "each topic is in one group");
-        for group in &groups {
-            assert!(group.topics.iter().all(|index| covers(&group.filter, names[*index])), "{group:?}");
-        }
-        groups.into_iter().map(|group| format!("{} {}", group.filter, group.topics.len())).collect()
-    }
-
-    #[test]
-    fn places_become_wildcards_and_measures_do_not() {
-        let grid: Vec<_> = ["kitchen", "bath", "hall"]
-            .iter()
-            .flat_map(|room| ["temperature", "humidity"].map(|what| format!("sensors/{room}/{what}")))
-            .collect();
-        let messages: Vec<_> = grid.iter().map(|topic| (topic.as_str(), "21.5")).collect();
-        assert_eq!(filters(&messages), ["sensors/+/humidity 3", "sensors/+/temperature 3"]);
-        let one = filters(&[("device/a/rpm", "1"), ("device/a/torque", "2")]);
-        assert_eq!(one, ["device/a/rpm 1", "device/a/torque 1"], "one device's numbers are no group");
-        let middle =
-            filters(&[("home/a/temperature/v", "1"), ("home/b/humidity/v", "2"), ("home/b/temperature/v", "2")]);
-        assert_eq!(middle, ["home/+/temperature/v 2", "home/b/humidity/v 1"]);
-    }
-
-    #[test]
-    fn objects_with_the_same_members_are_a_group_whatever_they_are_called() {
-        let lamp = r#"{"state":"ON","brightness":9,"linkquality":1}"#;
-        let sensor = r#"{"temperature":20.5,"humidity":50,"battery":9,"linkquality":1}"#;
-        let found = filters(&[("z/lamp_a", lamp), ("z/lamp b", lamp), ("z/th1", sensor), ("z/th2", sensor)]);
-        assert_eq!(found, ["z/+ 2", "z/+ 2"]);
-        let envelope = filters(&[("p/a/temp", r#"{"v":1,"ts":2}"#), ("p/a/pressure", r#"{"v":1,"ts":2}"#)]);
-        assert_eq!(envelope, ["p/a/pressure 1", "p/a/temp 1"]);
-    }
-
-    #[test]
-    fn components_stay_apart_and_things_called_after_what_they_are_do_not() {
-        let esphome = [
-            ("boiler-room/switch/pump/state", "ON"),
-            ("boiler-room/switch/valve/state", "OFF"),
-            ("boiler-room/binary_sensor/leak/state", "OFF"),
-            ("boiler-room/text_sensor/version/state", "2025.1"),
-        ];
-        let apart = [
-            "boiler-room/binary_sensor/leak/state 1",
-            "boiler-room/switch/+/state 2",
-            "boiler-room/text_sensor/version/state 1",
-        ];
-        assert_eq!(filters(&esphome), apart);
-        let config = r#"{"name":"x","state_topic":"t","unique_id":"u"}"#;
-        let discovery = [
-            ("homeassistant/switch/a/config", config),
-            ("homeassistant/binary_sensor/b/config", config),
-            ("homeassistant/switch/c/config", config),
-        ];
-        assert_eq!(filters(&discovery), ["homeassistant/binary_sensor/b/config 1", "homeassistant/switch/+/config 2"]);
-        let things = filters(&[("home/fan/state", "ON"), ("home/pump/state", "ON"), ("home/lock/state", "ON")]);
-        assert_eq!(things, ["home/+/state 3"]);
-        let rooms =
-            filters(&[("home/hall/fan/a/rpm", "1"), ("home/bath/fan/a/rpm", "1"), ("home/bath/heater/a/rpm", "1")]);
-        assert_eq!(rooms, ["home/+/+/a/rpm 3"]);
-    }
-
-    #[test]
-    fn what_is_beside_devices_does_not_take_them_apart() {
-        let mut messages = vec![];
-        for topic in ["esp-a/switch/relay/state", "esp-a/switch/lamp/state", "esp-b/switch/relay/state"] {
-            messages.push((topic, "ON"));
-        }
-        for topic in
-            ["esp-a/sensor/soil_moisture/state", "esp-b/sensor/soil_moisture/state", "esp-b/sensor/light_in/state"]
-        {
-            messages.push((topic, "7"));
-        }
-        let devices = ["+/sensor/soil_moisture/state 2", "+/switch/+/state 3", "esp-b/sensor/light_in/state 1"];
-        assert_eq!(filters(&messages), devices);
-        messages.extend([("frigate/yard/detect/state", "ON"), ("solar/1121/0/power", "7"), ("x/pump/a/rpm", "9")]);
-        let others = ["frigate/yard/detect/state 1", "solar/1121/0/power 1", "x/pump/a/rpm 1"];
-        assert_eq!(filters(&messages), [&devices[..], &others].concat());
-        let registers = [("modbus/1/40001", "1"), ("modbus/1/40002", "1"), ("dsmr/gas/total", "1"), ("s/1/l2", "1")];
-        assert_eq!(filters(&registers), ["dsmr/gas/total 1", "modbus/1/+ 2", "s/1/l2 1"]);
-    }
-
-    #[test]
-    fn numbered_ends_become_wildcards() {
-        assert_eq!(filters(&[("temp/1", "1"), ("temp/2", "1"), ("temp/17", "1")]), ["temp/+ 3"]);
-        assert_eq!(filters(&[("air/co2", "400"), ("air/pm25", "3")]), ["air/co2 1", "air/pm25 1"]);
-    }
-
-    #[test]
-    fn numbered_ends_are_of_the_kind_that_stands_before_them() {
-        let numbers = |topics: &[&'static str]| filters(&topics.iter().map(|topic| (*topic, "1")).collect::<Vec<_>>());
-        let shelly = ["s/a/input/0", "s/a/input/1", "s/b/input/0", "s/a/emeter/0", "s/b/emeter/0"];
-        assert_eq!(numbers(&shelly), ["s/+/emeter/0 2", "s/+/input/+ 3"]);
-        let things = ["plant/tank/1", "plant/tank/2", "plant/pump/1"];
-        assert_eq!(numbers(&things), ["plant/pump/1 1", "plant/tank/+ 2"]);
-        let lines = ["modbus/1/40001", "modbus/2/40001", "modbus/2/40002"];
-        assert_eq!(numbers(&lines), ["modbus/+/+ 3"]);
-        let beside = ["x/meters/A8F2", "x/meters/B771", "x/rooms/bath", "x/rooms/hall", "x/air/co2", "x/air/pm25"];
-        let apart = ["x/air/co2 1", "x/air/pm25 1", "x/meters/+ 2", "x/rooms/bath 1", "x/rooms/hall 1"];
-        assert_eq!(numbers(&beside), apart);
-        let envelopes =
-            [("q/a/1", r#"{"v":1,"ts":2}"#), ("q/b/1", r#"{"v":1,"ts":2}"#), ("q/b/2", r#"{"v":1,"ts":2}"#)];
-        assert_eq!(filters(&envelopes), ["q/+/+ 3"]);
-    }
-
-    #[test]
-    fn systems_side_by_side_stay_apart() {
-        assert_eq!(filters(&[("home/x/rpm", "1"), ("plant/y/rpm", "1")]), ["home/x/rpm 1", "plant/y/rpm 1"]);
-        assert_eq!(filters(&[("kitchen/temperature", "1"), ("bath/temperature", "1")]), ["+/temperature 2"]);
-        let sparkplug =
-            filters(&[("spBv1.0/g/NDATA/a", "\u{1}"), ("spBv1.0/g/NDATA/b", "\u{1}"), ("spBv1.0/g/NBIRTH/a", "\u{1}")]);
-        assert_eq!(sparkplug, ["spBv1.0/g/NBIRTH/a 1", "spBv1.0/g/NDATA/+ 2"]);
-    }
-
-    #[test]
-    fn text_among_numbers_belongs_to_them() {
-        let numbers = ["a", "b", "c", "d"].map(|place| format!("s/{place}/temperature"));
-        let mut messages: Vec<_> = numbers.iter().map(|topic| (topic.as_str(), "1.5")).collect();
-        messages.push(("s/e/temperature", "unavailable"));
-        assert_eq!(filters(&messages), ["s/+/temperature 5"]);
-        messages.push(("s/e/name", "kitchen"));
-        assert_eq!(filters(&messages), ["s/+/temperature 5", "s/e/name 1"]);
-    }
-}
+#[path = "group_tests.rs"]
+mod tests;

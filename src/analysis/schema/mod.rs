@@ -55,6 +55,8 @@ pub enum Class {
     Cbor,
     /// MessagePack, likewise.
     MessagePack,
+    /// JSON lines, likewise: an array of them.
+    JsonLines,
     /// Other bytes that are no text.
     Binary,
     /// No bytes: what a retained message was is deleted.
@@ -75,6 +77,7 @@ impl Class {
             Self::Xml => "XML",
             Self::Cbor => "CBOR",
             Self::MessagePack => "MessagePack",
+            Self::JsonLines => "JSON lines",
             Self::Binary => "binary",
             Self::Empty => "empty",
             Self::Large => "too large to be looked into",
@@ -83,13 +86,14 @@ impl Class {
 }
 
 impl Sample<'_> {
-    /// The value that the schema speaks of: JSON as it is, what CBOR and MessagePack say, other text as a string.
+    /// The value that the schema speaks of: JSON as it is, what CBOR, MessagePack and JSON lines say, other text as a
+    /// string.
     pub fn value(&self) -> Option<Value> {
         if !self.is_whole() {
             return None;
         }
-        if self.kind == Kind::Binary {
-            return serde_json::from_str(&decode(self.payload, Form::Exact)?.json).ok();
+        if let Some(decoded) = self.decoded() {
+            return serde_json::from_str(&decoded.json).ok();
         }
         let text = std::str::from_utf8(self.payload).ok()?;
         match self.kind {
@@ -97,6 +101,11 @@ impl Sample<'_> {
             Kind::Text | Kind::Xml => Some(Value::String(text.to_owned())),
             Kind::Binary | Kind::Empty => None,
         }
+    }
+
+    fn decoded(&self) -> Option<Decoded> {
+        let is_read = self.is_whole() && matches!(self.kind, Kind::Text | Kind::Binary);
+        if is_read { decode(self.payload, Form::Exact) } else { None }
     }
 
     fn is_whole(&self) -> bool {
@@ -111,10 +120,11 @@ impl Sample<'_> {
             Kind::Boolean => Class::Boolean,
             Kind::Xml => Class::Xml,
             Kind::Text if !self.is_whole() => Class::Large,
-            Kind::Text => Class::Text,
-            Kind::Binary => match decode(self.payload, Form::Exact).filter(|_| self.is_whole()) {
+            Kind::Text | Kind::Binary => match self.decoded().map(|decoded| decoded.magic) {
+                None if self.kind == Kind::Text => Class::Text,
                 None => Class::Binary,
-                Some(Decoded { magic: Magic::Cbor, .. }) => Class::Cbor,
+                Some(Magic::Cbor) => Class::Cbor,
+                Some(Magic::JsonLines) => Class::JsonLines,
                 Some(_) => Class::MessagePack,
             },
             Kind::Json if !self.is_whole() => Class::Large,
@@ -140,9 +150,9 @@ pub struct Profile {
     pub roots: Strings,
     /// Least and most bytes.
     pub bytes: Option<(usize, usize)>,
-    /// What binary payloads look like, when all look the same.
+    /// What binary payloads and JSON lines look like, when all look the same.
     pub magic: Option<Magic>,
-    /// Binary payloads.
+    /// How many these are.
     pub binaries: u32,
 }
 
@@ -155,7 +165,7 @@ impl Profile {
         let (least, most) = self.bytes.unwrap_or((usize::MAX, 0));
         self.bytes = Some((least.min(sample.payload_bytes), most.max(sample.payload_bytes)));
         match class {
-            Class::Cbor | Class::MessagePack | Class::Binary => {
+            Class::Cbor | Class::MessagePack | Class::JsonLines | Class::Binary => {
                 let magic = binary::guess(sample.topic, sample.payload, sample.is_whole());
                 self.magic = magic.filter(|_| self.binaries == 0 || self.magic == magic);
                 self.binaries += 1;
@@ -205,6 +215,8 @@ fn root_element(text: &str) -> Option<&str> {
     }
 }
 
+#[cfg(test)]
+mod line_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

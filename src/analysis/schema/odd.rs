@@ -44,7 +44,9 @@ impl Context<'_> {
             return Some(reason);
         }
         if class != self.group.class {
-            if self.group.class == Class::Number && is_digits(sample.payload) {
+            // One line is a JSON text.
+            let is_line = self.group.class == Class::JsonLines && matches!(class, Class::Object | Class::Array);
+            if is_line || self.group.class == Class::Number && is_digits(sample.payload) {
                 return None;
             }
             let (most, all) = (self.all.count_of(self.group.class), self.all.count());
@@ -69,6 +71,9 @@ impl Context<'_> {
         };
         if !is_like_json || sample.payload.len() < sample.payload_bytes {
             return None;
+        }
+        if self.group.class == Class::JsonLines {
+            return Some("one of its lines is malformed JSON".into());
         }
         match serde_json::from_str::<serde::de::IgnoredAny>(text) {
             Err(error) => Some(format!("malformed JSON: {error}")),

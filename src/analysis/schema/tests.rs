@@ -336,6 +336,7 @@ fn what_does_not_fit_is_told_with_its_reason() {
         ("sensor fault", "text, where 30 of 31 are a JSON object"),
         ("\u{1}\u{2}", "binary, where 30 of 31 are a JSON object"),
         ("[1]", "a JSON array, where 30 of 31 are a JSON object"),
+        ("{}\n{}", "JSON lines, where 30 of 31 are a JSON object"),
     ] {
         let mut payloads = stream(30, usual);
         payloads.insert(11, odd.into());
