@@ -11,12 +11,12 @@ use super::failure::{Code, Failure};
 use super::listen::{Wish, listen};
 use super::message::{MessageRow, facts_of};
 use super::publish_message::Flight;
-use super::{Context, Effect, Ended, SESSION_ID, TOPIC_PATTERN, Tool};
+use super::{Context, Effect, Ended, MAX_RESPONSE_BYTES, SESSION_ID, TOPIC_PATTERN, Tool};
 use crate::analysis::payload;
-use crate::analysis::ring::{OnFull, Ring};
+use crate::analysis::ring::{Kept, OnFull, Ring};
 use crate::analysis::sort::sort_by;
 use crate::clock::Now;
-use crate::limits::{CAPTURE_MAX_BYTES, CLEAR_ACKNOWLEDGE_WAIT, RESPONSE_DEFAULT_BYTES, RESPONSE_MAX_BYTES};
+use crate::limits::{CAPTURE_MAX_BYTES, CLEAR_ACKNOWLEDGE_WAIT, RESPONSE_MAX_BYTES};
 use crate::mqtt::capture::{Flow, Recorder, Retained};
 use crate::mqtt::inflight::Publish;
 use crate::mqtt::wire;
@@ -25,10 +25,10 @@ use crate::rpc::outgoing::{WithRows, to_json};
 pub(super) const TOOL: Tool = Tool {
     name: "clear_retained",
     title: "Delete retained messages",
-    description: "Lists the retained messages that match a filter and, only with dry_run false, deletes them by publishing \
-an empty retained message to each topic (QoS 1). Subscribers see that empty message. Call it first as a dry run (the \
-default) and show the user what would go. The result has each topic's payload and QoS, so that publish_message with \
-retain true can restore it. Never touches topics that begin with $.",
+    description: "Lists the retained messages that match a filter and, only with dry_run false, deletes them, no more \
+than it lists, by publishing an empty retained message to each topic (QoS 1). Subscribers see that. Call it first as a \
+dry run and show the user what would go. Each row has payload and QoS, so that publish_message with retain true can \
+restore it. Never touches $ topics.",
     params: &[
         SESSION_ID,
         TOPIC_PATTERN,
@@ -42,16 +42,17 @@ retain true can restore it. Never touches topics that begin with $.",
             name: "limit",
             kind: Kind::Integer { min: 1, max: 1000, default: Some(100) },
             required: false,
-            doc: "The most topics that are listed and deleted; all are counted.",
+            doc: "The most that are listed or deleted; all are counted.",
         },
+        MAX_RESPONSE_BYTES,
         Param {
             name: "wait_ms",
             kind: Kind::Integer { min: 100, max: 60_000, default: Some(1500) },
             required: false,
-            doc: "How long to wait at most for the broker to send what it retains.",
+            doc: "How long the broker may take to send them.",
         },
     ],
-    output: r#""topics":{"type":"array","items":{"type":"object","required":["topic","payload","encoding","qos"]}},"topic_count":{"type":"integer"},"listed":{"type":"integer"},"cleared":{"type":"integer"},"dry_run":{"type":"boolean"},"failed":{"type":"string"}"#,
+    output: r#""topics":{"type":"array","items":{"type":"object","required":["topic","payload","encoding","qos"]}},"topic_count":{"type":"integer"},"listed":{"type":"integer"},"omitted":{"type":"integer"},"cleared":{"type":"integer"},"dry_run":{"type":"boolean"},"failed":{"type":"string"}"#,
     effect: Effect::Publishes,
     run: |context, args| Box::pin(run(context, args)),
 };
@@ -62,6 +63,9 @@ struct Cleared {
     dry_run: bool,
     topic_count: u64,
     listed: usize,
+    /// More are retained than are listed, and deleted.
+    #[serde(skip_serializing_if = "is_none")]
+    omitted: u64,
     cleared: usize,
     /// Why not all that are listed were deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,7 +106,8 @@ async fn run(context: Context, args: Args) -> Ended {
     let found = found.replace(Found { ring: Ring::new(0, 0, OnFull::DropOldest), limit: 0, others: 0 });
     let dry_run = args.flag("dry_run");
     let (mut cleared, mut trouble) = (0, None);
-    let mut topics: Vec<_> = found.ring.kept().map(|kept| kept.topic().to_owned()).collect();
+    let rows = rows(&found.ring, dry_run, args.size("max_response_bytes") - HEAD_BYTES);
+    let mut topics: Vec<_> = found.ring.kept().take(rows.len()).map(|kept| kept.topic().to_owned()).collect();
     sort_by(&mut topics, |a, b| a.cmp(b));
     topics.dedup();
     for topic in topics.iter().filter(|_| !dry_run) {
@@ -133,8 +138,15 @@ async fn run(context: Context, args: Args) -> Ended {
     }
     let failed = failed.map(|why| format!("{why}; left: {}", topics.len() - cleared));
     let topic_count = found.ring.seen() + found.others;
-    let note = (topic_count == 0).then_some(NOTHING);
-    Ok(body(found, Cleared { status: "success", dry_run, topic_count, listed: topics.len(), cleared, failed, note }))
+    let (listed, note) = (rows.len(), (topic_count == 0).then_some(NOTHING));
+    let omitted = topic_count - listed as u64;
+    let head = to_json(&Cleared { status: "success", dry_run, topic_count, listed, omitted, cleared, failed, note });
+    let held = rows.iter().map(Vec::len).sum();
+    Ok(Rc::new(WithRows::new(head, "topics", listed, held, move |index, out| out.extend(&rows[index]))))
+}
+
+fn is_none(omitted: &u64) -> bool {
+    *omitted == 0
 }
 
 const NOTHING: &str = "nothing is retained on this filter, or the user may not read it: brokers do not tell";
@@ -163,35 +175,33 @@ impl Recorder for Left {
 
 /// Payloads are shown at least this far.
 const SHORTEST_PREVIEW: usize = 32;
+/// Room for what stands beside the list.
+const HEAD_BYTES: usize = 512;
 
 async fn clear(connection: &crate::mqtt::driver::Connection, topic: &str) -> Result<(), Failure> {
     let message = Publish { topic: topic.to_owned(), payload: Rc::from([]), qos: 1, retain: true };
     Flight::start(connection, message)?.wait(Instant::now() + CLEAR_ACKNOWLEDGE_WAIT).await.map(|_| ())
 }
 
-fn body(found: Found, mut summary: Cleared) -> Rc<dyn crate::rpc::outgoing::Body> {
-    let found = Rc::new(found);
-    // What was deleted is told whole as far as any result can, so that it can be restored.
-    let budget = if summary.dry_run { RESPONSE_DEFAULT_BYTES } else { RESPONSE_MAX_BYTES } as usize;
-    let mut limit = usize::MAX;
+/// As many as there is room for, and one in any case. A dry run cuts previews for that; what is deleted is told whole, so
+/// that it can be restored, unless it alone is too large.
+fn rows(ring: &Ring, dry_run: bool, room: usize) -> Vec<Vec<u8>> {
+    let mut limit = room;
     loop {
-        let rows: Vec<Vec<u8>> = found
-            .ring
-            .kept()
-            .map(|kept| to_json(&MessageRow::new(&kept.facts, kept.topic(), kept.payload(), limit)))
-            .collect();
-        summary.listed = rows.len();
-        let body = WithRows::new(
-            to_json(&summary),
-            "topics",
-            rows.len(),
-            rows.iter().map(Vec::len).sum(),
-            move |index, out| out.extend(&rows[index]),
-        );
-        if limit < SHORTEST_PREVIEW || body.fits(budget) {
-            return Rc::new(body);
+        let row = |kept: &Kept| to_json(&MessageRow::new(&kept.facts, kept.topic(), kept.payload(), limit));
+        let mut rows: Vec<Vec<u8>> = ring.kept().map(row).collect();
+        let mut used = 0;
+        let fits = |row: &&Vec<u8>| {
+            used += row.len() + 1;
+            used <= room
+        };
+        let fitting = rows.iter().take_while(fits).count();
+        if fitting == rows.len() || limit < SHORTEST_PREVIEW || fitting > 0 && !dry_run {
+            let is_cut = !dry_run && limit < room;
+            rows.truncate(if is_cut { 1 } else { fitting.max(1) });
+            return rows;
         }
-        limit = limit.min(budget) / 2;
+        limit /= 2;
     }
 }
 

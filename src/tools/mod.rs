@@ -205,5 +205,5 @@ const MAX_RESPONSE_BYTES: Param = Param {
         default: Some(crate::limits::RESPONSE_DEFAULT_BYTES),
     },
     required: false,
-    doc: "Previews and items are cut to fit, with counts; 32768 is 10,000 tokens.",
+    doc: "Items are cut to fit, with counts; 32768 is 10,000 tokens.",
 };

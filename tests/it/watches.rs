@@ -203,6 +203,30 @@ fn retained_messages_are_deleted_only_when_that_was_asked_for() {
 }
 
 #[test]
+fn no_more_is_deleted_than_there_is_room_to_list() {
+    let mut play = Play::new();
+    for n in 0..30 {
+        play.client.retain(&format!("r/{n:02}"), format!("{{\"text\":\"{}\"}}", "x".repeat(100)));
+    }
+    let call = |play: &mut Play, dry_run: bool, budget: usize| {
+        let arguments = json!({"session_id": play.session, "topic_pattern": "r/#", "dry_run": dry_run, "max_response_bytes": budget});
+        let result = play.server.call("clear_retained", arguments);
+        assert!(result.to_string().len() <= budget, "{result}");
+        assert_eq!(result["topics"].as_array().map(Vec::len), result["listed"].as_u64().map(|listed| listed as usize));
+        result
+    };
+    let dry = call(&mut play, true, 4096);
+    let omitted = dry["omitted"].as_u64().expect("some are left out");
+    assert_eq!((&dry["topic_count"], dry["listed"].as_u64()), (&json!(30), Some(30 - omitted)), "{dry}");
+    let first = call(&mut play, false, 4096);
+    assert_eq!((&first["topic_count"], &first["cleared"]), (&json!(30), &first["listed"]), "{first}");
+    assert!(first["topics"].as_array().expect("rows").iter().all(|row| row.get("truncated").is_none()), "{first}");
+    let rest = call(&mut play, false, 32_768);
+    assert_eq!((&rest["topic_count"], rest.get("omitted")), (&first["omitted"], None), "{rest}");
+    assert_eq!(rest["cleared"], first["omitted"]);
+}
+
+#[test]
 fn what_is_still_retained_was_not_deleted_whatever_the_broker_acknowledged() {
     let users = [("keeper", "k"), ("guest", "g")];
     let acl = "user keeper\ntopic readwrite #\nuser guest\ntopic read r/#\ntopic write r/free\n";
