@@ -84,7 +84,10 @@ fn inspect_as(role: Role, payload: &[u8], whole: bool) -> Inspection {
     if opens_tag && (!whole || trimmed.ends_with(b">")) {
         return plain(Kind::Xml, xml_severity(std::str::from_utf8(trimmed).unwrap_or_default()));
     }
-    if let Some(inspection) = inspect_decoded(Kind::Text, role, trimmed, whole) {
+    // JSON lines; asked for every text.
+    if trimmed.starts_with(b"{")
+        && let Some(inspection) = inspect_decoded(Kind::Text, role, trimmed, whole)
+    {
         return inspection;
     }
     // The names and half words of JSON that broke off report nothing.
