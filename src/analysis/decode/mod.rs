@@ -33,7 +33,7 @@ pub use form::is_well_formed;
 /// What a payload says.
 #[derive(Debug, PartialEq)]
 pub struct Decoded {
-    /// CBOR or MessagePack.
+    /// CBOR, MessagePack or JSON lines.
     pub magic: Magic,
     /// As JSON text.
     pub json: String,
