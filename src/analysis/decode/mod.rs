@@ -1,7 +1,8 @@
 //! What CBOR, MessagePack and JSON lines say, as JSON text: whoever reads JSON reads them. Lines are an array.
 //!
-//! Only a map that has members, and printable text for their keys, is taken for one of them, or what calls itself CBOR:
-//! other items are too easily made by chance, and every byte must have its place. What JSON cannot say is an object whose members begin with `$`:
+//! Of the packed ones, only a map that has members, and printable text for their keys, is taken for one of them, or what
+//! calls itself CBOR: other items are too easily made by chance, and every byte must have its place. What JSON cannot say
+//! is an object whose members begin with `$`:
 //!
 //! | value | JSON |
 //! |---|---|
