@@ -45,30 +45,28 @@ pub(super) fn is_end(value: f64) -> bool {
 /// Adds what is impossible in a number of one thing.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
     let away = field.away.filter(|away| is_impossible(field, away, topic)).or_else(|| outside(field, topic));
+    const AT_FAULT: &str = "the sensor, its wiring or what reads it is at fault: receivers should drop such a value";
+    const SCALE: &str = "look up in which scale the device tells it, and what stands for none there";
     let (severity, finding, value, at, length) = if let Some(away) = away {
         let finding = format!("{name} went from {} to {}, which cannot be", Decimal(away.from), Decimal(away.value));
         (Grade::Warning, finding, away.value, away.at, away.length)
     } else if let Some(severity) = never_was(field, topic) {
         let why = match severity {
-            Grade::Info => "no share in percent: it is told in another scale, or stands for none",
-            _ => "which cannot be",
+            Grade::Info => "no share in percent: it is told in another scale, or this stands for none",
+            _ => "which cannot be, and never was anything that can",
         };
-        let finding = format!("{name} is {} and was never anything better: {why}", Decimal(field.last));
+        let finding = format!("{name} is {}, {why}", Decimal(field.last));
         (severity, finding, field.last, field.run.began, field.run.length)
     } else {
         return;
     };
+    let times = count(length.into(), "message");
     found.push(Finding {
         kind: "impossible_value",
         severity,
         finding,
-        evidence: vec![format!(
-            "{} {name} = {}, so far in {}",
-            time(at),
-            Decimal(value),
-            count(length.into(), "message")
-        )],
-        advice: "the sensor, its wiring or what reads it is at fault: receivers should drop such a value",
+        evidence: vec![format!("{} {name} = {}, so far in {times}", time(at), Decimal(value))],
+        advice: if severity == Grade::Info { SCALE } else { AT_FAULT },
     });
 }
 
