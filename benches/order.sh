@@ -162,7 +162,7 @@ section() {
         # What runs while the server looks for a line: the profiler is too slow for it.
         echo "    *(.text*YieldNow*4poll* .text.sched_yield .text*8mqtt_mcp4task8give_way* .text*_8async_io7reactor*12remove_timer* .text._R*13drop_in_place*_3std2io5error5Error*) *libc.a:*sched_yield.*o(.text .text.*)"
         # What two threads that meet need.
-        echo "    *(.text*5mutex5futex*5Mutex4spin* .text*5mutex5futex*5Mutex14lock_contended* .text*5futex14futex_wake_all*)"
+        echo "    *(.text*5mutex5futex*5Mutex4spin* .text*5mutex5futex*5Mutex4wake* .text*5mutex5futex*5Mutex14lock_contended* .text*5futex14futex_wake_all*)"
         # Of functions that are alike one stays, and which name it has differs from build to build: all of their kinds.
         echo "    *(.text._RNvX*_5alloc7raw_vec*4drop* .text._RNv*_5alloc3vec*7reserve* .text._RNv*_5alloc3vec*3VechE17extend_from_slice* .text._RNv*_4core5slice3cmph*17equal_same_length* .text._RN*_5alloc*9DropGuard*)"
         echo "    *(.text._R*13drop_in_placeINtNtCs*_5alloc4sync3Arc* .text._R*13drop_in_placeINtNtCs*_5alloc2rc2Rc* .text._RNv*_4core3net6parser*_char .text._RNv*_16rustls_pki_types*6parser*_char .text._RNv*_4core3net*12to_canonical .text._R*13drop_in_placeINtNtB*_6option6Option*)"
@@ -173,7 +173,7 @@ section() {
     members "$2" | sed 's/.*/    *lib[cm]*.a:&.*o(.text .text.*)/'
     # What there must be more of than the profile has.
     if [ "$1" = collect ]; then
-        echo "    *(.text*8analysis4sort5order* .text*8analysis5prune* .text._R*13drop_in_place*8mqtt_mcp4mqtt*)"
+        echo "    *(.text*8analysis4sort5order* .text*8analysis5prune* .text*8foldhash15hash_bytes_long* .text._R*13drop_in_place*8mqtt_mcp4mqtt*)"
         echo "    *(.text._R*13drop_in_place*8mqtt_mcp5stdio* .text._RNv*_5alloc2rc*8mqtt_mcp*9drop_slow*)"
     fi
     if [ "$1" = tls ]; then
