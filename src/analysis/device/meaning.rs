@@ -86,7 +86,8 @@ pub(in crate::analysis) fn is_setting(path: &str, topic: &str) -> bool {
 /// Whether it is a temperature.
 pub(super) fn is_temperature(path: &str, topic: &str) -> bool {
     let name = own_name(path, topic);
-    let is_named = has_part(name, &["temp", "temperat"]) || name.ends_with("temp");
+    // Shelly's, in degrees Celsius.
+    let is_named = has_part(name, &["temp", "temperat"]) || name.ends_with("temp") || name == "tC";
     is_named && !has_part(name, &["templat", "tempo", "tempt"])
 }
 
@@ -98,7 +99,7 @@ pub(super) fn may_be_temperature(path: &str, topic: &str) -> bool {
 /// Whether it is a share of water in the air.
 pub(super) fn is_humidity(path: &str, topic: &str) -> bool {
     let name = own_name(path, topic);
-    has_part(name, &["humid", "humidity"]) || is_in(&["hum", "rh"], name)
+    has_part(name, &["humid", "humidity", "luftfeucht"]) || is_in(&["hum", "rh"], name)
 }
 
 /// Whether it is one of those two, which the air always has; a temperature may be another's.
