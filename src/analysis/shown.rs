@@ -78,7 +78,7 @@ pub fn show(kept: &[u8], payload_bytes: usize, limit: usize) -> Shown<'_> {
 
 /// JSON lines are read as they are; only their name is told.
 fn are_lines(kept: &[u8], payload_bytes: usize) -> Option<Says> {
-    lines::read(kept).filter(|_| kept.len() == payload_bytes)?;
+    (kept.len() == payload_bytes && lines::read(kept).is_some()).then_some(())?;
     Some(Says { looks_like: Some(Magic::JsonLines.name()), ..Says::default() })
 }
 

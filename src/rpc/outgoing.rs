@@ -110,6 +110,11 @@ impl<R: Fn(usize, &mut Vec<u8>)> Body for WithRows<R> {
     }
 }
 
+/// Whether a count is 0: members for what did not happen are left out.
+pub fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
+}
+
 /// Compact JSON in which all control characters are escaped. Our own types cannot fail to serialise: they have string
 /// keys and no fallible parts.
 pub fn to_json(value: &impl Serialize) -> Vec<u8> {

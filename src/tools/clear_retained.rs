@@ -20,7 +20,7 @@ use crate::limits::{CAPTURE_MAX_BYTES, CLEAR_ACKNOWLEDGE_WAIT, RESPONSE_MAX_BYTE
 use crate::mqtt::capture::{Flow, Recorder, Retained};
 use crate::mqtt::inflight::Publish;
 use crate::mqtt::wire;
-use crate::rpc::outgoing::{WithRows, to_json};
+use crate::rpc::outgoing::{WithRows, is_zero, to_json};
 
 pub(super) const TOOL: Tool = Tool {
     name: "clear_retained",
@@ -64,7 +64,7 @@ struct Cleared {
     topic_count: u64,
     listed: usize,
     /// More are retained than are listed, and deleted.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     omitted: u64,
     cleared: usize,
     /// Why not all that are listed were deleted.
@@ -143,10 +143,6 @@ async fn run(context: Context, args: Args) -> Ended {
     let head = to_json(&Cleared { status: "success", dry_run, topic_count, listed, omitted, cleared, failed, note });
     let held = rows.iter().map(Vec::len).sum();
     Ok(Rc::new(WithRows::new(head, "topics", listed, held, move |index, out| out.extend(&rows[index]))))
-}
-
-fn is_none(omitted: &u64) -> bool {
-    *omitted == 0
 }
 
 const NOTHING: &str = "nothing is retained on this filter, or the user may not read it: brokers do not tell";

@@ -25,7 +25,7 @@ use crate::analysis::words::count;
 use crate::clock::{Timestamp, millis, seconds};
 use crate::limits::{DEVICE_TOPICS_MAX, RECENT_MESSAGES, RECENT_PAYLOAD_BYTES};
 use crate::mqtt::capture::Interruption;
-use crate::rpc::outgoing::{Body, to_json};
+use crate::rpc::outgoing::{Body, is_zero, to_json};
 
 /// All that was seen.
 pub(super) struct Seen<'a> {
@@ -119,10 +119,6 @@ struct Report<'a> {
     duration_seconds: f64,
     interruptions: &'a [Interruption],
     granted_qos: u8,
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 #[derive(Serialize)]

@@ -25,7 +25,7 @@ use crate::clock::{Now, Timestamp, seconds};
 use crate::limits::{CAPTURE_MAX_BYTES, DURATION_MAX_SECONDS, SCHEMA_DEPTH_MAX, SCHEMA_PAYLOAD_MAX_BYTES};
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
 use crate::mqtt::wire::Publish;
-use crate::rpc::outgoing::{WithRows, escaped, to_json};
+use crate::rpc::outgoing::{WithRows, escaped, is_zero, to_json};
 
 pub(super) const TOOL: Tool = Tool {
     name: "get_topic_schema",
@@ -143,21 +143,21 @@ struct Head<'a> {
     message_count: u64,
     topic_count: usize,
     /// Of which no message was looked at, and which no group's filter covers, or more than one.
-    #[serde(skip_serializing_if = "is_none_left_out")]
+    #[serde(skip_serializing_if = "is_zero")]
     topics_in_no_group: usize,
     #[serde(skip_serializing_if = "is_zero")]
     untracked_messages: u64,
     group_count: usize,
-    #[serde(skip_serializing_if = "is_none_left_out")]
+    #[serde(skip_serializing_if = "is_zero")]
     groups_omitted: usize,
     /// The filters of those, as many as there is room for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     omitted_topic_patterns: Vec<&'a str>,
     /// Groups of whose schema more is known than is shown.
-    #[serde(skip_serializing_if = "is_none_left_out")]
+    #[serde(skip_serializing_if = "is_zero")]
     schemas_truncated: usize,
     /// Groups of whose fields none is shown.
-    #[serde(skip_serializing_if = "is_none_left_out")]
+    #[serde(skip_serializing_if = "is_zero")]
     field_stats_omitted: usize,
     anomaly_count: u32,
     duration_seconds: f64,
@@ -169,14 +169,6 @@ struct Head<'a> {
     shortened: Option<&'static str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     interruptions: &'a [Interruption],
-}
-
-fn is_zero(value: &u64) -> bool {
-    *value == 0
-}
-
-fn is_none_left_out(value: &usize) -> bool {
-    *value == 0
 }
 
 /// How much of each group is shown.
@@ -351,7 +343,7 @@ impl Row {
 struct Names<'a> {
     count: usize,
     /// Those of them of which no message was looked at.
-    #[serde(skip_serializing_if = "is_none_left_out")]
+    #[serde(skip_serializing_if = "is_zero")]
     not_sampled: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     examples: Vec<&'a str>,

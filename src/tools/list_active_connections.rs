@@ -12,6 +12,7 @@ use crate::mcp::server::body;
 use crate::mqtt::session::Session;
 use crate::mqtt::state::State;
 use crate::mqtt::table::Entry;
+use crate::rpc::outgoing::is_zero;
 use crate::secret::redacted;
 
 pub(super) const TOOL: Tool = Tool {
@@ -115,10 +116,6 @@ fn row<'a>(context: &Context, entry: &'a Rc<Entry>, now: Now) -> Row<'a> {
         bytes_out: counters.bytes_out,
         last_error,
     }
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 fn state_name(session: &Session) -> &'static str {

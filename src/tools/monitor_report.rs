@@ -19,7 +19,7 @@ use crate::clock::{Now, Timestamp, millis, seconds};
 use crate::limits::{BURSTS_SHOWN_MAX, TOPICS_TRACKED_MAX};
 use crate::mqtt::capture::Interruption;
 use crate::mqtt::liveness::RoundTrip;
-use crate::rpc::outgoing::{Body, to_json};
+use crate::rpc::outgoing::{Body, is_zero, to_json};
 
 /// All that was measured.
 pub(super) struct Measured<'a> {
@@ -108,7 +108,7 @@ struct Report<'a> {
     /// Sent because of the subscription: no traffic.
     retained: Load,
     interruptions: &'a [Interruption],
-    #[serde(skip_serializing_if = "is_none_left_out")]
+    #[serde(skip_serializing_if = "is_zero")]
     interruptions_omitted: usize,
     granted_qos: u8,
     /// Of the quantiles of payload_bytes and interval_ms.
@@ -145,9 +145,9 @@ struct TopTopics<'a> {
     by_rate: Vec<TopRow<'a>>,
     by_bytes: Vec<TopRow<'a>>,
     /// Rows that were asked for and had no room.
-    #[serde(skip_serializing_if = "is_none_left_out")]
+    #[serde(skip_serializing_if = "is_zero")]
     by_rate_omitted: usize,
-    #[serde(skip_serializing_if = "is_none_left_out")]
+    #[serde(skip_serializing_if = "is_zero")]
     by_bytes_omitted: usize,
     /// What a topic that is not listed has at most.
     not_listed_at_most: Load,
@@ -194,14 +194,6 @@ struct Broker<'a> {
     facts: Vec<Fact>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
-}
-
-fn is_none_left_out(count: &usize) -> bool {
-    *count == 0
-}
-
-fn is_zero(value: &u64) -> bool {
-    *value == 0
 }
 
 /// As many whole sentences as have room.

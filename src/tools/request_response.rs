@@ -27,7 +27,7 @@ use crate::mqtt::driver::Connection;
 use crate::mqtt::inflight::Publish;
 use crate::mqtt::state::State;
 use crate::mqtt::topic;
-use crate::rpc::outgoing::{Body, Whole, to_json};
+use crate::rpc::outgoing::{Body, Whole, is_zero, to_json};
 
 pub(super) const TOOL: Tool = Tool {
     name: "request_response",
@@ -448,7 +448,3 @@ const GAP_ROOM_BYTES: usize = 500;
 
 /// Payloads are shown this far before messages are left out.
 const SHORTEST_PREVIEW: usize = 32;
-
-fn is_zero(value: &u64) -> bool {
-    *value == 0
-}

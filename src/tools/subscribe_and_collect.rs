@@ -26,7 +26,7 @@ use crate::limits::{
 };
 use crate::mqtt::capture::{Flow, Interruption, Recorder, Retained};
 use crate::mqtt::wire::Publish;
-use crate::rpc::outgoing::{WithRows, to_json};
+use crate::rpc::outgoing::{WithRows, is_zero, to_json};
 
 pub(super) const TOOL: Tool = Tool {
     name: "subscribe_and_collect",
@@ -374,10 +374,6 @@ struct Summary<'a> {
     interruptions: &'a [Interruption],
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
-}
-
-fn is_zero(value: &u64) -> bool {
-    *value == 0
 }
 
 #[derive(Serialize)]

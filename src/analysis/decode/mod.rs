@@ -30,6 +30,8 @@ use super::binary::Magic;
 use super::lines;
 #[cfg(feature = "binary")]
 pub use form::is_well_formed;
+#[cfg(feature = "binary")]
+use writer::decode as packed;
 
 /// What a payload says.
 #[derive(Debug, PartialEq)]
@@ -57,10 +59,7 @@ pub fn decode(payload: &[u8], form: Form) -> Option<Decoded> {
     lines::read(payload).map(|json| Decoded { magic: Magic::JsonLines, json }).or_else(|| packed(payload, form))
 }
 
-#[cfg(feature = "binary")]
-use writer::decode as packed;
-
-/// Of these nothing is recognised in a build without the feature `binary`.
+/// Of CBOR and MessagePack nothing is recognised in a build without the feature `binary`.
 #[cfg(not(feature = "binary"))]
 fn packed(_: &[u8], _: Form) -> Option<Decoded> {
     None

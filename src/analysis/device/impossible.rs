@@ -14,9 +14,12 @@ const SHORT: u32 = 3;
 /// So many equal values behind as many changes have no noise.
 const STUCK: u32 = 5;
 
-/// What sensors and their drivers say in place of a number; LoRa's thermometers have the first two for a probe that they
-/// were never given.
-const STAND_INS: [f64; 11] = [327.67, 327.68, 6553.5, 3276.7, 3276.8, 655.35, 999.0, 999.9, 9999.0, 9999.9, 99_999.0];
+/// What sensors and their drivers say in place of a number: the ends of two bytes, in tenths and hundredths …
+const SCALED_ENDS: [f64; 4] = [6553.5, 3276.7, 3276.8, 655.35];
+/// … those of LoRa's thermometers, which also say that there is no probe …
+const NO_PROBE: [f64; 2] = [327.67, 327.68];
+/// … and all nines.
+const NINES: [f64; 5] = [999.0, 999.9, 9999.0, 9999.9, 99_999.0];
 
 /// The greatest numbers of two and four bytes, and what KNX has for "invalid data": whatever is measured, it is none.
 const ENDS: [f64; 7] = [65_535.0, 32_767.0, 32_768.0, u32::MAX as f64, i32::MAX as f64, 2_147_483_648.0, 670_760.96];
@@ -44,9 +47,9 @@ pub(super) fn is_end(value: f64) -> bool {
 
 /// Adds what is impossible in a number of one thing.
 pub(super) fn judge(name: &str, field: &Field, topic: &str, found: &mut Vec<Finding>) {
-    let away = field.away.filter(|away| is_impossible(field, away, topic)).or_else(|| outside(field, topic));
     const AT_FAULT: &str = "the sensor, its wiring or what reads it is at fault: receivers should drop such a value";
     const SCALE: &str = "look up in which scale the device tells it, and what stands for none there";
+    let away = field.away.filter(|away| is_impossible(field, away, topic)).or_else(|| outside(field, topic));
     let (severity, finding, value, at, length) = if let Some(away) = away {
         let finding = format!("{name} went from {} to {}, which cannot be", Decimal(away.from), Decimal(away.value));
         (Grade::Warning, finding, away.value, away.at, away.length)
@@ -76,11 +79,11 @@ fn never_was(field: &Field, topic: &str) -> Option<Grade> {
     let (least, greatest) = (field.least, field.greatest);
     let is = |is: fn(&str, &str) -> bool| is(&field.path, topic);
     let is_same = |numbers: &[f64]| least == greatest && numbers.contains(&least.abs());
-    let is_none = || least == greatest && (is_end(least) || is_filler(least)) || is_same(&STAND_INS[2..6]);
+    let is_none = || least == greatest && (is_end(least) || is_filler(least)) || is_same(&SCALED_ENDS);
     let is_no_temperature = || {
         // In thousandths, too, it would be colder than anything.
         let is_too_cold = greatest < if field.is_whole { -273_150.0 } else { -273.15 };
-        is_too_cold || is_none() || field.seen > 1 && is_same(&STAND_INS[6..])
+        is_too_cold || is_none() || field.seen > 1 && is_same(&NINES)
     };
     let is_bad = if is(meaning::is_setting) {
         false
@@ -130,6 +133,7 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
         || meaning::is_temperature(&field.path, topic) && !meaning::is_hot_by_nature(&field.path, topic);
     let is_spike = || is_over && length <= SHORT && (value - from).abs() >= TEMPERATURE_FAR && is_temperature();
     let is_one_of = |numbers: &[f64]| numbers.contains(&value.abs());
+    let stands_in = || is_one_of(&SCALED_ENDS) || is_one_of(&NO_PROBE) || is_one_of(&NINES);
     // Below the lowest temperature that there is.
     let is_end = || is_end(value) || (-273.15..=-273.1).contains(&value);
     let is_measured = || meaning::is_measurement(&field.path, topic) || !field.is_whole;
@@ -138,14 +142,14 @@ fn is_impossible(field: &Field, away: &Away, topic: &str) -> bool {
         let is_byte = || value == NO_SHARE && is_share(field, topic) && (0.0..=100.0).contains(&from);
         // Nothing that is counted or set is so far below nothing.
         let is_none = || (is_end() || is_filler(value)) && (is_measured() || value < -9999.0 && from >= 0.0);
-        let is_scaled = || is_one_of(&STAND_INS[2..6]) && meaning::is_voltage(&field.path, topic);
+        let is_scaled = || is_one_of(&SCALED_ENDS) && meaning::is_voltage(&field.path, topic);
         let is_course = || value == NO_COURSE && meaning::has_word(field.name(topic), &["course", "heading", "cog"]);
-        is_odd && (is_one_of(&STAND_INS) && is_restless() || is_none() || is_byte() || is_scaled() || is_course())
+        is_odd && (stands_in() && is_restless() || is_none() || is_byte() || is_scaled() || is_course())
     };
     // A sensor at the end of what it can tell: what is really there moves on.
     let is_stuck = || {
         let stands = !is_over && length == field.run.length && length >= STUCK && field.run.changes_before > STUCK;
-        let is_sure = || is_temperature() && value != POWER_ON || is_one_of(&STAND_INS);
+        let is_sure = || is_temperature() && value != POWER_ON || stands_in();
         stands && (value - from).abs() >= FAR && !field.is_whole && is_sure()
     };
     meaning::range(&field.path, topic).is_some_and(is_outside) || is_spike() || is_stand_in() || is_stuck()
