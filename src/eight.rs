@@ -1,9 +1,14 @@
 //! Eight bytes at a time, for what each byte of each message is asked.
 
+use std::hint::black_box;
+
 /// One in each byte.
 pub(crate) const EACH: u64 = 0x0101_0101_0101_0101;
 /// The high bit of each byte.
 pub(crate) const HIGH: u64 = 0x80 * EACH;
+
+/// What is longer is copied faster by a string instruction.
+const SHORT_BYTES: usize = 512;
 
 /// The high bits of the bytes below `limit`, which is ASCII. The lowest is exact; above it, where the subtraction may have
 /// borrowed, there may be false ones.
@@ -34,6 +39,20 @@ pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
+/// Copies what is as long. For what is short, as most messages are, musl's `memcpy` takes several times as long: it is one
+/// string instruction, which is slow to start. `black_box` keeps the compiler from making a `memcpy` of this one, too.
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
+    let one = |(to, from): (&mut [u8; 8], &[u8; 8])| *to = black_box(u64::from_ne_bytes(*from)).to_ne_bytes();
+    if from.len() <= SHORT_BYTES
+        && let Some(last) = to.last_chunk_mut().zip(from.last_chunk())
+    {
+        one(last);
+        to.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0).for_each(one);
+    } else {
+        to.copy_from_slice(from);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +68,17 @@ mod tests {
                 other[at] ^= 1;
                 assert!(!equal(&bytes[..length], &other), "{at} of {length}");
             }
+        }
+    }
+
+    #[test]
+    fn a_copy_is_equal_whatever_its_length() {
+        let bytes: Vec<u8> = (0..600_u16).map(|n| n as u8 ^ 0x5a).collect();
+        for length in (0..40).chain(SHORT_BYTES - 9..SHORT_BYTES + 9) {
+            let mut to = [0; 600];
+            copy(&bytes[..length], &mut to[..length]);
+            assert_eq!(to[..length], bytes[..length]);
+            assert!(to[length..].iter().all(|byte| *byte == 0), "{length}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::alarm::Severity;
 use super::payload::Inspection;
 use super::store::{Facts, Slot, Store};
 use crate::limits::SHAPES_MAX;
-use crate::{hash, sorted};
+use crate::{eight, hash, sorted};
 
 /// Keeps candidates while messages pass.
 pub struct Pruner {
@@ -40,8 +40,10 @@ pub struct Pruner {
 #[derive(Default)]
 struct Last {
     facts: Facts,
-    topic: String,
-    payload: Vec<u8>,
+    /// Topic and payload; behind them what is left of longer ones.
+    bytes: Vec<u8>,
+    topic_bytes: usize,
+    payload_bytes: usize,
     stored: bool,
 }
 
@@ -156,8 +158,9 @@ impl Pruner {
     /// Ends the recording: the last message is kept as well.
     pub fn finish(&mut self) {
         if !std::mem::replace(&mut self.last.stored, true) {
-            let Last { facts, topic, payload, .. } = &self.last;
-            self.store.push(*facts, topic, payload, LAST);
+            let (topic, rest) = self.last.bytes.split_at(self.last.topic_bytes);
+            let topic = str::from_utf8(topic).unwrap_or_default();
+            self.store.push(self.last.facts, topic, &rest[..self.last.payload_bytes], LAST);
         } else if let Some(last) = self.seen.checked_sub(1) {
             self.store.claim(last, LAST);
         }
@@ -298,11 +301,14 @@ impl Pruner {
 
 impl Last {
     fn set(&mut self, facts: Facts, topic: &str, payload: &[u8]) {
-        self.facts = facts;
-        self.topic.clear();
-        self.topic.push_str(topic);
-        self.payload.clear();
-        self.payload.extend_from_slice(payload);
+        (self.facts, self.topic_bytes, self.payload_bytes) = (facts, topic.len(), payload.len());
+        let bytes = topic.len() + payload.len();
+        if self.bytes.len() < bytes {
+            self.bytes.resize(bytes, 0);
+        }
+        let (to_topic, to_payload) = self.bytes[..bytes].split_at_mut(topic.len());
+        eight::copy(topic.as_bytes(), to_topic);
+        eight::copy(payload, to_payload);
     }
 }
 

@@ -56,6 +56,24 @@ fn many_messages_give_exactly_as_many_as_asked_with_first_and_last() {
 }
 
 #[test]
+fn the_last_one_is_whole_whatever_came_before_it() {
+    for (long, short) in [(600, 3), (90, 0), (3, 600), (40, 41)] {
+        let mut stream = Stream::new(1);
+        for n in 0..99 {
+            stream.add(n, "längere/topic", &"b".repeat(long));
+        }
+        let last = "e".repeat(short);
+        stream.add(100, "töp", &last);
+        let (slot, topic, payload) = {
+            stream.pruner.finish();
+            let last = stream.pruner.store.slots().len() - 1;
+            stream.pruner.message(last)
+        };
+        assert_eq!((slot.facts.sequence, topic, payload), (99, "töp", last.as_bytes()));
+    }
+}
+
+#[test]
 fn errors_win_over_noise_and_the_newest_win_among_errors() {
     let mut stream = Stream::new(10);
     for n in 0..5000u64 {
