@@ -44,6 +44,16 @@ impl Broker {
         format!("mqtt://127.0.0.1:{}", self.port())
     }
 
+    /// How many connections it has not let go of. amqtt keeps those that end before CONNECT.
+    pub fn connections(&self) -> usize {
+        const LISTEN: &str = "0A";
+        const TIME_WAIT: &str = "06";
+        let port = format!(":{:04X}", self.port());
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
+        let sockets = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        sockets.filter(|socket| socket[1].ends_with(&port) && !matches!(socket[3], LISTEN | TIME_WAIT)).count()
+    }
+
     /// Ends it without a word to its clients.
     pub fn kill(&mut self) {
         match self {

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::broker::{Broker, Kind};
 use crate::scene::{Scene, on_every_broker};
-use crate::support::DEADLINE;
 use crate::support::client::Client;
 use crate::support::packets::{self, CONNACK, SUBACK};
 use crate::support::server::Server;
 use crate::support::tools::payloads;
+use crate::support::{DEADLINE, wait_for};
 
 on_every_broker!(
     a_connection_tells_what_it_is,
@@ -95,10 +95,13 @@ fn a_clean_session_is_not_found_again(kind: Kind) {
 /// the filter would go on without anybody who wants it.
 fn closing_leaves_no_subscription_behind(kind: Kind) {
     let (broker, mut server) = (Broker::start(kind), Server::start());
+    let before = broker.connections();
     let (session, _) = open_kept(&mut server, &broker);
     let id = server.listen(&session, "subscribe_and_collect", json!({"topic_pattern": "u/#", "duration_seconds": 60}));
     server.call("close_connection", json!({"session_id": session}));
     assert_eq!(server.failure(&id)["code"], "connection_lost");
+    // amqtt closes a new connection of the same client id together with the old one.
+    wait_for("the broker to let go", || (broker.connections() <= before).then_some(()));
     let (session, _) = open_kept(&mut server, &broker);
     let wish = json!({"topic_pattern": "u/x", "until": "end", "duration_seconds": 60});
     let id = server.listen(&session, "subscribe_and_collect", wish);
