@@ -44,7 +44,7 @@ pub struct Field {
     last_rise: f64,
     /// The smallest change and the greatest.
     least_step: f64,
-    greatest_step: f64,
+    pub(super) greatest_step: f64,
     pub(super) pace: Pace,
     /// The number of the latest message that had it.
     pub(super) last_message: u32,

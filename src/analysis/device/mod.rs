@@ -32,6 +32,7 @@ mod supply;
 mod texts;
 pub mod timing;
 pub mod told_time;
+mod totals;
 mod twins;
 pub mod units;
 mod witnesses;
