@@ -205,10 +205,15 @@ impl<'a> Walk<'a> {
             if self.peek() != b'"' {
                 return None;
             }
-            match self.string()? {
-                Text::Plain(name) => self.member(name, role, depth, &mut members)?,
-                Text::Escaped(quoted) => self.member(&resolved(quoted)?, role, depth, &mut members)?,
-            }
+            let unescaped;
+            let name = match self.string()? {
+                Text::Plain(name) => name,
+                Text::Escaped(quoted) => {
+                    unescaped = resolved(quoted)?;
+                    &unescaped
+                }
+            };
+            self.member(name, role, depth, &mut members)?;
             is_done = self.ends(b'}')?;
         }
         let severity = members.own.max(members.decided.unwrap_or(members.other));
@@ -216,6 +221,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes what stands behind a member's name, in an object under a name of that role.
+    #[inline(always)]
     fn member(&mut self, name: &[u8], role: Role, depth: usize, members: &mut Members) -> Option<()> {
         let part = if matches!(role, Role::Report(_)) { alarm::part(name) } else { Part::Describes };
         let role_of_name = alarm::role(name);
