@@ -165,6 +165,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes digits and tells how many.
+    #[inline(always)]
     fn digits(&mut self) -> usize {
         let start = self.at;
         while self.byte().is_ascii_digit() {
