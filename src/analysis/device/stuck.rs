@@ -21,7 +21,7 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
         .iter()
         .filter(freezes)
         .filter_map(|field| {
-            let frozen = field.frozen(meaning::is_gas(&field.path, topic));
+            let frozen = field.frozen(meaning::is_gas(&field.path, topic), fineness(field, topic));
             let may_rest = |run: &Run| {
                 is_standby(field, run, topic)
                     || is_new_state(field, run, topic, &model.fields)
@@ -71,23 +71,43 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
     }
 }
 
+/// How many decimals a value has at least, however round it is: as many as others of what is measured around, and one
+/// where whole watts are as fine.
+fn fineness(field: &Field, topic: &str) -> u8 {
+    match field.is_whole {
+        true => is_fine_power(field, topic).into(),
+        false if field.has_small_steps() && meaning::is_of_surroundings(&field.path, topic) => field.decimals,
+        false => 0,
+    }
+}
+
+/// Whether it is a power in so many whole watts that they have its noise in them.
+fn is_fine_power(field: &Field, topic: &str) -> bool {
+    const MANY: f64 = 100.0;
+    const NOISE: f64 = 10.0;
+    let is_named = || meaning::has_part(meaning::own_name(&field.path, topic), &["power", "apower"]);
+    field.is_whole && field.least >= MANY && field.greatest - field.least >= NOISE && is_named()
+}
+
 /// Whether a value may well stay where it is, other than what a sensor measures around it: it went there by a step far
 /// greater than those before, as when a load goes on at another power, or it is a whole number, as a speed that has settled,
 /// or the words beside it are others since.
 fn is_new_state(field: &Field, run: &Run, topic: &str, all: &Fields) -> bool {
     let has_turned = || run.length == field.run.length && all.turned_with(field);
-    (run.began_far_off || field.is_whole || has_turned()) && !meaning::is_of_surroundings(&field.path, topic)
+    (run.began_far_off || (field.is_whole && !is_fine_power(field, topic)) || has_turned())
+        && !meaning::is_of_surroundings(&field.path, topic)
 }
 
 /// Whether it is a direct voltage at an end of where it was, as one that a charger holds, or that a battery gives when
-/// the sun is down: a sensor that hangs stops anywhere.
+/// the sun is down, or a power in whole watts that is at its limit or idle: a sensor that hangs stops anywhere.
 fn is_held(field: &Field, run: &Run, topic: &str) -> bool {
     const DIRECT: f64 = 90.0;
     const NEAR_SHARE: f64 = 0.1;
     let near = (field.greatest - field.least) * NEAR_SHARE;
-    field.greatest < DIRECT
-        && (field.greatest - run.value <= near || run.value - field.least <= near)
-        && meaning::has_part(meaning::own_name(&field.path, topic), &["voltage"])
+    let is_direct =
+        || field.greatest < DIRECT && meaning::has_part(meaning::own_name(&field.path, topic), &["voltage"]);
+    (field.greatest - run.value <= near || run.value - field.least <= near)
+        && (is_direct() || is_fine_power(field, topic))
 }
 
 /// The time until the end in which a fine measurement with noise in it, which had moved both ways with nearly every
@@ -261,7 +281,7 @@ fn some_move(device: &Device, is: fn(&str, &Field) -> bool) -> bool {
 impl Field {
     /// The time in which a value that had moved was always the same, if that is too long to be chance. A gas has noise in
     /// its whole numbers.
-    pub fn frozen(&self, is_gas: bool) -> Option<Run> {
+    pub fn frozen(&self, is_gas: bool, fineness: u8) -> Option<Run> {
         let (longest, second) = match self.run.length > self.longest.length {
             true => (self.run, self.longest.length),
             false => (self.longest, self.second.max(self.run.length)),
@@ -269,7 +289,7 @@ impl Field {
         // What only grows, as a total does, may rest.
         let moves_both_ways = self.rises.min(self.falls) > self.rises.max(self.falls) / 12;
         // The finer the value, the less often it is the same by chance.
-        let (moved, least, times, step) = match decimals(longest.value) {
+        let (moved, least, times, step) = match decimals(longest.value).max(fineness) {
             0 if is_gas && is_live_gas(longest.value) && self.rises > 2 && self.falls > 2 => (8, 12, 8, 1.0),
             0 => (15, 20, 8, 1.0),
             // What has stood for a while before is quiet, and may settle.

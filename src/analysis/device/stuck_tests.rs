@@ -11,7 +11,7 @@ fn frozen(values: Vec<f64>) -> bool {
 fn frozen_as(is_gas: bool, values: Vec<f64>) -> bool {
     let mut fields = Fields::default();
     values.into_iter().for_each(|value| _ = fields.record(At::default(), &json!({"v": value}), 100));
-    fields.iter().next().expect("a field").frozen(is_gas).is_some()
+    fields.iter().next().expect("a field").frozen(is_gas, 0).is_some()
 }
 
 #[test]
@@ -55,6 +55,10 @@ fn what_goes_on_in_another_state_may_rest_there() {
     let noise = |n| 812.4 + f64::from(n * 7919 % 97) / 10.0;
     assert_eq!(told(then("power", noise, 815.3), 80), 1);
     assert_eq!(told(then("power", noise, 402.7), 80), 0, "half of it");
+    let watts = |n| f64::from(400 + n * 7919 % 97);
+    assert_eq!(told(then("homePower", watts, 447.0), 80), 1, "fine, though whole");
+    assert_eq!((told(then("homePower", watts, 494.0), 80), told(then("homePower", watts, 402.0), 80)), (0, 0));
+    assert_eq!(told(then("power", |n| f64::from(50 + n * 7919 % 97), 97.0), 80), 0, "coarse");
     let whole = |n| f64::from(40 + n * 7919 % 13);
     assert_eq!(told(then("humidity", whole, 46.0), 80), 1);
     assert_eq!(told(then("frequency", whole, 46.0), 80), 0, "a compressor that has settled");
@@ -115,6 +119,9 @@ fn what_is_told_only_when_far_from_before_and_what_has_settled_may_rest() {
     };
     assert_eq!((told_at(&|n| n * 10), told_at(&|n| n * 10 + n * n * 7 % 23)), (1, 0));
     let then = |moved: &[f64], value: f64, times: usize| [moved, &vec![value; times]].concat();
+    let air = |name: &'static str, step: f64| move |n: u32| json!({name: if n < 14 { 44.5 + step * f64::from(n * n % 13) } else { 45.0 }, "n": n});
+    let fine = told(air("humidity", 0.1), 30);
+    assert_eq!((fine, told(air("level", 0.1), 30), told(air("humidity", 0.5), 30)), (1, 0, 0), "round, but no rest");
     let noise: Vec<f64> = (0..30).map(|n: u32| 20.0 + f64::from(n * 7919 % 13) / 100.0).collect();
     let quiet = [&noise[..], &[20.05; 5], &noise[..]].concat();
     assert!(frozen(then(&noise, 20.05, 24)) && !frozen(then(&quiet, 20.05, 24)));
