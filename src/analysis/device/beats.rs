@@ -271,11 +271,12 @@ fn beats_by_itself(topic: &str, model: &TopicModel) -> bool {
 /// From which beat to which a topic slowed down, if it is one that does not come when something happens. What measures
 /// its surroundings, and has nothing beside it that has come to rest, comes no more often for anything that the device does.
 /// So does what measures the mains, while as much is drawn from them, and what tells several values that all go on to
-/// move.
+/// move, or one alone with noise in it.
 fn slowed(topic: &str, model: &TopicModel) -> Option<(Duration, Duration)> {
     const REST: u32 = 4;
     const LESS: f64 = 4.0;
     const MANY: usize = 3;
+    const WHOLE: f64 = 100.0;
     let rests = |field: &Field| field.run.length >= REST && field.changes >= REST;
     let is_free = |field: &Field| field.pace.is_free_of_change() && meaning::is_of_surroundings(&field.path, topic);
     let is_of_mains = |field: &Field| field.pace.is_free_of_change() && stuck::is_of_mains(field, topic);
@@ -283,10 +284,17 @@ fn slowed(topic: &str, model: &TopicModel) -> Option<(Duration, Duration)> {
     let has_less = || any(&|field| has_fallen(field, topic, LESS));
     let is_less = |field: &Field| field.greatest > field.last.abs() * LESS;
     let moves = |field: &&Field| field.pace.is_free_of_change() && moves_by_itself(field, topic);
+    // Nothing else can have made a message come, and this has noise in it.
+    let is_alone = |field: &Field| {
+        model.fields.all.len() == 1
+            && moves(&field)
+            && field.rises.min(field.falls) > 0
+            && (field.decimals > 0 || field.least >= WHOLE)
+    };
     let is_at_its_times = || {
         (any(&is_free) && !any(&rests))
             || (any(&is_of_mains) && !has_less())
-            || (model.fields.iter().filter(moves).count() >= MANY && !any(&rests) && !any(&is_less))
+            || ((model.fields.iter().filter(moves).count() >= MANY || any(&is_alone)) && !any(&rests) && !any(&is_less))
     };
     let slowed = model.timing.slowed(false).filter(|_| beats_by_itself(topic, model));
     slowed.or_else(|| model.timing.slowed(true).filter(|_| is_at_its_times()))

@@ -199,3 +199,23 @@ fn what_is_switched_off_is_told_less_often_from_then_on() {
     };
     assert_eq!((plug(true), plug(false)), (vec![], vec!["missed_beats"]));
 }
+
+#[test]
+fn a_number_alone_that_goes_on_to_move_as_far_slows_down_by_itself() {
+    let slows = |slow: &[u64], value: &dyn Fn(u64) -> f64| {
+        let mut tenth = 0;
+        let steps = [50; 12].iter().chain(slow).chain(&[300; 4]);
+        let messages = steps.enumerate().map(|(n, step)| {
+            tenth += step;
+            (tenth, format!("{}", value(n as u64)))
+        });
+        let messages: Vec<_> = messages.collect();
+        told("x/d/q", messages, 1900).0 == [("slower_beat", Grade::Warning)]
+    };
+    let noise = |n: u64| 20.0 + (n * n * 2 % 19) as f64 / 10.0;
+    assert!(slows(&[], &noise) && slows(&[150], &noise), "also when it changes between two");
+    assert!(!slows(&[50, 310, 150], &noise), "later it is uneven");
+    assert!(!slows(&[], &|n| 20.0 + (n * n * 2 % 19) as f64), "coarse");
+    assert!(!slows(&[], &|n| 20.0 + (if n < 13 { n * 5 % 13 } else { n % 2 }) as f64 / 10.0), "told when it changes");
+    assert!(!slows(&[], &|n| 20.0 + n as f64 / 10.0), "it may count");
+}

@@ -8,7 +8,11 @@ pub struct Pace {
     soonest: Duration,
     /// The least that it went when the next message came as soon as any, and that may be nothing.
     least: f64,
-    /// How often it went farther until one that came late.
+    /// How far it went until all that came soon, and how many they were.
+    soon: (f64, u32),
+    /// The same until those that came late since then …
+    late: (f64, u32),
+    /// … and how many of them went farther than that least.
     farther: u32,
     /// How far it went, and which way.
     went: f64,
@@ -20,7 +24,8 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { soonest: Duration::MAX, least: f64::INFINITY, farther: 0, went: 0.0, farthest: 0.0, swings: 0 }
+        let (none, least) = ((0.0, 0), f64::INFINITY);
+        Self { soonest: Duration::MAX, least, soon: none, late: none, farther: 0, went: 0.0, farthest: 0.0, swings: 0 }
     }
 }
 
@@ -38,16 +43,22 @@ impl Pace {
         self.soonest = self.soonest.min(interval);
         if interval <= self.soonest.mul_f64(SOON) {
             self.least = self.least.min(went);
-        } else if interval >= self.soonest.mul_f64(LATE) && went > self.least {
-            self.farther += 1;
+            self.soon = (self.soon.0 + went, self.soon.1 + 1);
+            (self.late, self.farther) = ((0.0, 0), 0);
+        } else if interval >= self.soonest.mul_f64(LATE) {
+            self.late = (self.late.0 + went, self.late.1 + 1);
+            self.farther += u32::from(went > self.least);
         }
     }
 
     /// Whether it was told late again and again though it had gone farther than before messages that came soon: who
-    /// tells what has changed would not have waited.
+    /// tells what has changed would not have waited. Another number may have made those come, so it must also go on as
+    /// it went.
     pub(super) fn is_free_of_change(&self) -> bool {
         const OFTEN: u32 = 3;
-        self.farther >= OFTEN
+        const LESS: f64 = 0.5;
+        let mean = |(went, times): (f64, u32)| went / f64::from(times);
+        self.farther >= OFTEN && mean(self.late) >= mean(self.soon) * LESS
     }
 }
 
@@ -80,6 +91,10 @@ mod tests {
         assert!(!of(&[&soon[..], &[(60, 0.05), (60, 0.1), (60, 0.0)]].concat()), "less than it would tell");
         assert!(!of(&[&soon[..], &[(60, 0.05), (60, 0.4), (60, 0.0)]].concat()), "once it jumped");
         assert!(!of(&[&soon[..], &[(14, 0.4); 5]].concat()), "hardly late");
+        let late = [(20, 0.4); 3];
+        assert!(!of(&[&soon[..], &late, &[(10, 0.1)]].concat()), "it came in time again");
+        let by_another = [(10, 4.0), (10, 0.0), (10, 3.0)];
+        assert!(!of(&[&by_another[..], &late].concat()), "it rests, and another number made those come");
         assert!(!of(&[(10, 0.4); 9]));
     }
 }

@@ -135,7 +135,10 @@ impl Timing {
         let is_enough = !clearly || fast.len() >= least_before;
         let was_regular =
             is_enough && fast.iter().filter(|interval| is_near(interval, before)).count() * 5 >= fast.len() * 4;
-        let is_regular = slow.iter().all(|interval| is_near(interval, after));
+        // In the first of them it may have changed.
+        let is_between = |first: &u32| (before..=after).contains(first) || is_near(first, after);
+        let is_regular =
+            slow.first().is_some_and(is_between) && slow.iter().skip(1).all(|interval| is_near(interval, after));
         let is_slower = before >= SHORTEST_BEAT_MICROS && f64::from(after) >= MISSED_FROM * f64::from(before);
         let micros = |micros: u32| Duration::from_micros(micros.into());
         (was_regular && is_regular && is_slower).then(|| (micros(before), micros(after)))
