@@ -1,5 +1,6 @@
 #!/bin/sh
-# Holds the server against the official schemas of every revision and lets the official Python client work with it:
+# Holds the server against the official schemas of every revision, lets the official Python client work with it, and holds
+# the schemas that it infers against a validator:
 #     tests/official.sh CHECKER_DIRECTORY SERVER_BINARY
 # The directory has schema_check.py, tee.py, py_client.py and scripts/*.jsonl. The Python packages go into an environment of
 # their own, target/checkers. Exit 1 on any violation, 2 when the check cannot run.
@@ -84,5 +85,11 @@ mkdir "$work/said"
 for log in "$work"/said/*.jsonl; do
     [ -s "$log" ] && transcript "$log"
 done
+
+echo "== inferred schemas"
+least=1000 # of 1,200, so that it cannot pass where none were written
+(cd "$home" && MQTT_MCP_SCHEMAS=yes cargo test --locked --quiet --lib -- --nocapture every_schema_accepts >"$work/out" 2>&1 &&
+    grep '^{"schema"' "$work/out" >"$work/inferred" &&
+    "$python" tests/official/inferred.py "$work/inferred" $least) || { tail -n 20 "$work/out"; failed=1; }
 
 exit $failed

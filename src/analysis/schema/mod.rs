@@ -216,6 +216,8 @@ fn root_element(text: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
+mod accept_tests;
+#[cfg(test)]
 mod line_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
