@@ -105,10 +105,8 @@ fn lost(name: &str, field: &Field, (topic, model): (&str, &TopicModel), several:
             format!("{name} is bad, says its sender in {}", messages(field.lost)),
             "what reads it does not reach the controller or the sensor: look at the gateway's log and at the wiring",
         )
-    } else if (measures && field.lost > 0
-        || (field.is_failure || always_is(field, topic)) && field.lost >= 3
-        || is_lost_otherwise(field, model, topic))
-        && field.seen >= 3
+    } else if (measures && field.lost > 0 || is_lost_otherwise(field, model, topic)) && field.seen >= 3
+        || (field.is_failure || always_is(field, topic)) && field.lost >= 3 && field.seen + field.lost >= 5
     {
         (format!("{name} was a number and was none in {}", messages(field.lost)), sensor)
     } else {
@@ -147,10 +145,13 @@ fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
     let without = model.fields.without(field);
     let is_null = || sparkplug::parts(topic).is_some() && field.lost >= 3 && without >= 3;
     // A fine number that moved with most messages, and of which there is none since, while all else goes on.
+    let own = meaning::own_name(&field.path, topic);
     let is_measured = || {
         let moves = field.rises > 0 && field.falls > 0 && field.changes * 2 >= field.seen;
-        let is_share = || meaning::has_part(field.name(topic), &["batt", "pct", "percent", "energy"]);
-        (field.decimals > 0 && moves || is_share()) && field.lost == without && model.fields.is_alone(field)
+        let is_share = || meaning::has_part(own, &["batt", "pct", "percent", "energy"]);
+        // What has a battery has one whatever it says beside it.
+        let is_alone = || supply::is_battery_of_its_own(own) || model.fields.is_alone(field);
+        (field.decimals > 0 && moves || is_share()) && field.lost == without && is_alone()
     };
     field.is_bad
         || is_null()
@@ -161,7 +162,14 @@ fn is_lost_otherwise(field: &Field, model: &TopicModel, topic: &str) -> bool {
 /// air with decimals that were lost in one step.
 fn is_dead(field: &Field, all: &Fields, topic: &str) -> bool {
     const FAR: f64 = 10.0;
-    let is_of_air = meaning::is_of_air(&field.path, topic);
+    const WEATHER: std::ops::RangeInclusive<f64> = 850.0..=1100.0;
+    // What tells the humidity, too, is in no pipe.
+    let is_of_weather = || {
+        WEATHER.contains(&field.greatest)
+            && meaning::has_part(meaning::own_name(&field.path, topic), &["pressure"])
+            && all.iter().any(|other| meaning::is_humidity(&other.path, topic))
+    };
+    let is_of_air = meaning::is_of_air(&field.path, topic) || is_of_weather();
     let was_measured =
         || field.decimals > 0 && field.run.changes_before > 3 && !meaning::is_setting(&field.path, topic);
     let has_jumped = || field.run.began_far_off && field.greatest - field.least >= FAR;

@@ -88,6 +88,20 @@ fn what_says_that_it_failed_is_lost_whatever_it_measures() {
     assert_eq!(then("energy", json!(87), json!(null), 2), [""; 0]);
     assert_eq!(then("energy_today", json!(87), json!(null), 4), [""; 0]);
     assert_eq!(then("uptime", json!(87), json!(null), 3), ["lost_value"]);
+    let early = |name: &'static str, value: Value, numbers: u32| {
+        kinds((0..5).map(|n| json!({name: if n < numbers { json!(87) } else { value.clone() }, "n": n})))
+    };
+    assert_eq!(
+        (early("energy", json!("NaN"), 2), early("uptime", json!(null), 2)),
+        (vec!["lost_value"], vec!["lost_value"])
+    );
+    assert_eq!((early("energy", json!("NaN"), 0), early("user", json!(null), 2)), (vec![], vec![]));
+    let door = |name: &'static str| {
+        let message =
+            |n: u32| json!({name: if n < 4 { json!(64) } else { json!(null) }, "contact": n.is_multiple_of(2)});
+        kinds((0..12).map(message))
+    };
+    assert_eq!((door("battery"), door("charge_pct")), (vec!["lost_value"], vec![]), "whatever it says beside it");
 }
 
 #[test]
@@ -117,6 +131,9 @@ fn what_falls_to_nothing_at_once_is_lost_where_nothing_means_that() {
     for (name, before, zeros, expected) in [
         ("temperature", &[20.9, 20.8, 21.0][..], 5, true),
         ("temperature", &[20.9, 20.8, 21.0], 4, false),
+        ("pressure", &[1002.8, 1002.6, 1003.1], 5, false),
+        ("pressure_bar", &[12.8, 12.6, 13.1], 5, false),
+        ("pressure_mmHg", &[752.8, 752.6, 753.1], 5, false),
         ("temperature", &[2.1, 1.4, 0.8], 5, false),
         ("temperature", &[20.0, 21.0, 22.0], 5, false),
         ("target_temperature", &[20.9, 20.8, 21.0], 5, false),
@@ -131,6 +148,12 @@ fn what_falls_to_nothing_at_once_is_lost_where_nothing_means_that() {
         let told = kinds(values.map(|value| json!({name: value, "x": 1})));
         assert_eq!(told.contains(&"lost_value"), expected, "{name} {before:?} {zeros} {told:?}");
     }
+    let weather = |beside: &'static str, pressure: f64| {
+        let at = move |n: u32| if n < 12 { pressure + f64::from(n % 3) / 10.0 } else { 0.0 };
+        kinds((0..17).map(move |n| json!({"Pressure": at(n), beside: 81 + n % 2})))
+    };
+    assert_eq!(weather("Humidity", 1002.8), ["lost_value"]);
+    assert_eq!((weather("Humidity", 12.8), weather("pump", 1002.8)), (vec![], vec![]), "in a pipe");
 }
 
 #[test]

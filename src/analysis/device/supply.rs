@@ -129,7 +129,12 @@ fn is_battery(own: &str, field: &Field, topic: &str) -> bool {
         || (topic.starts_with("application/") && topic.ends_with("/event/status"));
     let is_low =
         (BATTERY_LOW.contains(&field.last) && (field.is_whole || is_percent)) || (is_percent && field.last == 1.0);
-    (is_low && (is_called(&BATTERY, own) || is_whose(own))) || (is_called(&["batteryok"], own) && field.last == 0.0)
+    (is_low && is_battery_of_its_own(own)) || (is_called(&["batteryok"], own) && field.last == 0.0)
+}
+
+/// Whether it is the charge of a device's own battery.
+pub(super) fn is_battery_of_its_own(own: &str) -> bool {
+    is_called(&BATTERY, own) || is_whose(own)
 }
 
 /// Whether a name says whose battery it is, as Home Assistant's do: `phone_battery`, `back_door_battery_level`, and neither
