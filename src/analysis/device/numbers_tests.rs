@@ -236,3 +236,13 @@ fn what_is_lost_beyond_measurements_takes_more() {
     let tag = |n: u32| json!({"Tag17": {"Value": n, "StatusCode": if n < 10 { "Good" } else { "BadNoCommunication" }}});
     assert_eq!(kinds((0..12).map(tag)), ["lost_value"]);
 }
+
+#[test]
+fn what_stands_for_no_value_is_not_stuck_as_well() {
+    let then = |value: f64| {
+        let at = move |n: u32| if n < 30 { 20.0 + f64::from(n * 7919 % 13) / 10.0 } else { value };
+        kinds((0..60).map(move |n| json!({"temperature": at(n), "x": n * 7 % 5})))
+    };
+    assert_eq!((then(21.3), then(-999.9)), (vec!["stuck_value"], vec!["impossible_value"]));
+    assert_eq!(then(DISCONNECTED), ["no_temperature"]);
+}

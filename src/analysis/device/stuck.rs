@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::fields::{Field, Fields, Run, decimals};
+use super::fields::{DISCONNECTED, Field, Fields, Run, decimals};
 use super::findings::{Finding, Grade, time};
 use super::model::{Device, TopicModel};
 use super::numbers::of_topic;
-use super::{At, meaning, totals};
+use super::{At, impossible, meaning, totals};
 use crate::analysis::decimal::Decimal;
 use crate::limits::{NEVER_MOVED_FOR, NEVER_MOVED_MESSAGES};
 
@@ -27,7 +27,8 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
                     || is_new_state(field, run, topic, &model.fields)
                     || is_held(field, run, topic)
             };
-            let frozen = frozen.filter(|run| is_told_anyway(field, model) && !may_rest(run));
+            let is_stuck = |run: &Run| is_told_anyway(field, model) && !may_rest(run) && !stands_for_none(field, topic);
+            let frozen = frozen.filter(is_stuck);
             let frozen = frozen.or_else(|| stands(device, field, (topic, model)));
             let frozen = frozen.or_else(|| totals::stands(device, field, (topic, model)));
             Some((field, frozen.or_else(|| hangs(field, topic))?))
@@ -44,7 +45,7 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
             evidence: frozen.iter().map(value).collect(),
             advice: match is_sign_of_life(longest, topic) {
                 true => "the controller may have stopped while its gateway goes on to send what it said last: look at the controller",
-                false if longest.falls == 0 => "what flows beside it goes on, so it should count: look at the meter, and do not trust differences over that time",
+                false if longest.falls == 0 => "what it adds up goes on beside it: look at the meter, differences over that time are wrong",
                 false => "the sensor may hang while the device goes on to send its last value: change what it measures and look again",
             },
         });
@@ -69,6 +70,13 @@ pub(super) fn judge(device: &Device, topic: &str, model: &TopicModel, found: &mu
     if still().count() >= ALL_STILL && are_all() {
         still().take(1).for_each(|field| never_moved(field, topic, ", as were all others beside it", found));
     }
+}
+
+/// Whether it is told for what it is: what stands for no value stands still.
+fn stands_for_none(field: &Field, topic: &str) -> bool {
+    let mut told = Vec::new();
+    impossible::judge("", field, topic, &mut told);
+    field.last == DISCONNECTED || !told.is_empty()
 }
 
 /// How many decimals a value has at least, however round it is: as many as others of what is measured around, and one

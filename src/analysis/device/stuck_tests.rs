@@ -136,7 +136,7 @@ fn a_load_on_standby_is_no_sensor_that_hangs() {
     let load = |rest: f64| move |n: u32| if n < 15 { 62.0 + f64::from(n * 7919 % 13) / 10.0 } else { rest };
     let plug = |rest| move |n| json!({"power": load(rest)(n)});
     assert_eq!((told(plug(1.1), 60), told(plug(62.3), 60)), (0, 1));
-    assert_eq!(told(|n| json!({"temperature": load(1.1)(n)}), 60), 1);
+    assert_eq!(told(|n| json!({"temperature": load(14.3)(n)}), 60), 1);
     let falls = |n: u32| if n < 15 { 62.1 - 4.0 * f64::from(n) + f64::from(n * 5 % 13) } else { 6.1 };
     let tank = |name: &'static str| told(|n| json!({name: falls(n)}), 60);
     assert_eq!((tank("power"), tank("level")), (0, 1), "a tank has none");

@@ -27,8 +27,7 @@ pub(super) fn stands(device: &Device, field: &Field, (topic, model): (&str, &Top
     for (other_topic, other) in beside(device, &field.path, (topic, model)).filter(|(_, other)| other.changes > 0) {
         totals += u32::from(other.falls == 0 && breaks::is_total(&other.path, other_topic));
         if is_called(of_all, meaning::own_name(&other.path, other_topic)) {
-            let goes_on = (other.run.began.elapsed - run.began.elapsed.min(other.run.began.elapsed)) * 2
-                >= model.last.elapsed - run.began.elapsed;
+            let goes_on = other.run.began.elapsed > run.began.elapsed;
             least_share = least_share.min(if goes_on { other.least / other.greatest } else { 0.0 });
         }
     }
