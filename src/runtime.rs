@@ -111,8 +111,8 @@ impl Parts {
     fn of(mut config: Config) -> io::Result<Self> {
         let executor = Rc::new(LocalExecutor::new());
         add_demo(&mut config, &executor)?;
-        let vault = Vault::new().map_err(io::Error::other)?;
-        let profiles = Rc::new(seal(config.brokers, &vault).map_err(io::Error::other)?);
+        let vault = Vault::new().map_err(no_random)?;
+        let profiles = Rc::new(seal(config.brokers, &vault).map_err(no_random)?);
         let guard = Rc::new(Guard::new(config.policy, config.audit, config.publishes_per_minute));
         let watch = guard.clone();
         task::spawn(&executor, async move { watch.deadlines.keep().await }).detach();
@@ -478,6 +478,11 @@ fn add_demo(config: &mut Config, executor: &Rc<LocalExecutor<'static>>) -> io::R
 #[cfg(not(feature = "demo"))]
 fn add_demo(_: &mut Config, _: &Rc<LocalExecutor<'static>>) -> io::Result<()> {
     Ok(())
+}
+
+/// A static glibc program opens a file for them, which an empty root directory lacks.
+fn no_random(error: getrandom::Error) -> io::Error {
+    io::Error::other(format!("no random numbers for sealing credentials, from getrandom or /dev/urandom: {error}"))
 }
 
 /// From here on the credentials of configured brokers are sealed.

@@ -83,6 +83,8 @@ fn a_publish_whose_end_nobody_saw_is_told_as_unknown_or_not_sent() {
     wait_for("its line", || (lines(&path).len() == 2).then_some(()));
     assert_eq!(server.fail("publish_message", message("late", 1))["code"], "publish_timeout");
     drop(peer);
+    // Before the server knows of that, it writes the message.
+    wait_for("the loss to be seen", || (server.row(&session)["state"] != "connected").then_some(()));
     let id = server.start_call("publish_message", message("at the end", 30));
     server.row(&session);
     server.close_stdin();
