@@ -108,6 +108,15 @@ impl Client {
         self.arrived.drain(..).collect()
     }
 
+    /// All that comes until the broker ends the connection.
+    #[cfg(feature = "demo")]
+    pub fn received_to_the_end(&mut self) -> Vec<Message> {
+        while let Ok(Some(packet)) = packets::read(&mut self.stream) {
+            self.sort(packet);
+        }
+        self.arrived.drain(..).collect()
+    }
+
     fn round_trip(&mut self) {
         self.send(&packet(PINGREQ << 4, &[]));
         self.next(PINGRESP);
@@ -126,6 +135,11 @@ impl Client {
     /// Reads a packet; one that belongs to the arrival of a message is dealt with.
     fn take_packet(&mut self) -> Option<Packet> {
         let packet = packets::read(&mut self.stream).expect("a packet in time").expect("the connection stands");
+        self.sort(packet)
+    }
+
+    /// Keeps a message; gives back what is none.
+    fn sort(&mut self, packet: Packet) -> Option<Packet> {
         match (packet.kind(), packet.qos()) {
             (PUBLISH, qos) => {
                 match qos {
